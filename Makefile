@@ -1,0 +1,48 @@
+# AiKv: build, test, lint and benchmark. "make help" lists the targets.
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+GO ?= go
+VERSION ?=
+LDFLAGS := -s -w$(if $(VERSION), -X main.version=$(VERSION))
+SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
+
+.DEFAULT_GOAL := build
+.PHONY: build install test test-go test-bats lint bench tools clean help
+
+build: ## build bin/aikv
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/aikv ./node
+
+install: build ## install aikv, aikv-tool and the scripts under PREFIX (/usr/local)
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/aikv/scripts/lib' '$(DESTDIR)$(PREFIX)/share/aikv/config'
+	install -m 755 bin/aikv '$(DESTDIR)$(PREFIX)/bin/aikv'
+	install -m 755 $(SCRIPTS) '$(DESTDIR)$(PREFIX)/share/aikv/scripts/'
+	install -m 644 scripts/lib/*.sh '$(DESTDIR)$(PREFIX)/share/aikv/scripts/lib/'
+	install -m 644 config/*.toml '$(DESTDIR)$(PREFIX)/share/aikv/config/'
+	ln -sf ../share/aikv/scripts/aikv-tool '$(DESTDIR)$(PREFIX)/bin/aikv-tool'
+	ln -sf ../share/aikv/scripts/cluster_init.sh '$(DESTDIR)$(PREFIX)/bin/cluster_init.sh'
+
+test: ## Go tests, linters and bats; ends with "N passed, N failed"
+	@testbed/run.sh lint go bats
+
+test-go: ## only the Go tests
+	@testbed/run.sh go
+
+test-bats: ## only the bats suites; FILES="testbed/meet.bats" runs some
+	@testbed/run.sh bats $(FILES)
+
+lint: ## gofumpt, staticcheck, go vet, shellcheck, shfmt
+	@testbed/run.sh lint
+
+bench: build ## side by side with a Redis cluster; RUNS=3 DURATION=5
+	@testbed/tools.sh
+	@testbed/bench/bench.sh
+
+tools: ## install the tools that tests need, or say which are missing
+	@testbed/tools.sh
+
+clean: ## remove what was built; data of a cluster is removed by "aikv-tool cluster clean"
+	rm -rf bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
