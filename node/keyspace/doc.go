@@ -1,0 +1,97 @@
+// Package keyspace keeps the keys of one shard replica on an ordered store:
+// typed values with expiry, in Redis Cluster's slots, changed by one transaction
+// at a time and read by many views next to it.
+//
+// # Border
+//
+// Below is storage: bytes in order, atomic batches, no idea of keys or time.
+// Above is shard: which entries to apply, which slots are owned, what a command
+// means. The keyspace knows what both must not: how a key becomes records, and
+// that key, expiry index and counts of one batch belong together. It has no
+// clock, no randomness and no goroutine of its own: everything it stores is a
+// function of the entries applied, so replicas that applied the same entries
+// answer alike, whatever their caches, views and batch borders were. (What it
+// stores as bytes is the same too.)
+//
+// # Invariants
+//
+//   - A transaction is one batch of the store, and each batch carries the
+//     applied index and the clock. After a crash all three belong together.
+//   - There is an expiry entry for every key with an expiry, and no other.
+//   - The count of a slot is the number of its metadata records; slots without
+//     keys have no count record. Len is their sum.
+//   - The clock is the largest entry time applied. In writes it alone decides
+//     what has expired.
+//   - No two values of a key have the same version.
+//   - A view sees one committed state, the newest when it began; it never sees
+//     half of a transaction, nor an uncommitted one, and a view that begins after
+//     Commit has returned sees that transaction.
+//
+// # Layout
+//
+// Stored keys begin with a class byte. Numbers in them are big endian, so that
+// they sort.
+//
+//	00                                        format, applied index, clock
+//	01 name                                   a named record of the state machine
+//	10 slot:2                                 number of keys of the slot, a uvarint
+//	20 slot:2 fingerprint:4 key               a key's metadata
+//	30 expireAt:8 slot:2 fingerprint:4 key    expiry index; no value
+//
+// Metadata is the type (1 byte), the time of expiry (0: none), the version's
+// index and operation number (uvarints), and then a string's value to the end.
+// That a value is inline makes a SET one put, and a GET one look-up.
+//
+// Keys sort by slot first, which makes what cluster commands want of a slot one
+// range of the store; then by fingerprint (CRC32C of the key), so that a
+// position in the keyspace fits into SCAN's cursor of 64 bits without any state:
+// slot and fingerprint of the next key. One call of Scan returns all keys of a
+// fingerprint, so keys that are there throughout are returned, whatever else
+// comes and goes.
+//
+// Counts are stored (one small record for each slot whose count a batch
+// changes; overwriting a key changes none) rather than counted on opening: that
+// would have to read all values too, as they lie between the keys. Opening
+// reads at most 16384 small records, whatever the number of keys.
+//
+// # Room for other types
+//
+// Lists, sets, sorted sets, hashes and streams will have a metadata record with
+// their size in place of the value, and a record for each element:
+//
+//	40 slot:2 keylength:4 key version:12 field…    an element
+//	50 slot:2 keylength:4 key version:12           remains of a deleted value
+//
+// The version makes deleting a big value O(1): the metadata goes, a record of
+// class 50 comes, and each replica sweeps the elements in the background; a new
+// value of that name has another version, so it never meets the old elements.
+// SetExpire keeps a value's version for this reason. Classes from 10 to 7f are
+// what Flush deletes.
+//
+// # Views, without locks on the way of a read
+//
+// A transaction collects, for each key it changes, the committed record and its
+// own (changeSet). Commit then
+//
+//  1. appends itself to the chain of commits (commit.next),
+//  2. writes the batch to the store,
+//  3. brings the cache and the counts up to date,
+//  4. becomes the latest commit: the point at which it is visible.
+//
+// A view begins from the latest commit. To read a key, it first takes the record
+// that cache or store have at that moment, then walks the chain from its base:
+// if a later commit has changed the key, the first such commit knows what the
+// base had, and that is the answer. As step 1 comes before 2 and 3, nothing a
+// view can meet in cache or store is without its entry in the chain. Walks over
+// ranges do the same with an iterator of the store and an overlay. Nobody waits
+// for anybody, the chain is nearly always empty, and Go's collector drops what
+// no view can reach.
+//
+// Flush alone would need the old records of all keys. So its commit waits until
+// no view is under way and holds up new ones until it is done, as FLUSHALL does
+// in Redis.
+//
+// The cache holds current state only. A commit puts what it writes; a reader
+// that had to ask the store may add what it got, unless a commit has touched
+// that part of the cache since it asked.
+package keyspace

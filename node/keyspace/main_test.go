@@ -1,0 +1,125 @@
+package keyspace
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
+)
+
+func open(t testing.TB, store storage.Store) *Keyspace {
+	t.Helper()
+	ks, err := Open(store, Options{CacheBytes: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ks
+}
+
+// write runs one entry in a transaction of its own.
+func write(t testing.TB, ks *Keyspace, index uint64, now int64, fn func(tx *Tx)) {
+	t.Helper()
+	tx := ks.Begin()
+	defer tx.Discard()
+	tx.StartEntry(index, now)
+	fn(tx)
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkInvariants verifies what doc.go says about the stored records, and that
+// memory agrees with them. No transaction may be open.
+func checkInvariants(t testing.TB, ks *Keyspace) {
+	t.Helper()
+	counts := make(map[uint16]int64)
+	expiries := make(map[string]bool)
+	var total int64
+	soonestAt := int64(0)
+	each(t, ks.store, classKey, func(key, value []byte) {
+		k := storedKey(key)
+		rec, err := decodeRecord(k, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k.slot() != slot.Of(k.key()) || k.fingerprint() != fingerprint(k.key()) {
+			t.Fatalf("%q is stored at slot %d, fingerprint %x", k.key(), k.slot(), k.fingerprint())
+		}
+		counts[k.slot()]++
+		total++
+		if at := rec.meta.ExpireAt; at != 0 {
+			expiries[string(appendExpiryKey(nil, at, k))] = true
+			if soonestAt == 0 || at < soonestAt {
+				soonestAt = at
+			}
+		}
+	})
+	each(t, ks.store, classExpiry, func(key, value []byte) {
+		if !expiries[string(key)] || len(value) > 0 {
+			t.Fatalf("expiry entry %q=%q has no key", key, value)
+		}
+		delete(expiries, string(key))
+	})
+	expiring := int64(0)
+	each(t, ks.store, classExpiry, func([]byte, []byte) { expiring++ })
+	if ks.Expiring() != expiring {
+		t.Fatalf("Expiring %d, the store has %d", ks.Expiring(), expiring)
+	}
+	for key := range expiries {
+		t.Fatalf("no expiry entry %q", key)
+	}
+	each(t, ks.store, classCount, func(key, value []byte) {
+		s := binary.BigEndian.Uint16(key[1:])
+		if n, _ := binary.Uvarint(value); n == 0 || int64(n) != counts[s] {
+			t.Fatalf("slot %d: count record says %d, there are %d", s, n, counts[s])
+		}
+		delete(counts, s)
+		if ks.LenSlot(s) == 0 {
+			t.Fatalf("slot %d: count in memory is 0", s)
+		}
+	})
+	for s := range counts {
+		t.Fatalf("slot %d has keys and no count record", s)
+	}
+	sum := int64(0)
+	for s := range uint16(slot.Count) {
+		sum += ks.LenSlot(s)
+	}
+	if sum != total || ks.Len() != total {
+		t.Fatalf("%d keys; the counts' sum is %d, Len is %d", total, sum, ks.Len())
+	}
+	if at, ok := ks.NextExpiry(); at != soonestAt && ok || ok != (soonestAt != 0) {
+		t.Fatalf("NextExpiry %d, %v; the soonest is %d", at, ok, soonestAt)
+	}
+	applied, clock, err := readState(ks.store)
+	if err != nil || applied != ks.Applied() || clock != ks.Clock() {
+		t.Fatalf("stored: applied %d, clock %d, %v; in memory %d, %d", applied, clock, err, ks.Applied(), ks.Clock())
+	}
+}
+
+func each(t testing.TB, store storage.Store, class byte, fn func(key, value []byte)) {
+	t.Helper()
+	it := store.Iterate([]byte{class}, []byte{class + 1})
+	defer it.Release()
+	for it.Next() {
+		fn(append([]byte{}, it.Key()...), append([]byte{}, it.Value()...))
+	}
+	if err := it.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// content returns everything a view shows, in the keyspace's order.
+func content(ks *Keyspace) []string {
+	tx := ks.View(0)
+	defer tx.Close()
+	var lines []string
+	tx.Each(func(key []byte, m Meta) bool {
+		lines = append(lines, fmt.Sprintf("%s=%s type %s expire %d version %d.%d size %d",
+			key, m.Value, m.Type, m.ExpireAt, m.Version.Index, m.Version.Op, m.Size))
+		return true
+	})
+	return lines
+}

@@ -1,0 +1,225 @@
+package keyspace
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
+)
+
+// CursorEnd is above every position that Scan can be at: a cursor is a slot
+// number, shifted left by 32 bits, and a fingerprint.
+const CursorEnd = uint64(slot.Count) << 32
+
+// Len returns the number of stored keys, expired ones that nothing has deleted
+// yet included.
+func (tx *Tx) Len() int64 {
+	if tx.write != nil {
+		return tx.write.total
+	}
+	return tx.base.total
+}
+
+// LenSlot returns the number of stored keys of a slot, counted as Len does.
+func (tx *Tx) LenSlot(s uint16) int64 {
+	if tx.ks == nil || s >= slot.Count {
+		return 0
+	}
+	if w := tx.write; w != nil {
+		if n, ok := w.counts[s]; ok {
+			return n
+		}
+		if w.flushed {
+			return 0
+		}
+		return tx.ks.counts[s].Load()
+	}
+	n := tx.ks.counts[s].Load()
+	for c := tx.base.next.Load(); c != nil; c = c.next.Load() {
+		for _, old := range c.counts {
+			if old.slot == s {
+				return old.keys
+			}
+		}
+	}
+	return n
+}
+
+// KeysInSlot returns up to limit live keys of a slot; the caller owns them.
+func (tx *Tx) KeysInSlot(s uint16, limit int) [][]byte {
+	var keys [][]byte
+	if limit <= 0 || s >= slot.Count {
+		return nil
+	}
+	w := tx.walk(appendKeyPrefix(nil, s, 0), slotEnd(s))
+	defer w.release()
+	for len(keys) < limit && w.next() {
+		if tx.live(w.rec) {
+			keys = append(keys, bytes.Clone(w.rec.stored.key()))
+		}
+	}
+	return keys
+}
+
+// Scan calls fn for the live keys of at least count stored keys from cursor on,
+// in the order (slot, fingerprint, key), and returns the cursor to go on from.
+// Cursor 0 is the beginning, and returned it is the end. Keys of one fingerprint
+// are never torn apart, so every key that is there from the first call to the
+// last is returned, and none twice. The key is the caller's; m.Value is valid
+// during the call of fn, which must not write to the transaction.
+func (tx *Tx) Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next uint64) {
+	if cursor >= CursorEnd {
+		return 0
+	}
+	w := tx.walk(appendKeyPrefix(nil, uint16(cursor>>32), uint32(cursor)), []byte{classKey + 1})
+	defer w.release()
+	var last uint64
+	for seen := 0; w.next(); seen++ {
+		at := w.rec.stored.cursor()
+		if seen >= max(count, 1) && at != last {
+			return at
+		}
+		last = at
+		if tx.live(w.rec) {
+			fn(bytes.Clone(w.rec.stored.key()), w.rec.meta)
+		}
+	}
+	return 0
+}
+
+// Each calls fn for every live key until it returns false. The key is the
+// caller's; m.Value is valid during the call of fn, which must not write to the
+// transaction.
+func (tx *Tx) Each(fn func(key []byte, m Meta) bool) {
+	w := tx.walk([]byte{classKey}, []byte{classKey + 1})
+	defer w.release()
+	for w.next() {
+		if tx.live(w.rec) && !fn(bytes.Clone(w.rec.stored.key()), w.rec.meta) {
+			return
+		}
+	}
+}
+
+// slotEnd is above every stored key of a slot and of those before it.
+func slotEnd(s uint16) []byte {
+	return binary.BigEndian.AppendUint16([]byte{classKey}, s+1)
+}
+
+// walker goes over the metadata records of a transaction's state in order: those
+// of the store, with an overlay of records that the state has instead.
+type walker struct {
+	tx      *Tx
+	it      storage.Iterator // nil: nothing in the store counts
+	ahead   bool             // it stands on a record that is not delivered yet
+	overlay []overlaid       // in order; what is left of it
+	rec     *record          // the current one; valid until next
+	scratch record
+}
+
+type overlaid struct {
+	stored storedKey
+	rec    *record // nil: absent
+}
+
+// walk returns a walker over the records stored in [lower, upper).
+func (tx *Tx) walk(lower, upper []byte) *walker {
+	w := &walker{tx: tx}
+	if tx.ks == nil || tx.err != nil {
+		return w
+	}
+	within := func(k storedKey) bool {
+		return bytes.Compare(k, lower) >= 0 && bytes.Compare(k, upper) < 0
+	}
+	if tx.write != nil {
+		if !tx.write.flushed {
+			w.it = tx.ks.store.Iterate(lower, upper)
+		}
+		for _, c := range tx.write.changes.list {
+			if within(c.stored) {
+				w.overlay = append(w.overlay, overlaid{c.stored, c.now})
+			}
+		}
+	} else {
+		// The iterator may know commits after base, but none that is not linked
+		// by now. The first one after base that changed a key says what base had,
+		// so later ones are sorted behind and dropped.
+		w.it = tx.ks.store.Iterate(lower, upper)
+		for c := tx.base.next.Load(); c != nil; c = c.next.Load() {
+			if c.changes == nil {
+				continue
+			}
+			for _, ch := range c.changes.list {
+				if within(ch.stored) {
+					w.overlay = append(w.overlay, overlaid{ch.stored, ch.old})
+				}
+			}
+		}
+	}
+	byKey := func(a, b overlaid) int { return bytes.Compare(a.stored, b.stored) }
+	slices.SortStableFunc(w.overlay, byKey)
+	w.overlay = slices.CompactFunc(w.overlay, func(a, b overlaid) bool { return byKey(a, b) == 0 })
+	return w
+}
+
+// next moves to the next record, and reports whether there is one.
+func (w *walker) next() bool {
+	for w.tx.err == nil {
+		if w.it != nil && !w.ahead {
+			w.ahead = w.it.Next()
+			if !w.ahead {
+				w.release()
+				continue
+			}
+		}
+		order := -1 // store first
+		switch {
+		case w.it == nil && len(w.overlay) == 0:
+			return false
+		case w.it == nil:
+			order = 1
+		case len(w.overlay) > 0:
+			order = bytes.Compare(w.it.Key(), w.overlay[0].stored)
+		}
+		if order <= 0 {
+			w.ahead = false
+		}
+		if order < 0 {
+			return w.decode()
+		}
+		first := w.overlay[0]
+		w.overlay = w.overlay[1:]
+		if first.rec != nil {
+			w.rec = first.rec
+			return true
+		}
+	}
+	return false
+}
+
+// decode makes the store's record the current one.
+func (w *walker) decode() bool {
+	meta, err := decodeMeta(w.it.Value())
+	if err != nil || len(w.it.Key()) < keyHeader {
+		w.tx.err = fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, w.it.Key(), errBadRecord)
+		return false
+	}
+	w.scratch = record{stored: w.it.Key(), encoded: w.it.Value(), meta: meta}
+	w.rec = &w.scratch
+	return true
+}
+
+// release ends the walk over the store. An error that ended it sticks to the
+// transaction.
+func (w *walker) release() {
+	if w.it == nil {
+		return
+	}
+	if err := w.it.Err(); err != nil && w.tx.err == nil {
+		w.tx.err = fmt.Errorf("keyspace: %w", err)
+	}
+	w.it.Release()
+	w.it, w.ahead = nil, false
+}

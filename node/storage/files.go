@@ -1,0 +1,186 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	ldb "github.com/syndtr/goleveldb/leveldb/storage"
+)
+
+// files stands between goleveldb and its file storage to give two promises that
+// goleveldb does not give:
+//
+//   - A journal is on stable storage before a later one receives its first
+//     batch. Otherwise a crash could lose the end of one journal and keep the
+//     next: a hole. (goleveldb closes a full journal without syncing it.)
+//   - Once a sync has failed, every later write and sync fails too. What a
+//     failed fsync leaves in the page cache is unknown, so it is not retried.
+//     (goleveldb retries, and ignores what closing a journal returns.)
+type files struct {
+	ldb.Storage
+	dir    string
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	failed  error        // first failed sync
+	journal *journalFile // the one being written, nil before the first
+}
+
+// Log implements ldb.Storage: goleveldb's own log goes to ours.
+func (f *files) Log(line string) {
+	f.logger.Log(context.Background(), slog.LevelDebug, "goleveldb", "dir", f.dir, "line", line)
+}
+
+// Create implements ldb.Storage.
+func (f *files) Create(fd ldb.FileDesc) (ldb.Writer, error) {
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	if fd.Type != ldb.TypeJournal {
+		w, err := f.Storage.Create(fd)
+		if err != nil {
+			return nil, err
+		}
+		return &syncedFile{Writer: w, files: f}, nil
+	}
+	// goleveldb closes the old journal only after it has created the new one,
+	// and does so under a lock that readers need; syncing here keeps that short.
+	if err := f.syncJournal(); err != nil {
+		return nil, err
+	}
+	w, err := f.Storage.Create(fd)
+	if err != nil {
+		return nil, err
+	}
+	j := &journalFile{Writer: w, files: f}
+	f.mu.Lock()
+	f.journal = j
+	f.mu.Unlock()
+	return j, nil
+}
+
+// syncJournal returns once everything that was written to journals before is on
+// stable storage.
+func (f *files) syncJournal() error {
+	f.mu.Lock()
+	j, err := f.journal, f.failed
+	f.mu.Unlock()
+	if err != nil || j == nil {
+		return err
+	}
+	return j.Sync()
+}
+
+// err returns the first failed sync.
+func (f *files) err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
+}
+
+// fail records a failed sync and returns the first one.
+func (f *files) fail(err error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failed == nil {
+		f.failed = fmt.Errorf("storage: sync in %s: %w", f.dir, err)
+	}
+	return f.failed
+}
+
+// syncedFile is a manifest or a table.
+type syncedFile struct {
+	ldb.Writer
+	files *files
+}
+
+func (s *syncedFile) Sync() error {
+	if err := s.files.err(); err != nil {
+		return err
+	}
+	if err := s.Writer.Sync(); err != nil {
+		return s.files.fail(err)
+	}
+	return nil
+}
+
+// journalFile is a journal. Write is called by one goroutine at a time; Sync
+// may run next to it.
+type journalFile struct {
+	ldb.Writer
+	files *files
+
+	mu       sync.Mutex
+	written  int64 // bytes written
+	synced   int64 // of those, how many are on stable storage
+	linked   bool  // the directory entry is, too
+	closed   bool
+	syncLock sync.Mutex // held during a sync, so that Close waits for it
+}
+
+func (j *journalFile) Write(p []byte) (int, error) {
+	if err := j.files.err(); err != nil {
+		return 0, err
+	}
+	n, err := j.Writer.Write(p)
+	j.mu.Lock()
+	j.written += int64(n)
+	j.mu.Unlock()
+	return n, err
+}
+
+// Sync puts what is written so far on stable storage. A closed journal is.
+func (j *journalFile) Sync() error {
+	j.syncLock.Lock()
+	defer j.syncLock.Unlock()
+	return j.syncLocked()
+}
+
+func (j *journalFile) syncLocked() error {
+	if err := j.files.err(); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	written, done := j.written, j.closed || j.synced == j.written
+	j.mu.Unlock()
+	if done {
+		return nil
+	}
+	if err := j.Writer.Sync(); err != nil {
+		return j.files.fail(err)
+	}
+	if !j.linked {
+		if err := syncDir(j.files.dir); err != nil {
+			return j.files.fail(err)
+		}
+		j.linked = true
+	}
+	j.mu.Lock()
+	j.synced = written
+	j.mu.Unlock()
+	return nil
+}
+
+// Close syncs and closes the journal. goleveldb ignores the result, which is
+// why a failure sticks.
+func (j *journalFile) Close() error {
+	j.syncLock.Lock()
+	defer j.syncLock.Unlock()
+	err := j.syncLocked()
+	j.mu.Lock()
+	j.closed = true
+	j.mu.Unlock()
+	return errors.Join(err, j.Writer.Close())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,217 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/syndtr/goleveldb/leveldb"
+	lerrors "github.com/syndtr/goleveldb/leveldb/errors"
+	"github.com/syndtr/goleveldb/leveldb/filter"
+	"github.com/syndtr/goleveldb/leveldb/iterator"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+	ldb "github.com/syndtr/goleveldb/leveldb/storage"
+	"github.com/syndtr/goleveldb/leveldb/util"
+)
+
+// LevelOptions sizes a database on disk. A zero field means its default.
+type LevelOptions struct {
+	// WriteBuffer is how many bytes of batches are held in memory (twice that
+	// at most) before they go to a table. Default 4 MiB, which measured better
+	// than more.
+	WriteBuffer int
+	// BlockCache is how many bytes of table blocks are cached. Default 8 MiB;
+	// negative: none.
+	BlockCache int
+	// BloomBits is how many bits a key the tables' filters have. Default 10
+	// (1 % false positives); negative: no filters.
+	BloomBits int
+	// OpenFiles is how many tables are kept open. Default 128.
+	OpenFiles int
+	// Compression compresses new blocks with Snappy.
+	Compression bool
+	// Logger takes warnings about recovery, and goleveldb's own log at level
+	// debug. Default: neither is logged.
+	Logger *slog.Logger
+}
+
+func (o LevelOptions) leveldb() *opt.Options {
+	orDefault := func(v, d int) int {
+		if v == 0 {
+			return d
+		}
+		return v
+	}
+	options := &opt.Options{
+		WriteBuffer:            orDefault(o.WriteBuffer, 4<<20),
+		BlockCacheCapacity:     orDefault(o.BlockCache, 8<<20),
+		OpenFilesCacheCapacity: orDefault(o.OpenFiles, 128),
+		Compression:            opt.NoCompression,
+		// prepare has already cut off what may be torn, so anything that
+		// goleveldb still finds wrong is an error.
+		Strict: opt.StrictAll,
+		// There is one writer; merging would only make batches share a record.
+		NoWriteMerge: true,
+		// A batch larger than the write buffer would bypass the journal, and
+		// with it the order that recovery relies on.
+		DisableLargeBatchTransaction: true,
+		// Compactions triggered by reads: unpredictable work for little gain
+		// where filters answer most misses.
+		DisableSeeksCompaction: true,
+	}
+	if o.Compression {
+		options.Compression = opt.SnappyCompression
+	}
+	if bits := orDefault(o.BloomBits, 10); bits > 0 {
+		options.Filter = filter.NewBloomFilter(bits)
+	}
+	return options
+}
+
+// Level is a Store on disk.
+type Level struct {
+	dir    string
+	db     *leveldb.DB
+	files  *files
+	closed atomic.Bool
+	// ending is held for writing by Close, so that no Sync runs into it.
+	ending sync.RWMutex
+}
+
+var _ Store = (*Level)(nil)
+
+// OpenLevel opens the database in dir, or creates it. What it finds after a
+// crash is the result of a prefix of the batches, reaching at least to the last
+// Sync. Errors: ErrLocked, ErrNewerFormat, ErrCorrupt, or the file system's.
+func OpenLevel(dir string, opts LevelOptions) (*Level, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	base, err := ldb.OpenFile(dir, false)
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+	case err != nil:
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	l := &Level{dir: dir, files: &files{Storage: base, dir: dir, logger: opts.Logger}}
+	if err := prepare(dir, opts.Logger); err != nil {
+		return nil, errors.Join(err, base.Close())
+	}
+	l.db, err = leveldb.Open(l.files, opts.leveldb())
+	if err != nil {
+		return nil, errors.Join(l.explain(err), base.Close())
+	}
+	return l, nil
+}
+
+// makeDir creates dir, durably.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	if err := syncDir(filepath.Dir(dir)); err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	return nil
+}
+
+// explain gives goleveldb's errors their meaning here.
+func (l *Level) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, leveldb.ErrNotFound) {
+		return ErrNotFound
+	}
+	if failed := l.files.err(); failed != nil {
+		return failed
+	}
+	var damaged *lerrors.ErrCorrupted
+	switch {
+	case errors.Is(err, leveldb.ErrClosed):
+		return ErrClosed
+	case errors.As(err, &damaged):
+		path := l.dir
+		if !damaged.Fd.Zero() {
+			path = filepath.Join(l.dir, damaged.Fd.String())
+		}
+		return fmt.Errorf("%w: %s: %w", ErrCorrupt, path, damaged.Err)
+	default:
+		return fmt.Errorf("storage: %s: %w", l.dir, err)
+	}
+}
+
+// Get implements Store.
+func (l *Level) Get(key []byte) ([]byte, error) {
+	value, err := l.db.Get(key, nil)
+	return value, l.explain(err)
+}
+
+// Has implements Store.
+func (l *Level) Has(key []byte) (bool, error) {
+	ok, err := l.db.Has(key, nil)
+	return ok, l.explain(err)
+}
+
+// Iterate implements Store.
+func (l *Level) Iterate(lower, upper []byte) Iterator {
+	if lower != nil && upper != nil && bytes.Compare(lower, upper) > 0 {
+		upper = lower // goleveldb panics on such a range
+	}
+	return levelIterator{l.db.NewIterator(&util.Range{Start: lower, Limit: upper}, nil), l}
+}
+
+// Write implements Store.
+func (l *Level) Write(b *Batch) error {
+	if err := l.db.Write(&b.ops, nil); err != nil {
+		return l.explain(err)
+	}
+	// goleveldb drops the error of a journal that could not be closed.
+	return l.files.err()
+}
+
+// Sync implements Store. It syncs the journal that is being written, once, and
+// does not hold up writers.
+func (l *Level) Sync() error {
+	l.ending.RLock()
+	defer l.ending.RUnlock()
+	if l.closed.Load() {
+		return ErrClosed
+	}
+	return l.files.syncJournal()
+}
+
+// Close implements Store.
+func (l *Level) Close() error {
+	l.ending.Lock()
+	defer l.ending.Unlock()
+	if l.closed.Swap(true) {
+		return ErrClosed
+	}
+	err := l.explain(l.db.Close())
+	if err == nil {
+		err = l.files.err()
+	}
+	return errors.Join(err, l.files.Storage.Close())
+}
+
+// levelIterator adapts goleveldb's iterator.
+type levelIterator struct {
+	iterator.Iterator
+	level *Level
+}
+
+func (it levelIterator) Err() error { return it.level.explain(it.Error()) }

@@ -1,0 +1,62 @@
+// Package storage is an ordered key-value store with atomic batches: goleveldb
+// on disk for nodes, a sorted map in memory for simulations and tests.
+//
+// What a caller may rely on after a crash is the same for both: the store holds
+// the result of a prefix of the batches that were written, in order, and that
+// prefix reaches at least to the last batch before the last Sync. Level goes to
+// some length for the word prefix (see recovery.go), because the applied index
+// that travels in each batch is only worth something if everything before it is
+// there too.
+package storage
+
+import "errors"
+
+var (
+	// ErrNotFound is what Get returns for a key that is not there.
+	ErrNotFound = errors.New("storage: key not found")
+	// ErrLocked is returned on opening a database that is in use.
+	ErrLocked = errors.New("storage: database is in use by another process")
+	// ErrNewerFormat is returned on opening a database that a newer version of
+	// the program has written.
+	ErrNewerFormat = errors.New("storage: database has a newer format")
+	// ErrCorrupt is wrapped by every error that says that stored data is
+	// damaged; the error's text names the file.
+	ErrCorrupt = errors.New("storage: corrupt")
+	// ErrClosed is returned by methods that are called after Close.
+	ErrClosed = errors.New("storage: closed")
+)
+
+// Store is an ordered map from keys to values. All methods may be called
+// concurrently, but there is one writer at a time. Any error other than
+// ErrNotFound means that the store can no longer be trusted: the caller stops
+// the process.
+type Store interface {
+	// Get returns the value of key; the caller owns it.
+	Get(key []byte) ([]byte, error)
+	// Has reports whether key is there, without reading its value.
+	Has(key []byte) (bool, error)
+	// Iterate returns an iterator over the keys in [lower, upper) as of now;
+	// a nil bound is open. The caller releases it, and does so before Close.
+	Iterate(lower, upper []byte) Iterator
+	// Write applies a batch atomically and does not keep it. It is not synced:
+	// after a crash of the machine the store holds a prefix of the written
+	// batches.
+	Write(b *Batch) error
+	// Sync returns once every batch written before is on stable storage.
+	// It may run next to Write.
+	Sync() error
+	// Close syncs and closes the store.
+	Close() error
+}
+
+// Iterator walks over keys in ascending order. It starts before the first key.
+// Key and Value are valid until the next call. An Iterator is used by one
+// goroutine.
+type Iterator interface {
+	Next() bool
+	Key() []byte
+	Value() []byte
+	// Err returns what ended the iteration early, if anything.
+	Err() error
+	Release()
+}
