@@ -1,0 +1,83 @@
+package command
+
+import (
+	"encoding/binary"
+	"errors"
+	"strconv"
+)
+
+// ErrArgs is returned for bytes that AppendArgs did not write.
+var ErrArgs = errors.New("command: malformed arguments")
+
+// maxArgs bounds the arguments of one command, as the front end does.
+const maxArgs = 1 << 20
+
+// AppendArgs appends the form in which a command stands in the Raft log: the
+// number of arguments as a uvarint, then the length (uvarint) and the bytes of
+// each. There is at least one argument, so the first byte is never 0: payloads
+// that begin with 0 are left to package shard.
+func AppendArgs(dst []byte, args [][]byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(args)))
+	for _, arg := range args {
+		dst = binary.AppendUvarint(dst, uint64(len(arg)))
+		dst = append(dst, arg...)
+	}
+	return dst
+}
+
+// DecodeArgs appends the arguments that payload holds to dst. They share
+// payload's memory. Bytes that are missing, left over or not in the shortest
+// form are ErrArgs.
+func DecodeArgs(dst [][]byte, payload []byte) ([][]byte, error) {
+	count, payload, ok := uvarint(payload)
+	// Every argument takes a byte at least: a count that lies costs nothing.
+	if !ok || count == 0 || count > maxArgs || count > uint64(len(payload)) {
+		return nil, ErrArgs
+	}
+	for range count {
+		var length uint64
+		if length, payload, ok = uvarint(payload); !ok || length > uint64(len(payload)) {
+			return nil, ErrArgs
+		}
+		dst = append(dst, payload[:length:length])
+		payload = payload[length:]
+	}
+	if len(payload) != 0 {
+		return nil, ErrArgs
+	}
+	return dst, nil
+}
+
+// uvarint splits a uvarint off b; ok is false if there is none, or a longer
+// form than needed.
+func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || size > 1 && b[size-1] == 0 {
+		return 0, nil, false
+	}
+	return n, b[size:], true
+}
+
+// The internal write commands begin with a byte that keeps clients from
+// naming them: Lookup refuses it.
+const (
+	tickName  = "\x00tick"
+	sweepName = "\x00sweep"
+)
+
+// AppendTick appends the payload of the internal write that does nothing but
+// advance the replicated clock to the entry's time.
+func AppendTick(dst []byte) []byte {
+	return AppendArgs(dst, [][]byte{[]byte(tickName)})
+}
+
+// sweepLimit bounds the keys that one sweep deletes, and so the time that it
+// holds up the commands behind it.
+const sweepLimit = 1000
+
+// AppendSweep appends the payload of the internal write that deletes some of
+// the keys that have expired by the entry's time; its reply is their number.
+// The limit stands in the log, so that replicas of all versions delete the same.
+func AppendSweep(dst []byte) []byte {
+	return AppendArgs(dst, [][]byte{[]byte(sweepName), strconv.AppendInt(nil, sweepLimit, 10)})
+}

@@ -1,0 +1,392 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/genuineh/aikv/node/resp"
+)
+
+// clientSubcommands returns the rows of CLIENT.
+func clientSubcommands() []*Command {
+	return []*Command{
+		{
+			Name: "caching", Arity: 3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "(YES|NO)", Summary: "Says whether the keys of the next command are tracked.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientCaching,
+		},
+		{
+			Name: "getname", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Summary: "Returns the connection's name.", Since: "2.6.9", Group: "connection", Complexity: "O(1)"},
+			Local: clientGetName,
+		},
+		{
+			Name: "getredir", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Summary: "Returns the id that tracking notifications go to.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientGetRedir,
+		},
+		{
+			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "connection", Complexity: "O(1)"},
+			Local: help,
+		},
+		{
+			Name: "id", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Summary: "Returns the connection's id.", Since: "5.0.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientID,
+		},
+		{
+			Name: "info", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Summary: "Describes the connection.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientInfo,
+		},
+		{
+			Name: "kill", Arity: -3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "(<ip:port> | ID <id> | TYPE <type> | ADDR <ip:port> | LADDR <ip:port> | USER <name> | SKIPME (YES|NO)) ...", Summary: "Closes client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
+			Local: clientKill,
+		},
+		{
+			Name: "list", Arity: -2, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Usage: "[TYPE <type>] [ID <id> [<id> ...]]", Summary: "Describes the client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
+			Local: clientList,
+		},
+		{
+			Name: "no-evict", Arity: 3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "(ON|OFF)", Summary: "Protects the connection from eviction.", Since: "7.0.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientNoEvict,
+		},
+		{
+			Name: "pause", Arity: -3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "<timeout> [WRITE|ALL]", Summary: "Holds back commands for some time.", Since: "2.9.50", Group: "connection", Complexity: "O(1)"},
+			Local: clientPause,
+		},
+		{
+			Name: "reply", Arity: 3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "(ON|OFF|SKIP)", Summary: "Switches the replies of the connection on or off.", Since: "3.2.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientReply,
+		},
+		{
+			Name: "setname", Arity: 3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "<name>", Summary: "Names the connection.", Since: "2.6.9", Group: "connection", Complexity: "O(1)"},
+			Local: clientSetName,
+		},
+		{
+			Name: "tracking", Arity: -3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "OFF", Summary: "Switches key tracking off; it cannot be switched on yet.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientTracking,
+		},
+		{
+			Name: "trackinginfo", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Summary: "Says how keys are tracked.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientTrackingInfo,
+		},
+		{
+			Name: "unpause", Arity: 2, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Summary: "Ends CLIENT PAUSE.", Since: "6.2.0", Group: "connection", Complexity: "O(N)"},
+			Local: clientUnpause,
+		},
+		{
+			Name: "setinfo", Arity: 4, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "<attribute> <value>", Summary: "Tells the name or version of the client library.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientSetInfo,
+		},
+		{
+			Name: "no-touch", Arity: 3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "(ON|OFF)", Summary: "Accepted: access times are not kept.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
+			Local: clientNoTouch,
+		},
+	}
+}
+
+func clientID(_ context.Context, c *Call, _ [][]byte) resp.Value {
+	return resp.Int(int64(c.Session.ID))
+}
+
+func clientGetName(_ context.Context, c *Call, _ [][]byte) resp.Value {
+	name := c.Session.Name()
+	if name == "" {
+		return resp.Null
+	}
+	return resp.BulkString(name)
+}
+
+// printableName reports whether b may stand in CLIENT LIST without breaking it.
+func printableName(b []byte) bool {
+	for _, ch := range b {
+		if ch < '!' || ch > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func errClientName() resp.Value {
+	return resp.Err("Client names cannot contain spaces, newlines or special characters.")
+}
+
+func clientSetName(_ context.Context, c *Call, args [][]byte) resp.Value {
+	if !printableName(args[2]) {
+		return errClientName()
+	}
+	c.Session.update(func() { c.Session.name = string(args[2]) })
+	return resp.OK
+}
+
+func clientSetInfo(_ context.Context, c *Call, args [][]byte) resp.Value {
+	field := map[string]*string{"lib-name": &c.Session.libName, "lib-ver": &c.Session.libVer}[lower(args[2])]
+	if field == nil {
+		return resp.Err("Unrecognized option '%s'", printable(args[2], 128))
+	}
+	if !printableName(args[3]) {
+		return resp.Err("%s cannot contain spaces, newlines or special characters.", lower(args[2]))
+	}
+	c.Session.update(func() { *field = string(args[3]) })
+	return resp.OK
+}
+
+// onOff reads an argument that must be ON or OFF.
+func onOff(arg []byte) (on, ok bool) { return is(arg, "on"), is(arg, "on") || is(arg, "off") }
+
+func clientNoEvict(_ context.Context, c *Call, args [][]byte) resp.Value {
+	on, ok := onOff(args[2])
+	if !ok {
+		return errSyntax()
+	}
+	c.Session.update(func() { c.Session.noEvict = on })
+	return resp.OK
+}
+
+func clientNoTouch(_ context.Context, _ *Call, args [][]byte) resp.Value {
+	if _, ok := onOff(args[2]); !ok {
+		return errSyntax()
+	}
+	return resp.OK
+}
+
+func clientReply(_ context.Context, c *Call, args [][]byte) resp.Value {
+	switch {
+	case is(args[2], "on"):
+		c.Session.reply = replyOn
+	case is(args[2], "off"):
+		c.Session.reply = replyOff
+	case is(args[2], "skip"):
+		if c.Session.reply != replyOff {
+			c.Session.reply = replySkipThis
+		}
+	default:
+		return errSyntax()
+	}
+	return resp.OK
+}
+
+// clientTracking accepts OFF, which is what clients send that have no cache.
+func clientTracking(_ context.Context, _ *Call, args [][]byte) resp.Value {
+	on, ok := onOff(args[2])
+	switch {
+	case !ok:
+		return errSyntax()
+	case on:
+		return resp.Err("CLIENT TRACKING is not supported: AiKv does not send invalidations")
+	default:
+		return resp.OK
+	}
+}
+
+func clientTrackingInfo(context.Context, *Call, [][]byte) resp.Value {
+	return resp.Map(
+		resp.BulkString("flags"), resp.Set(resp.BulkString("off")),
+		resp.BulkString("redirect"), resp.Int(-1),
+		resp.BulkString("prefixes"), resp.Array(),
+	)
+}
+
+func clientCaching(context.Context, *Call, [][]byte) resp.Value {
+	return resp.Err("CLIENT CACHING can be called only when the client is in tracking mode " +
+		"with OPTIN or OPTOUT mode enabled")
+}
+
+func clientGetRedir(context.Context, *Call, [][]byte) resp.Value { return resp.Int(-1) }
+
+// clientLine describes a session as CLIENT LIST does, without the fields of
+// Redis that have no meaning here (file descriptor, buffers).
+func clientLine(s SessionInfo, now time.Time) string {
+	flags := "N"
+	if s.NoEvict {
+		flags = "e"
+	}
+	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1"+
+		" cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+		s.ID, s.Addr, s.LAddr, s.Name, seconds(now.Sub(s.Created)), seconds(now.Sub(s.LastActive)), flags,
+		s.Command, s.Proto, s.LibName, s.LibVer)
+}
+
+func seconds(d time.Duration) int64 { return int64(max(d, 0) / time.Second) }
+
+func clientInfo(_ context.Context, c *Call, _ [][]byte) resp.Value {
+	return resp.Verbatim(clientLine(c.Session.Info(), time.Now()))
+}
+
+// clientTypes are the types that CLIENT LIST and KILL know; every connection of
+// AiKv is "normal".
+func clientType(arg []byte) (normal bool, bad *resp.Value) {
+	switch lower(arg) {
+	case "normal":
+		return true, nil
+	case "master", "replica", "slave", "pubsub":
+		return false, nil
+	default:
+		v := resp.Err("Unknown client type '%s'", printable(arg, 128))
+		return false, &v
+	}
+}
+
+func clientList(_ context.Context, c *Call, args [][]byte) resp.Value {
+	wanted := func(uint64) bool { return true }
+	switch {
+	case len(args) == 2:
+	case len(args) == 4 && is(args[2], "type"):
+		normal, bad := clientType(args[3])
+		if bad != nil {
+			return *bad
+		}
+		wanted = func(uint64) bool { return normal }
+	case len(args) > 3 && is(args[2], "id"):
+		ids := make(map[uint64]bool)
+		for _, arg := range args[3:] {
+			id, ok := parseInt(arg)
+			if !ok || id < 1 {
+				return resp.Err("Invalid client ID")
+			}
+			ids[uint64(id)] = true
+		}
+		wanted = func(id uint64) bool { return ids[id] }
+	default:
+		return errSyntax()
+	}
+	var list strings.Builder
+	now := time.Now()
+	for _, s := range c.Node.Sessions().List() {
+		if wanted(s.ID) {
+			list.WriteString(clientLine(s.Info(), now))
+		}
+	}
+	return resp.Verbatim(list.String())
+}
+
+// killFilter says which clients CLIENT KILL closes: those that every given
+// condition holds for.
+type killFilter struct {
+	id          int64 // 0: any
+	addr, laddr []byte
+	abnormal    bool // only clients that AiKv does not have
+	skipMe      bool
+}
+
+func (f killFilter) matches(s SessionInfo, me uint64) bool {
+	return (f.id == 0 || uint64(f.id) == s.ID) &&
+		(f.addr == nil || string(f.addr) == s.Addr) &&
+		(f.laddr == nil || string(f.laddr) == s.LAddr) &&
+		!f.abnormal && (!f.skipMe || s.ID != me)
+}
+
+func parseKill(args [][]byte) (f killFilter, bad *resp.Value) {
+	fail := func(v resp.Value) (killFilter, *resp.Value) { return f, &v }
+	f.skipMe = true
+	for ; len(args) > 0; args = args[2:] {
+		if len(args) < 2 {
+			return fail(errSyntax())
+		}
+		value := args[1]
+		switch lower(args[0]) {
+		case "id":
+			id, ok := parseInt(value)
+			if !ok || id < 1 {
+				return fail(resp.Err("client-id should be greater than 0"))
+			}
+			f.id = id
+		case "addr":
+			f.addr = value
+		case "laddr":
+			f.laddr = value
+		case "type":
+			normal, bad := clientType(value)
+			if bad != nil {
+				return f, bad
+			}
+			f.abnormal = !normal
+		case "user":
+			if string(value) != "default" {
+				return fail(resp.Err("No such user '%s'", printable(value, 128)))
+			}
+		case "skipme":
+			if !is(value, "yes") && !is(value, "no") {
+				return fail(errSyntax())
+			}
+			f.skipMe = is(value, "yes")
+		default:
+			return fail(errSyntax())
+		}
+	}
+	return f, nil
+}
+
+// clientKill has an old form, CLIENT KILL addr:port, and one with filters.
+func clientKill(_ context.Context, c *Call, args [][]byte) resp.Value {
+	oldForm := len(args) == 3
+	f := killFilter{addr: args[2]}
+	if !oldForm {
+		var bad *resp.Value
+		if f, bad = parseKill(args[2:]); bad != nil {
+			return *bad
+		}
+	}
+	killed := int64(0)
+	for _, s := range c.Node.Sessions().List() {
+		if !f.matches(s.Info(), c.Session.ID) {
+			continue
+		}
+		killed++
+		if s.ID == c.Session.ID {
+			c.Session.CloseAfterReply = true // it hears of it first
+		} else {
+			c.Node.Sessions().Kill(s.ID)
+		}
+	}
+	switch {
+	case !oldForm:
+		return resp.Int(killed)
+	case killed == 0:
+		return resp.Err("No such client")
+	default:
+		return resp.OK
+	}
+}
+
+func clientPause(_ context.Context, c *Call, args [][]byte) resp.Value {
+	if len(args) > 4 {
+		return errSyntax()
+	}
+	ms, ok := parseInt(args[2])
+	switch {
+	case !ok || ms > math.MaxInt64/int64(time.Millisecond):
+		return resp.Err("timeout is not an integer or out of range")
+	case ms < 0:
+		return resp.Err("timeout is negative")
+	}
+	writesOnly := len(args) == 4 && is(args[3], "write")
+	if len(args) == 4 && !writesOnly && !is(args[3], "all") {
+		return resp.Err("CLIENT PAUSE mode must be WRITE or ALL")
+	}
+	c.Node.Sessions().Pause(time.Now().Add(time.Duration(ms)*time.Millisecond), writesOnly)
+	return resp.OK
+}
+
+func clientUnpause(_ context.Context, c *Call, _ [][]byte) resp.Value {
+	c.Node.Sessions().Pause(time.Time{}, false)
+	return resp.OK
+}

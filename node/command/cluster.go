@@ -1,0 +1,394 @@
+package command
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// clusterCommands returns CLUSTER.
+func clusterCommands() []*Command {
+	rows := append(clusterReadRows(), clusterChangeRows()...)
+	rows = append(rows, clusterOwnRows()...)
+	slices.SortFunc(rows, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
+	return []*Command{{
+		Name: "cluster", Arity: -2,
+		Doc: Doc{
+			Summary: "Commands about the cluster.", Since: "3.0.0", Group: "cluster",
+			Complexity: "Depends on subcommand",
+		},
+		Subcommands: rows,
+	}}
+}
+
+// clusterReadRows returns the rows of CLUSTER.
+func clusterReadRows() []*Command {
+	return []*Command{
+		{
+			Name: "countkeysinslot", Arity: 3, Flags: FlagStale,
+			Doc:  Doc{Usage: "<slot>", Summary: "Counts this node's keys in a slot.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			Read: clusterCountKeysInSlot,
+		},
+		{
+			Name: "count-failure-reports", Arity: 3, Flags: FlagAdmin | FlagStale,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Usage: "<node-id>", Summary: "Says whether this node suspects another one.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
+			Local: clusterCountFailureReports,
+		},
+		{
+			Name: "getkeysinslot", Arity: 4, Flags: FlagStale,
+			Tips: []string{"nondeterministic_output"},
+			Doc:  Doc{Usage: "<slot> <count>", Summary: "Returns some of this node's keys in a slot.", Since: "3.0.0", Group: "cluster", Complexity: "O(log(N))"},
+			Read: clusterGetKeysInSlot,
+		},
+		{
+			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale,
+			Doc:   Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "cluster", Complexity: "O(1)"},
+			Local: help,
+		},
+		{
+			Name: "info", Arity: 2, Flags: FlagStale,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Summary: "Describes the state of the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			Local: clusterInfo,
+		},
+		{
+			Name: "keyslot", Arity: 3, Flags: FlagStale,
+			Doc:   Doc{Usage: "<key>", Summary: "Returns the slot of a key.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
+			Local: clusterKeySlot,
+		},
+		{
+			Name: "links", Arity: 2, Flags: FlagStale,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Summary: "Describes the streams to the other nodes.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
+			Local: clusterLinks,
+		},
+		{
+			Name: "myid", Arity: 2, Flags: FlagStale,
+			Doc:   Doc{Summary: "Returns the node's id.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			Local: clusterMyID,
+		},
+		{
+			Name: "nodes", Arity: 2, Flags: FlagStale,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Summary: "Describes every node of the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
+			Local: clusterNodes,
+		},
+		{
+			Name: "replicas", Arity: 3, Flags: FlagAdmin | FlagStale,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Usage: "<node-id>", Summary: "Describes the replicas of a master.", Since: "5.0.0", Group: "cluster", Complexity: "O(1)"},
+			Local: clusterReplicas,
+		},
+		{
+			Name: "shards", Arity: 2, Flags: FlagStale,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Summary: "Describes every shard of the cluster.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
+			Local: clusterShards,
+		},
+		{
+			Name: "slaves", Arity: 3, Flags: FlagAdmin | FlagStale,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Usage: "<node-id>", Summary: "Describes the replicas of a master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)", DeprecatedSince: "5.0.0", ReplacedBy: "`CLUSTER REPLICAS`"},
+			Local: clusterReplicas,
+		},
+		{
+			Name: "slots", Arity: 2, Flags: FlagStale,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Summary: "Says which nodes serve which slots.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)", DeprecatedSince: "7.0.0", ReplacedBy: "`CLUSTER SHARDS`"},
+			Local: clusterSlots,
+		},
+	}
+}
+
+// clusterOwnRows returns the rows that Redis 7.0 does not have.
+func clusterOwnRows() []*Command {
+	return []*Command{
+		{
+			Name: "myshardid", Arity: 2, Flags: FlagStale,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Summary: "Returns the id of this node's shard.", Since: "7.2.0", Group: "cluster", Complexity: "O(1)"},
+			Local: clusterMyShardID,
+		},
+		{
+			Name: "metaraft", Arity: -3, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
+			Tips: []string{"nondeterministic_output"},
+			Doc: Doc{
+				Usage:   "(MEMBERS|STATUS|ADDLEARNER <node-id> <raft-addr>|PROMOTE <node-id> [<node-id> ...])",
+				Summary: "Shows and changes the Raft group that holds the topology.", Since: "aikv", Group: "cluster",
+				Complexity: "O(N)",
+			},
+			Local: clusterMetaRaft,
+		},
+	}
+}
+
+func clusterInfo(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+	return resp.Verbatim(topology.InfoText(c.Node.View(ctx), c.Node.Live()))
+}
+
+func clusterNodes(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+	return resp.Verbatim(topology.NodesText(c.Node.View(ctx), c.Node.Live(), time.Now()))
+}
+
+func clusterMyID(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+	return resp.BulkString(c.Node.View(ctx).Self.String())
+}
+
+// clusterMyShardID answers for a node without a shard with its own id: some id
+// it must have.
+func clusterMyShardID(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+	v := c.Node.View(ctx)
+	if me := v.Me(); me != nil && me.Shard != nil {
+		return resp.BulkString(me.Shard.ID.String())
+	}
+	return resp.BulkString(v.Self.String())
+}
+
+func clusterKeySlot(_ context.Context, _ *Call, args [][]byte) resp.Value {
+	return resp.Int(int64(slot.Of(args[2])))
+}
+
+func clusterCountKeysInSlot(tx ReadTx, args [][]byte) resp.Value {
+	n, ok := parseInt(args[2])
+	switch {
+	case !ok:
+		return errNotInteger()
+	case n < 0 || n >= slot.Count:
+		return resp.Err("Invalid slot")
+	default:
+		return resp.Int(tx.LenSlot(uint16(n)))
+	}
+}
+
+func clusterGetKeysInSlot(tx ReadTx, args [][]byte) resp.Value {
+	n, ok := parseInt(args[2])
+	limit, ok2 := parseInt(args[3])
+	switch {
+	case !ok || !ok2:
+		return errNotInteger()
+	case n < 0 || n >= slot.Count || limit < 0:
+		return resp.Err("Invalid slot or number of keys")
+	}
+	keys := tx.KeysInSlot(uint16(n), int(min(limit, 1<<30)))
+	found := make([]resp.Value, len(keys))
+	for i, key := range keys {
+		found[i] = resp.Bulk(key)
+	}
+	return resp.Array(found...)
+}
+
+// knownNode returns the node that arg names, or Redis's error.
+func knownNode(v *topology.View, arg []byte) (*topology.Node, *resp.Value) {
+	if id, err := topology.ParseNodeID(lower(arg)); err == nil {
+		if n := v.Node(id); n != nil {
+			return n, nil
+		}
+	}
+	bad := errUnknownNode(arg)
+	return nil, &bad
+}
+
+func errUnknownNode(arg []byte) resp.Value { return resp.Err("Unknown node %s", printable(arg, 128)) }
+
+func clusterReplicas(ctx context.Context, c *Call, args [][]byte) resp.Value {
+	v := c.Node.View(ctx)
+	n, bad := knownNode(v, args[2])
+	if bad != nil {
+		return *bad
+	}
+	if n.Replica() {
+		return resp.Err("The specified node is not a master")
+	}
+	lines := []resp.Value{}
+	if n.Shard != nil {
+		live, now := c.Node.Live(), time.Now()
+		for _, replica := range v.Replicas(n.Shard) {
+			lines = append(lines, resp.BulkString(topology.NodeLine(v, replica, live, now)))
+		}
+	}
+	return resp.Array(lines...)
+}
+
+// clusterCountFailureReports knows one reporter, this node: liveness is
+// committed by MetaRaft, not gathered from gossip.
+func clusterCountFailureReports(ctx context.Context, c *Call, args [][]byte) resp.Value {
+	v := c.Node.View(ctx)
+	n, bad := knownNode(v, args[2])
+	if bad != nil {
+		return *bad
+	}
+	if n.ID != v.Self && (n.Failed || c.Node.Live().Contact(n.ID).Suspect) {
+		return resp.Int(1)
+	}
+	return resp.Int(0)
+}
+
+// clusterSlots names for each range the master, then the replicas that have
+// not failed.
+func clusterSlots(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+	v := c.Node.View(ctx)
+	endpoint := endpointType(c.Node.Config())
+	ranges := []resp.Value{}
+	for _, r := range v.SlotRanges() {
+		master := v.Master(r.Shard)
+		if master == nil {
+			continue
+		}
+		entry := []resp.Value{resp.Int(int64(r.Start)), resp.Int(int64(r.End)), slotsNode(master, endpoint)}
+		for _, replica := range v.Replicas(r.Shard) {
+			if !replica.Failed {
+				entry = append(entry, slotsNode(replica, endpoint))
+			}
+		}
+		ranges = append(ranges, resp.Array(entry...))
+	}
+	return resp.Array(ranges...)
+}
+
+// endpointType is the value of cluster-preferred-endpoint-type.
+func endpointType(config *Config) string { return config.Value("cluster-preferred-endpoint-type") }
+
+// preferredEndpoint is the name under which clients are told to reach n.
+func preferredEndpoint(n *topology.Node, endpoint string) resp.Value {
+	switch {
+	case endpoint == "hostname" && n.Address.Hostname != "":
+		return resp.BulkString(n.Address.Hostname)
+	case endpoint == "hostname":
+		return resp.BulkString("?")
+	case endpoint == "unknown-endpoint":
+		return resp.Null
+	default:
+		return resp.BulkString(n.Address.Host)
+	}
+}
+
+// slotsNode is a node in CLUSTER SLOTS; what is known beside the preferred
+// endpoint stands in a map at its end.
+func slotsNode(n *topology.Node, endpoint string) resp.Value {
+	var more []resp.Value
+	if endpoint != "ip" {
+		more = append(more, resp.BulkString("ip"), resp.BulkString(n.Address.Host))
+	}
+	if endpoint != "hostname" && n.Address.Hostname != "" {
+		more = append(more, resp.BulkString("hostname"), resp.BulkString(n.Address.Hostname))
+	}
+	return resp.Array(preferredEndpoint(n, endpoint), resp.Int(int64(n.Address.Port)),
+		resp.BulkString(n.ID.String()), resp.Map(more...))
+}
+
+// clusterShards describes the shards, and each node without one as a shard of
+// its own, as Redis does.
+func clusterShards(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+	v := c.Node.View(ctx)
+	endpoint := endpointType(c.Node.Config())
+	offsets := shardOffsets(c.Node)
+	describe := func(ranges []slot.Range, nodes []*topology.Node) resp.Value {
+		bounds := []resp.Value{}
+		for _, r := range ranges {
+			bounds = append(bounds, resp.Int(int64(r.Start)), resp.Int(int64(r.End)))
+		}
+		described := []resp.Value{}
+		for _, n := range nodes {
+			described = append(described, shardNode(v, n, endpoint, offsets[n.ID], c.Node))
+		}
+		return resp.Map(resp.BulkString("slots"), resp.Array(bounds...),
+			resp.BulkString("nodes"), resp.Array(described...))
+	}
+	shards := []resp.Value{}
+	for _, s := range v.Shards {
+		var nodes []*topology.Node
+		if master := v.Master(s); master != nil {
+			nodes = append(nodes, master)
+		}
+		if nodes = append(nodes, v.Replicas(s)...); len(nodes) > 0 {
+			shards = append(shards, describe(s.Slots.Ranges(), nodes))
+		}
+	}
+	for _, n := range v.Nodes {
+		if n.Shard == nil {
+			shards = append(shards, describe(nil, []*topology.Node{n}))
+		}
+	}
+	return resp.Array(shards...)
+}
+
+// shardOffsets returns how far nodes of this node's own shards are known to
+// store their logs; of others it knows nothing.
+func shardOffsets(n Node) map[topology.NodeID]uint64 {
+	offsets := make(map[topology.NodeID]uint64)
+	for _, s := range n.ShardStatuses() {
+		if s.Kind != topology.Data {
+			continue
+		}
+		for _, m := range s.Members {
+			offsets[m.Node] = max(offsets[m.Node], m.Match)
+		}
+		if len(s.Members) == 0 && s.Leader != 0 {
+			offsets[s.Leader] = max(offsets[s.Leader], s.Commit)
+		}
+	}
+	return offsets
+}
+
+// shardNode is a node in CLUSTER SHARDS.
+func shardNode(v *topology.View, n *topology.Node, endpoint string, offset uint64, node Node) resp.Value {
+	role, health := "master", "online"
+	if n.Replica() {
+		role = "replica"
+	}
+	switch {
+	case n.ID == v.Self && node.Info().Loading:
+		health = "loading"
+	case n.ID != v.Self && n.Failed:
+		health = "fail"
+	}
+	if n.ID == v.Self {
+		for _, s := range node.ShardStatuses() {
+			if n.Shard != nil && s.Group == n.Shard.ID {
+				offset = s.Applied
+			}
+		}
+	}
+	pairs := []resp.Value{
+		resp.BulkString("id"), resp.BulkString(n.ID.String()),
+		resp.BulkString("port"), resp.Int(int64(n.Address.Port)),
+		resp.BulkString("ip"), resp.BulkString(n.Address.Host),
+		resp.BulkString("endpoint"), preferredEndpoint(n, endpoint),
+	}
+	if n.Address.Hostname != "" {
+		pairs = append(pairs, resp.BulkString("hostname"), resp.BulkString(n.Address.Hostname))
+	}
+	return resp.Map(append(pairs,
+		resp.BulkString("role"), resp.BulkString(role),
+		resp.BulkString("replication-offset"), resp.Int(int64(offset)),
+		resp.BulkString("health"), resp.BulkString(health),
+	)...)
+}
+
+// clusterLinks describes the stream to each connected peer.
+func clusterLinks(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+	v := c.Node.View(ctx)
+	live := c.Node.Live()
+	links := []resp.Value{}
+	for _, n := range v.Nodes {
+		contact := live.Contact(n.ID)
+		if n.ID == v.Self || !contact.Connected {
+			continue
+		}
+		links = append(links, resp.Map(
+			resp.BulkString("direction"), resp.BulkString("to"),
+			resp.BulkString("node"), resp.BulkString(n.ID.String()),
+			resp.BulkString("create-time"), resp.Int(contact.Since.UnixMilli()),
+			resp.BulkString("events"), resp.BulkString("rw"),
+			resp.BulkString("send-buffer-allocated"), resp.Int(int64(contact.SendBuffer)),
+			resp.BulkString("send-buffer-used"), resp.Int(int64(contact.SendBuffer)),
+		))
+	}
+	return resp.Array(links...)
+}

@@ -1,0 +1,161 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/storage"
+)
+
+// bench runs commands as a node does, on one keyspace with a clock of its own.
+type bench struct {
+	t     *testing.T
+	table *Table
+	keys  *keyspace.Keyspace
+	index uint64
+	now   int64 // unix ms: the time of entries and readers
+	node  *testNode
+	call  *Call
+
+	behind bool // what the last read reported
+}
+
+func newBench(t *testing.T) *bench {
+	keys, err := keyspace.Open(storage.NewMemory(), keyspace.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, table: NewTable(), keys: keys, now: 1000000000, node: newTestNode()}
+	session := &Session{ID: 7, Addr: "127.0.0.1:5555", LAddr: "127.0.0.1:7001", Created: time.Now(), Authenticated: true}
+	other := &Session{ID: 9, Addr: "127.0.0.1:6666", LAddr: "127.0.0.1:7001", Created: time.Now(), Authenticated: true}
+	b.node.sessions.list = []*Session{session, other}
+	b.call = &Call{Node: b.node, Session: session, Table: b.table}
+	return b
+}
+
+// do runs one command.
+func (b *bench) do(args [][]byte) resp.Value {
+	cmd, err := b.table.Replicated(args)
+	if err != nil {
+		return resp.FromError(err)
+	}
+	switch {
+	case cmd.Read != nil:
+		tx := b.keys.View(b.now)
+		defer tx.Close()
+		v := cmd.Read(At(tx, b.now), args)
+		b.behind = tx.Behind()
+		return v
+	case cmd.Write != nil:
+		b.index++
+		tx := b.keys.Begin()
+		defer tx.Discard()
+		tx.StartEntry(b.index, b.now)
+		v := cmd.Write(tx, args)
+		if err := tx.Commit(); err != nil {
+			b.t.Fatal(err)
+		}
+		return v
+	default:
+		b.call.Session.LastCommand.Store(cmd)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		return cmd.Local(ctx, b.call, args)
+	}
+}
+
+// words splits a line at spaces; a word in double quotes is a Go string.
+func words(t *testing.T, line string) [][]byte {
+	var args [][]byte
+	for _, word := range regexp.MustCompile(`"(\\.|[^"\\])*"|\S+`).FindAllString(line, -1) {
+		if strings.HasPrefix(word, `"`) {
+			text, err := strconv.Unquote(word)
+			if err != nil {
+				t.Fatalf("%s: %v", word, err)
+			}
+			word = text
+		}
+		args = append(args, []byte(word))
+	}
+	return args
+}
+
+// TestFamilies runs testdata/*.txt. Directives:
+//
+//	run [proto=3]     one command a line; shows each with its reply as redis-cli does on a terminal,
+//	                  or encoded, and what the node was asked to do
+//	advance ms=N      moves the clock
+//	refuse [off]      makes the node refuse changes
+//	replica [off]     makes the node follow another one
+func TestFamilies(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		b := newBench(t)
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			off := len(d.CmdArgs) > 0 && d.CmdArgs[0].Key == "off"
+			switch d.Cmd {
+			case "run":
+				return b.run(d)
+			case "advance":
+				var ms int
+				d.ScanArgs(t, "ms", &ms)
+				b.now += int64(ms)
+				return ""
+			case "refuse":
+				if b.node.refuse = errRefused; off {
+					b.node.refuse = nil
+				}
+				return ""
+			case "replica":
+				b.node.follow(!off)
+				return ""
+			default:
+				t.Fatalf("unknown directive %s", d.Cmd)
+				return ""
+			}
+		})
+	})
+}
+
+// follow makes the node a replica of node 1, in node 3's place, or undoes it.
+func (n *testNode) follow(yes bool) {
+	if n.view.Self, n.shards[0].Role = 1, RoleLeader; yes {
+		n.view.Self, n.shards[0].Role = 3, RoleFollower
+	}
+}
+
+func (b *bench) run(d *datadriven.TestData) string {
+	proto := 0
+	if d.HasArg("proto") {
+		d.ScanArgs(b.t, "proto", &proto)
+	}
+	var out strings.Builder
+	for _, line := range strings.Split(d.Input, "\n") {
+		b.node.log, b.node.sessions.killed, b.behind = nil, nil, false
+		v := b.do(words(b.t, line))
+		fmt.Fprintf(&out, "> %s\n", line)
+		for _, note := range b.node.log {
+			fmt.Fprintf(&out, "[node: %s]\n", note)
+		}
+		if len(b.node.sessions.killed) > 0 {
+			fmt.Fprintf(&out, "[killed: %d]\n", b.node.sessions.killed)
+		}
+		if b.behind {
+			out.WriteString("[behind]\n")
+		}
+		if proto != 0 {
+			fmt.Fprintf(&out, "%q\n", resp.Append(nil, v, proto))
+			continue
+		}
+		out.WriteString(resp.FormatCLI(v, true))
+	}
+	return strings.ReplaceAll(out.String(), "\r\n", "\\r\n")
+}

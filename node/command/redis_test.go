@@ -1,0 +1,301 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/genuineh/aikv/node/resp"
+)
+
+// realRedis starts a redis-server of its own, with or without a cluster, and
+// returns a client that speaks RESP3; the test is skipped where none is
+// installed.
+func realRedis(t *testing.T, args ...string) *resp.Client {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("redis-server is not installed")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	l.Close()
+	args = append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir()}, args...)
+	server := exec.Command(path, args...)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		c, err := resp.Dial(ctx, "127.0.0.1:"+port)
+		if err == nil {
+			if v, err := c.Do(ctx, "HELLO", "3"); err == nil && v.Kind == resp.KindMap {
+				t.Cleanup(func() { c.Close() })
+				return c
+			}
+			c.Close()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("redis-server does not answer")
+	return nil
+}
+
+func ask(t *testing.T, c *resp.Client, args ...string) resp.Value {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	v, err := c.Do(ctx, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// newerThanRedis7 are the commands that Redis 7.0 does not know.
+func newerThanRedis7() []string {
+	return []string{"client|setinfo", "client|no-touch", "cluster|myshardid", "cluster|metaraft"}
+}
+
+// TestCommandInfoIsRedis: for every command of ours, COMMAND INFO says what
+// Redis says: arity, flags, key positions, categories, tips, key specs.
+func TestCommandInfoIsRedis(t *testing.T) {
+	c := realRedis(t)
+	checked := 0
+	var check func(rows []*Command)
+	check = func(rows []*Command) {
+		for _, row := range rows {
+			check(row.Subcommands)
+			theirs := ask(t, c, "COMMAND", "INFO", row.FullName()).Elems[0]
+			if theirs.Kind != resp.KindArray {
+				if !strings.Contains(strings.Join(newerThanRedis7(), " "), row.FullName()) {
+					t.Errorf("Redis does not know %s", row.FullName())
+				}
+				continue
+			}
+			const subcommands = 9
+			for i := range subcommands {
+				ours, wanted := resp.Append(nil, row.info.Elems[i], 3), resp.Append(nil, theirs.Elems[i], 3)
+				if !bytes.Equal(ours, wanted) {
+					t.Errorf("%s, field %d:\n%q\nRedis says\n%q", row.FullName(), i, ours, wanted)
+				}
+			}
+			checkDocs(t, c, row)
+			checked++
+		}
+	}
+	check(NewTable().Commands())
+	if checked < 100 {
+		t.Errorf("only %d commands were compared", checked)
+	}
+}
+
+// checkDocs compares what COMMAND DOCS says of facts; summaries are our own.
+func checkDocs(t *testing.T, c *resp.Client, row *Command) {
+	t.Helper()
+	docs := ask(t, c, "COMMAND", "DOCS", row.FullName()).Elems[1]
+	ours := map[string]string{
+		"since": row.Doc.Since, "group": row.Doc.Group,
+		"deprecated_since": row.Doc.DeprecatedSince, "replaced_by": row.Doc.ReplacedBy,
+	}
+	theirs := make(map[string]string)
+	for i := 0; i+1 < len(docs.Elems); i += 2 {
+		theirs[string(docs.Elems[i].Str)] = string(docs.Elems[i+1].Str)
+	}
+	for name, value := range ours {
+		if theirs[name] != value {
+			t.Errorf("%s: %s is %q, Redis says %q", row.FullName(), name, value, theirs[name])
+		}
+	}
+}
+
+// TestConfigParamsAreRedis: we know every parameter that Redis knows, and no other.
+func TestConfigParamsAreRedis(t *testing.T) {
+	c := realRedis(t)
+	pairs := ask(t, c, "CONFIG", "GET", "*").Elems
+	theirs := make(map[string]bool)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		theirs[string(pairs[i].Str)] = true
+	}
+	ours, _ := NewConfig(ConfigOptions{}).Get([]byte("*"))
+	for _, name := range ours {
+		if !theirs[name] {
+			t.Errorf("Redis has no parameter %q", name)
+		}
+		delete(theirs, name)
+	}
+	for name := range theirs {
+		t.Errorf("the parameter %q is missing", name)
+	}
+}
+
+// TestMatchIsRedis compares Match with Redis's own matcher, on random patterns.
+func TestMatchIsRedis(t *testing.T) {
+	c := realRedis(t)
+	seed := time.Now().UnixNano()
+	rnd := rand.New(rand.NewPCG(uint64(seed), 0))
+	draw := func(alphabet string, limit int) string {
+		b := make([]byte, rnd.IntN(limit)+1)
+		for i := range b {
+			b[i] = alphabet[rnd.IntN(len(alphabet))]
+		}
+		return string(b)
+	}
+	for range 3000 {
+		key, pattern := draw("abc-]^\\", 6), draw("abc*?[]^-\\", 8)
+		if pattern == "*" {
+			continue
+		}
+		ask(t, c, "SET", key, "")
+		want := len(ask(t, c, "KEYS", pattern).Elems) == 1
+		ask(t, c, "DEL", key)
+		if got := Match([]byte(pattern), []byte(key), false); got != want {
+			t.Errorf("Match(%q, %q) = %v, Redis says %v (seed %d)", pattern, key, got, want, seed)
+		}
+	}
+}
+
+// TestErrorsAreRedis runs commands that answer from the connection or their
+// arguments alone on both, and compares replies byte for byte.
+func TestErrorsAreRedis(t *testing.T) {
+	c := realRedis(t, "--cluster-enabled", "yes", "--cluster-port", freePort(t))
+	b := newBench(t)
+	b.call.Session.proto = 3
+	for _, line := range []string{
+		"PING", "PING hi", "PING a b", "ECHO", "ECHO hi", "SELECT 0", "SELECT 1", "SELECT x", "SELECT -1",
+		"FOO", "FOO a b", "GET", "SET k", "CLIENT", "CLIENT FOO", "CLIENT ID x", "CLIENT GETNAME",
+		`CLIENT SETNAME "a b"`, "CLIENT SETNAME abc", "CLIENT GETNAME", `CLIENT SETNAME ""`, "CLIENT TRACKING off",
+		"CLIENT TRACKING foo", "CLIENT TRACKINGINFO", "CLIENT GETREDIR", "CLIENT CACHING yes", "CLIENT NO-EVICT foo",
+		"CLIENT REPLY foo", "CLIENT REPLY on", "CLIENT KILL 1.2.3.4:5", "CLIENT KILL ID 999", "CLIENT KILL ID x",
+		"CLIENT KILL TYPE foo", "CLIENT KILL FOO bar", "CLIENT KILL USER foo", "CLIENT KILL SKIPME foo", "CLIENT UNPAUSE",
+		"CLIENT PAUSE x", "CLIENT PAUSE 10 FOO", "CLIENT PAUSE -1", "CLIENT LIST TYPE foo", "CLIENT LIST TYPE pubsub",
+		"CLIENT LIST ID x", "CLIENT LIST ID 999", "CLIENT LIST foo", "HELLO 4", "HELLO x", "HELLO 3 AUTH foo bar",
+		`HELLO 3 SETNAME "a b"`, "HELLO 3 FOO", "HELLO 3 AUTH default", "AUTH foo", "AUTH foo bar", "AUTH a b c",
+		`AUTH default ""`, "READONLY", "READWRITE", "ASKING",
+		"CONFIG GET nosuch", "CONFIG GET maxmemory", "CONFIG SET foo bar", "CONFIG SET", "CONFIG SET maxmemory",
+		"CONFIG SET maxmemory foo", "CONFIG SET maxmemory -5", "CONFIG SET maxmemory 1kb", "CONFIG GET maxmemory",
+		"CONFIG SET maxmemory 1K", "CONFIG GET maxmemory", "CONFIG SET maxmemory 0", "CONFIG SET io-threads 4",
+		"CONFIG SET dir /", "CONFIG SET maxclients foo", "CONFIG SET maxclients 0", "CONFIG SET maxmemory 5 bar 6",
+		"CONFIG SET maxmemory 5 maxmemory 6", "CONFIG SET loglevel foo", "CONFIG SET activedefrag foo",
+		"CONFIG SET activerehashing NO", "CONFIG GET activerehashing", "CONFIG SET loglevel NOTICE", "CONFIG GET loglevel",
+		"CONFIG SET timeout -5", "CONFIG SET hz x", "CONFIG SET slave-priority 5", "CONFIG GET replica-priority",
+		"CONFIG SET slave-read-only no replica-read-only no", "CONFIG RESETSTAT", "CONFIG FOO",
+		"COMMAND FOO", "COMMAND COUNT x", "COMMAND INFO nosuch", "COMMAND INFO get", "COMMAND GETKEYS set a b",
+		"COMMAND GETKEYS nosuch a b", "COMMAND GETKEYS get", "COMMAND GETKEYS get a b", "COMMAND GETKEYS ping a",
+		"COMMAND GETKEYS mset a 1 b 2", "COMMAND GETKEYSANDFLAGS set a b", "COMMAND GETKEYSANDFLAGS set a b GET",
+		"COMMAND GETKEYSANDFLAGS del a b", "COMMAND LIST FILTERBY ACLCAT nosuch", "COMMAND LIST FILTERBY FOO nosuch",
+		"COMMAND LIST FILTERBY MODULE nosuch", "COMMAND DOCS nosuch",
+		"SWAPDB 0 1", "REPLICAOF no one", "SLAVEOF a b", "WAIT x 0", "WAIT 0 x", "WAIT 0 -1", "SLOWLOG GET x", "SLOWLOG GET -5",
+		"SLOWLOG LEN", "SLOWLOG RESET", "SLOWLOG FOO", "LATENCY LATEST", "LATENCY RESET", "MODULE LIST", "FUNCTION LIST",
+		"FLUSHALL FOO", "FLUSHDB ASYNC x", "SCAN x", "SCAN 0 COUNT 0", "SCAN 0 COUNT x", "SCAN 0 FOO bar", "DBSIZE",
+		"DBSIZE x", "KEYS", "CLUSTER", "CLUSTER FOO", "CLUSTER ADDSLOTS", "CLUSTER ADDSLOTS 16384", "CLUSTER ADDSLOTS x",
+		"CLUSTER ADDSLOTS 1 2 1", "CLUSTER ADDSLOTSRANGE 0 10 10 30", "CLUSTER ADDSLOTSRANGE 10 9",
+		"CLUSTER ADDSLOTSRANGE 0 10 20", "CLUSTER DELSLOTS 16384", "CLUSTER DELSLOTS x", "CLUSTER RESET foo",
+		"CLUSTER RESET hard x", "CLUSTER SET-CONFIG-EPOCH -1", "CLUSTER SET-CONFIG-EPOCH x", "CLUSTER MEET 127.0.0.1 0",
+		"CLUSTER MEET 127.0.0.1:7000 7000", "CLUSTER MEET 127.0.0.1 7000 17000 x", "CLUSTER MEET 127.0.0.1",
+		"CLUSTER FAILOVER", "CLUSTER FAILOVER foo", "CLUSTER FAILOVER FORCE x", "CLUSTER SETSLOT x STABLE",
+		"CLUSTER SETSLOT 1 FOO", "CLUSTER SETSLOT 1 STABLE x", "CLUSTER SETSLOT 1 IMPORTING x", "CLUSTER SETSLOT 1 NODE x",
+		"CLUSTER REPLICAS x", "CLUSTER COUNT-FAILURE-REPORTS x", "CLUSTER COUNTKEYSINSLOT 16384",
+		"CLUSTER COUNTKEYSINSLOT x", "CLUSTER COUNTKEYSINSLOT 5", "CLUSTER GETKEYSINSLOT 1 -1", "CLUSTER GETKEYSINSLOT x 1",
+		"CLUSTER GETKEYSINSLOT 1 10", "CLUSTER FORGET x", "CLUSTER REPLICATE x", "CLUSTER KEYSLOT foo", "CLUSTER KEYSLOT",
+		"RESET",
+	} {
+		var args []string
+		for _, word := range words(t, line) {
+			args = append(args, string(word))
+		}
+		ours := resp.Append(nil, b.do(words(t, line)), 3)
+		theirs := resp.Append(nil, ask(t, c, args...), 3)
+		if !bytes.Equal(ours, theirs) {
+			t.Errorf("%s:\n%q\nRedis says\n%q", line, ours, theirs)
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
+
+// TestDataIsRedis runs random data commands on both, and compares replies.
+// DBSIZE is left out: Redis counts keys that expired at once until it finds them.
+func TestDataIsRedis(t *testing.T) {
+	c := realRedis(t)
+	b := newBench(t)
+	seed := time.Now().UnixNano()
+	rnd := rand.New(rand.NewPCG(uint64(seed), 1))
+	pick := func(words ...string) string { return words[rnd.IntN(len(words))] }
+	key := func() string { return pick("a", "b", "c") }
+	number := func() string {
+		return pick("0", "1", "-1", "10", "-10", "5000", "9223372036854775807", "-9223372036854775808", "x", "05")
+	}
+	options := func(words ...string) []string {
+		var chosen []string
+		for range rnd.IntN(4) {
+			chosen = append(chosen, pick(words...))
+		}
+		return chosen
+	}
+	for range 20000 {
+		b.now = time.Now().UnixMilli()
+		var args []string
+		switch rnd.IntN(9) {
+		case 0:
+			args = append([]string{"SET", key(), number()}, options("NX", "xx", "GET", "KEEPTTL")...)
+		case 1:
+			args = append([]string{"SET", key(), number()}, options("NX", "GET", "KEEPTTL", "EX", "PX", "90000", "x", "0", "EXAT", "PXAT", "foo")...)
+		case 2:
+			args = []string{pick("INCRBY", "DECRBY"), key(), number()}
+		case 3:
+			args = []string{pick("INCR", "DECR", "GET", "TYPE", "PERSIST", "TTL", "EXPIRETIME"), key()}
+		case 4:
+			args = []string{pick("DEL", "UNLINK", "EXISTS", "TOUCH", "MGET"), key(), key()}
+		case 5:
+			args = append([]string{"EXPIREAT", key(), pick("10000", "4000000000", "4000000001", "0", "-5", "x")},
+				options("NX", "XX", "GT", "LT", "foo")...)
+		case 6: // relative: GT and LT would depend on the millisecond
+			args = append([]string{pick("EXPIRE", "PEXPIRE"), key(), pick("10000", "60000", "0", "-5", "x",
+				"9223372036854775807", "-9223372036854775808")}, options("NX", "XX", "foo")...)
+		case 7:
+			args = []string{"MSET", key(), number(), key(), number()}
+		default:
+			args = []string{pick("GET", "MSET", "TTL", "EXISTS")}
+		}
+		ours := b.do(toArgs(args))
+		theirs := ask(t, c, args...)
+		if theirs.Kind == resp.KindInt && strings.Contains("ttl expiretime", strings.ToLower(args[0])) &&
+			ours.Kind == resp.KindInt && max(ours.Int-theirs.Int, theirs.Int-ours.Int) <= 1 {
+			continue // the clock moved between the two
+		}
+		if got, want := resp.Append(nil, ours, 3), resp.Append(nil, theirs, 3); !bytes.Equal(got, want) {
+			t.Fatalf("%q:\n%q\nRedis says\n%q (seed %d)", args, got, want, seed)
+		}
+	}
+}
+
+func toArgs(texts []string) [][]byte {
+	args := make([][]byte, len(texts))
+	for i, text := range texts {
+		args[i] = []byte(text)
+	}
+	return args
+}

@@ -1,0 +1,253 @@
+package command
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// serverCommands returns the rows.
+func serverCommands() []*Command {
+	return []*Command{
+		{
+			Name: "command", Arity: -1, Flags: FlagLoading | FlagStale, ACL: CatConnection,
+			Tips:        []string{"nondeterministic_output_order"},
+			Doc:         Doc{Summary: "Describes all commands.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
+			Local:       commandAll,
+			Subcommands: commandSubcommands(),
+		},
+		{
+			Name: "config", Arity: -2,
+			Doc:         Doc{Summary: "Commands about the configuration.", Since: "2.0.0", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: configSubcommands(),
+		},
+		{
+			Name: "info", Arity: -1, Flags: FlagLoading | FlagStale, ACL: CatDangerous,
+			Tips:  []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+			Doc:   Doc{Usage: "[section [section ...]]", Summary: "Returns information and statistics about the node.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
+			Local: info,
+		},
+		{
+			Name: "dbsize", Arity: 1, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
+			Tips: []string{"request_policy:all_shards", "response_policy:agg_sum"},
+			Doc:  Doc{Summary: "Returns the number of keys of this node's shard.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
+			Read: dbSize,
+		},
+		{
+			Name: "flushdb", Arity: -1, Flags: FlagWrite, ACL: CatKeyspace | CatDangerous,
+			Tips:  []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+			Doc:   Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes every key of this node's shard.", Since: "1.0.0", Group: "server", Complexity: "O(N)"},
+			Write: flush,
+		},
+		{
+			Name: "flushall", Arity: -1, Flags: FlagWrite, ACL: CatKeyspace | CatDangerous,
+			Tips:  []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+			Doc:   Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes every key of this node's shard.", Since: "1.0.0", Group: "server", Complexity: "O(N)"},
+			Write: flush,
+		},
+		{
+			Name: "time", Arity: 1, Flags: FlagLoading | FlagStale | FlagFast,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Summary: "Returns the node's clock.", Since: "2.6.0", Group: "server", Complexity: "O(1)"},
+			Local: serverTime,
+		},
+		{
+			Name: "lolwut", Arity: -1, Flags: FlagReadOnly | FlagFast,
+			Doc:   Doc{Usage: "[VERSION version]", Summary: "Shows the version.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
+			Local: lolwut,
+		},
+		{
+			Name: "lastsave", Arity: 1, Flags: FlagLoading | FlagStale | FlagFast, ACL: CatAdmin | CatDangerous,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   Doc{Summary: "Returns the current time: every acknowledged write is saved.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
+			Local: lastSave,
+		},
+		{
+			Name: "role", Arity: 1, Flags: FlagNoScript | FlagLoading | FlagStale | FlagFast, ACL: CatAdmin | CatDangerous,
+			Doc:   Doc{Summary: "Returns the node's role in its shard.", Since: "2.8.12", Group: "server", Complexity: "O(1)"},
+			Local: role,
+		},
+		{
+			Name: "memory", Arity: -2,
+			Doc:         Doc{Summary: "Commands about memory.", Since: "4.0.0", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: memorySubcommands(),
+		},
+		{
+			Name: "slowlog", Arity: -2,
+			Doc:         Doc{Summary: "Commands about the slow log, which is always empty.", Since: "2.2.12", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: slowlogSubcommands(),
+		},
+		{
+			Name: "latency", Arity: -2,
+			Doc:         Doc{Summary: "Commands about latency events, of which none are recorded.", Since: "2.8.13", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: latencySubcommands(),
+		},
+		{
+			Name: "module", Arity: -2,
+			Doc:         Doc{Summary: "Commands about modules, of which there are none.", Since: "4.0.0", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: moduleSubcommands(),
+		},
+		{
+			Name: "function", Arity: -2,
+			Doc:         Doc{Summary: "Commands about functions, of which there are none.", Since: "7.0.0", Group: "scripting", Complexity: "Depends on subcommand"},
+			Subcommands: functionSubcommands(),
+		},
+		{
+			Name: "swapdb", Arity: 3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace | CatDangerous,
+			Doc:   Doc{Usage: "index1 index2", Summary: "Swaps databases: refused in a cluster.", Since: "4.0.0", Group: "server", Complexity: "O(N)"},
+			Local: refuse("SWAPDB is not allowed in cluster mode"),
+		},
+		{
+			Name: "move", Arity: 3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
+			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:   Doc{Usage: "key db", Summary: "Moves a key to another database: refused in a cluster.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			Local: refuse("MOVE is not allowed in cluster mode"),
+		},
+		{
+			Name: "replicaof", Arity: 3, Flags: FlagAdmin | FlagNoScript | FlagStale | FlagNoAsyncLoading,
+			Doc:   Doc{Usage: "host port", Summary: "Refused in a cluster: see CLUSTER REPLICATE.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
+			Local: refuse("REPLICAOF not allowed in cluster mode."),
+		},
+		{
+			Name: "slaveof", Arity: 3, Flags: FlagAdmin | FlagNoScript | FlagStale | FlagNoAsyncLoading,
+			Doc:   Doc{Usage: "host port", Summary: "Refused in a cluster: see CLUSTER REPLICATE.", Since: "1.0.0", Group: "server", Complexity: "O(1)", DeprecatedSince: "5.0.0", ReplacedBy: "`REPLICAOF`"},
+			Local: refuse("REPLICAOF not allowed in cluster mode."),
+		},
+		{
+			Name: "wait", Arity: 3, Flags: FlagNoScript, ACL: CatConnection,
+			Tips:  []string{"request_policy:all_shards", "response_policy:agg_min"},
+			Doc:   Doc{Usage: "numreplicas timeout", Summary: "Waits until replicas store all earlier writes of this node's shard.", Since: "3.0.0", Group: "generic", Complexity: "O(1)"},
+			Local: wait,
+		},
+	}
+}
+
+// refuse returns the handler of a command that a cluster has no use for.
+func refuse(text string) func(context.Context, *Call, [][]byte) resp.Value {
+	return func(context.Context, *Call, [][]byte) resp.Value { return resp.Err("%s", text) }
+}
+
+func dbSize(tx ReadTx, _ [][]byte) resp.Value { return resp.Int(tx.Len()) }
+
+// flush is FLUSHALL and FLUSHDB. ASYNC and SYNC make no difference.
+func flush(tx *keyspace.Tx, args [][]byte) resp.Value {
+	if len(args) > 2 || len(args) == 2 && !is(args[1], "async") && !is(args[1], "sync") {
+		return errSyntax()
+	}
+	tx.Flush()
+	return resp.OK
+}
+
+func serverTime(context.Context, *Call, [][]byte) resp.Value {
+	now := time.Now()
+	return resp.Array(
+		resp.BulkString(strconv.FormatInt(now.Unix(), 10)),
+		resp.BulkString(strconv.Itoa(now.Nanosecond()/1000)),
+	)
+}
+
+func lolwut(_ context.Context, c *Call, _ [][]byte) resp.Value {
+	return resp.Verbatim("AiKv ver. " + c.Node.Info().Version + "\n")
+}
+
+// lastSave answers now: a write is on disk before it is acknowledged.
+func lastSave(context.Context, *Call, [][]byte) resp.Value { return resp.Int(time.Now().Unix()) }
+
+// wait is WAIT numreplicas timeout.
+func wait(ctx context.Context, c *Call, args [][]byte) resp.Value {
+	if localRole(c.Node) == "replica" {
+		return resp.Err("WAIT cannot be used with replica instances. Please also note that since Redis 4.0 " +
+			"if a replica is configured to be writable (which is not the default) writes to replicas are just " +
+			"local and are not propagated.")
+	}
+	replicas, ok := parseInt(args[1])
+	if !ok {
+		return errNotInteger()
+	}
+	ms, ok := parseInt(args[2])
+	switch {
+	case !ok || ms > math.MaxInt64/int64(time.Millisecond):
+		return resp.Err("timeout is not an integer or out of range")
+	case ms < 0:
+		return resp.Err("timeout is negative")
+	}
+	n := int(min(max(replicas, 0), math.MaxInt32))
+	return resp.Int(int64(c.Node.WaitReplicas(ctx, n, time.Duration(ms)*time.Millisecond)))
+}
+
+// role is ROLE; offsets are indexes of the shard's Raft log.
+func role(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+	r := replicationOf(c.Node.View(ctx), c.Node)
+	if r.master != nil {
+		state := "connect"
+		if r.linkUp {
+			state = "connected"
+		}
+		return resp.Array(
+			resp.BulkString("slave"), resp.BulkString(r.master.Address.Host), resp.Int(int64(r.master.Address.Port)),
+			resp.BulkString(state), resp.Int(int64(r.offset)),
+		)
+	}
+	replicas := []resp.Value{}
+	for _, replica := range r.replicas {
+		replicas = append(replicas, resp.Array(
+			resp.BulkString(replica.node.Address.Host),
+			resp.BulkString(strconv.Itoa(int(replica.node.Address.Port))),
+			resp.BulkString(strconv.FormatUint(replica.offset, 10)),
+		))
+	}
+	return resp.Array(resp.BulkString("master"), resp.Int(int64(r.offset)), resp.Array(replicas...))
+}
+
+// replication is a node's place in its shard.
+type replication struct {
+	master   *topology.Node // nil on a master
+	linkUp   bool           // the shard has a leader that this replica hears
+	replicas []replicaState // of a master
+	offset   uint64         // a master's last committed index, a replica's last applied one
+	shard    *topology.Shard
+}
+
+type replicaState struct {
+	node   *topology.Node
+	offset uint64 // the last index that it is known to store
+	online bool
+	lag    int64 // seconds since it was heard from; -1: never
+}
+
+func replicationOf(v *topology.View, n Node) replication {
+	me := v.Me()
+	if me == nil || me.Shard == nil {
+		return replication{}
+	}
+	r := replication{shard: me.Shard}
+	var status ShardStatus
+	for _, s := range n.ShardStatuses() {
+		if s.Group == me.Shard.ID {
+			status = s
+		}
+	}
+	if me.Replica() {
+		r.master, r.linkUp, r.offset = v.Node(me.Shard.Master), status.Leader != 0, status.Applied
+		return r
+	}
+	r.offset = status.Commit
+	for _, node := range v.Replicas(me.Shard) {
+		state := replicaState{node: node, lag: -1}
+		for _, m := range status.Members {
+			if m.Node == node.ID {
+				state.offset, state.online = m.Match, m.LastContact >= 0 && !node.Failed
+				if m.LastContact >= 0 {
+					state.lag = seconds(m.LastContact)
+				}
+			}
+		}
+		r.replicas = append(r.replicas, state)
+	}
+	return r
+}

@@ -1,0 +1,130 @@
+package command
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Session is the state of one client connection. The exported plain fields and
+// the methods without further notice belong to the goroutine that serves the
+// connection; Info and the atomics may be used by any.
+type Session struct {
+	// ID, Addr, LAddr and Created never change.
+	ID          uint64
+	Addr, LAddr string // host:port of the client and of our end
+	Created     time.Time
+
+	// ReadOnly is set by READONLY: reads on a replica are welcome.
+	ReadOnly bool
+	// Asking is set by ASKING for the next command; the front end clears it.
+	Asking bool
+	// Authenticated says that the connection may run commands. The front end
+	// sets it at connect if no password is required.
+	Authenticated bool
+	// CloseAfterReply asks for the connection to be closed once the reply is out.
+	CloseAfterReply bool
+
+	// LastActive is when the last command arrived (unix ms), LastCommand what
+	// it was: the front end keeps them for CLIENT LIST.
+	LastActive  atomic.Int64
+	LastCommand atomic.Pointer[Command]
+
+	reply replyMode
+
+	mu              sync.Mutex // guards what follows against other goroutines' Info
+	proto           int        // 0 means 2
+	name            string
+	libName, libVer string
+	noEvict         bool
+}
+
+type replyMode uint8
+
+const (
+	replyOn replyMode = iota
+	replyOff
+	replySkipThis // CLIENT REPLY SKIP itself
+	replySkipNext
+)
+
+// Proto returns the protocol version of the connection's replies, 2 or 3.
+func (s *Session) Proto() int { return max(s.proto, 2) }
+
+// SuppressReply tells whether the reply of the command that just ran must not
+// be sent (CLIENT REPLY OFF and SKIP). The front end calls it exactly once
+// after every command, also a refused one.
+func (s *Session) SuppressReply() bool {
+	switch s.reply {
+	case replyOff:
+		return true
+	case replySkipThis:
+		s.reply = replySkipNext
+		return true
+	case replySkipNext:
+		s.reply = replyOn
+		return true
+	default:
+		return false
+	}
+}
+
+// Name returns the name that the client gave itself.
+func (s *Session) Name() string { return s.Info().Name }
+
+// Reset puts the connection into the state of a new one, as RESET does.
+func (s *Session) Reset(authenticated bool) {
+	s.ReadOnly, s.Asking, s.reply = false, false, replyOn
+	s.Authenticated = authenticated
+	s.update(func() { s.proto, s.name, s.noEvict = 2, "", false })
+}
+
+func (s *Session) update(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// SessionInfo is what CLIENT LIST shows of a session.
+type SessionInfo struct {
+	ID              uint64
+	Addr, LAddr     string
+	Name            string
+	LibName, LibVer string
+	Proto           int
+	NoEvict         bool
+	Created         time.Time
+	LastActive      time.Time
+	Command         string
+}
+
+// Info returns a picture of the session. Any goroutine may call it.
+func (s *Session) Info() SessionInfo {
+	info := SessionInfo{
+		ID: s.ID, Addr: s.Addr, LAddr: s.LAddr, Created: s.Created,
+		LastActive: time.UnixMilli(s.LastActive.Load()), Command: "NULL",
+	}
+	if info.LastActive.Before(s.Created) {
+		info.LastActive = s.Created
+	}
+	if c := s.LastCommand.Load(); c != nil {
+		info.Command = c.FullName()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info.Name, info.LibName, info.LibVer, info.NoEvict = s.name, s.libName, s.libVer, s.noEvict
+	info.Proto = max(s.proto, 2)
+	return info
+}
+
+// Sessions are the open client connections of a node. All methods may be
+// called concurrently.
+type Sessions interface {
+	// List returns the sessions by ascending id.
+	List() []*Session
+	// Kill closes a session's connection; false if it was gone.
+	Kill(id uint64) bool
+	// Pause holds back commands, or writes alone, until the time given; the
+	// zero time ends a pause.
+	Pause(until time.Time, writesOnly bool)
+}

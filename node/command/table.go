@@ -1,0 +1,162 @@
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/genuineh/aikv/node/resp"
+)
+
+// Table holds all commands. It is immutable and may be used concurrently.
+type Table struct {
+	commands []*Command // by name; what clients see
+	byName   map[string]*Command
+	internal map[string]*Command
+}
+
+// maxName is longer than any name: a longer argument names no command.
+const maxName = 32
+
+// NewTable builds the table. It panics on rows that contradict the rules of
+// Command: that is a mistake in this package.
+func NewTable() *Table {
+	t := &Table{byName: make(map[string]*Command), internal: make(map[string]*Command)}
+	families := [][]*Command{
+		connectionCommands(), serverCommands(), keyCommands(), stringCommands(), clusterCommands(),
+	}
+	for _, family := range families {
+		for _, c := range family {
+			t.add(t.byName, c)
+			t.commands = append(t.commands, c)
+		}
+	}
+	slices.SortFunc(t.commands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
+	for _, c := range internalCommands() {
+		t.add(t.internal, c)
+	}
+	for _, c := range t.commands {
+		c.info = commandInfo(c)
+	}
+	return t
+}
+
+func (t *Table) add(into map[string]*Command, c *Command) {
+	if into[c.Name] != nil {
+		panic("command: two rows named " + c.Name)
+	}
+	into[c.Name] = c
+	handlers := 0
+	for _, set := range []bool{c.Read != nil, c.Write != nil, c.Local != nil} {
+		if set {
+			handlers++
+		}
+	}
+	if handlers > 1 || handlers == 0 && c.Subcommands == nil {
+		panic("command: " + c.Name + " needs exactly one handler")
+	}
+	if len(c.Name) >= maxName || c.Name != strings.ToLower(c.Name) {
+		panic("command: bad name " + c.Name)
+	}
+	if c.Subcommands == nil {
+		return
+	}
+	c.subs = make(map[string]*Command)
+	for _, sub := range c.Subcommands {
+		sub.parent = c
+		t.add(c.subs, sub)
+	}
+}
+
+// Commands returns the rows that clients can call, by name. Do not change it.
+func (t *Table) Commands() []*Command { return t.commands }
+
+// Lookup returns the row for a client's command, a subcommand's if it names
+// one, or Redis's error for a name that does not exist and a wrong number of
+// arguments. args is not empty. A hot command costs no allocation.
+func (t *Table) Lookup(args [][]byte) (*Command, error) {
+	c := find(t.byName, args[0])
+	if c == nil {
+		return nil, unknownCommand(args)
+	}
+	if c.subs != nil && len(args) > 1 {
+		sub := find(c.subs, args[1])
+		if sub == nil {
+			return nil, resp.Error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.",
+				printable(args[1], 128), strings.ToUpper(c.Name)))
+		}
+		c = sub
+	}
+	if !c.arityFits(len(args)) {
+		return nil, resp.Error("ERR wrong number of arguments for '" + c.FullName() + "' command")
+	}
+	return c, nil
+}
+
+// Replicated returns the row that a committed log entry's command names:
+// Lookup, and the internal commands besides.
+func (t *Table) Replicated(args [][]byte) (*Command, error) {
+	if len(args[0]) > 0 && args[0][0] == 0 {
+		if c := find(t.internal, args[0]); c != nil && c.arityFits(len(args)) {
+			return c, nil
+		}
+	}
+	return t.Lookup(args)
+}
+
+// ByFullName returns the row named so, "get" or "cluster|slots" in any case, or nil.
+func (t *Table) ByFullName(name []byte) *Command {
+	parent, sub, nested := bytes.Cut(name, []byte{'|'})
+	c := find(t.byName, parent)
+	if c == nil || !nested {
+		return c
+	}
+	return find(c.subs, sub)
+}
+
+func (c *Command) arityFits(n int) bool {
+	if c.Arity < 0 {
+		return n >= -c.Arity
+	}
+	return n == c.Arity
+}
+
+// find looks name up in lower case without allocating.
+func find(commands map[string]*Command, name []byte) *Command {
+	if len(name) > maxName {
+		return nil
+	}
+	var lower [maxName]byte
+	for i, b := range name {
+		if 'A' <= b && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		lower[i] = b
+	}
+	return commands[string(lower[:len(name)])]
+}
+
+// unknownCommand makes Redis's error, which shows the first 128 bytes of the
+// arguments.
+func unknownCommand(args [][]byte) error {
+	var shown strings.Builder
+	for _, arg := range args[1:] {
+		if shown.Len() >= 128 {
+			break
+		}
+		fmt.Fprintf(&shown, "'%s' ", printable(arg, 128-shown.Len()))
+	}
+	return resp.Error(fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s",
+		printable(args[0], 128), shown.String()))
+}
+
+// printable returns b up to its first zero byte, as C prints it, without line
+// breaks and at most limit bytes.
+func printable(b []byte, limit int) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	b = b[:min(len(b), limit)]
+	return bytes.ReplaceAll(bytes.ReplaceAll(b, []byte{'\r'}, []byte{' '}), []byte{'\n'}, []byte{' '})
+}
