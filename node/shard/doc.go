@@ -1,0 +1,31 @@
+// Package shard is the state machine of a shard's Raft group: it runs committed
+// commands on the shard's keyspace and keeps the table of slots that the shard
+// owns.
+//
+// # Payloads
+//
+// An entry holds payloads. One is either a command, in the form of
+// command.AppendArgs, whose first byte is never 0, or one of this package's
+// own records: a byte 0, a kind, an epoch (uvarint) and slots:
+//
+//	own   the shard takes up the slots
+//	seal  the shard gives the slots up: no command on them runs behind it
+//
+// # Invariants
+//
+//   - The state after an index depends on the log up to it and on nothing else:
+//     no clock, no randomness, no map order.
+//   - Data, ownership, clock and applied index are committed together, so after
+//     a crash they agree, and the log is replayed from there.
+//   - Own and Seal act on a slot only if the epoch is above the slot's last one.
+//     A record that is late, or comes twice, changes nothing.
+//   - A command runs only if the shard owns all its slots at its place in the
+//     log. So a leader whose view is old can refuse a write for a slot that has
+//     moved away, but never accept one.
+//
+// What a committed entry says must be understood: a payload that cannot be
+// read, or a command that this program does not know, is an error that ends the
+// node, since applying anything else would let the replicas drift apart. The
+// cluster's feature level keeps newer payloads out of the log while older nodes
+// are members.
+package shard

@@ -1,0 +1,213 @@
+package shard
+
+import (
+	"fmt"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
+)
+
+// Options tune a Machine.
+type Options struct {
+	Keyspace keyspace.Options
+}
+
+// Machine is one replica's state of a shard. Apply is for one goroutine; all
+// other methods may be called concurrently with it and each other.
+type Machine struct {
+	keys  *keyspace.Keyspace
+	table *command.Table
+
+	slots slotTable // as of the applier's last entry
+	owned ownership // as of the last commit; what readers see
+
+	args [][]byte // Apply's scratch
+}
+
+// Entry is one committed entry of the group's log.
+type Entry struct {
+	Index uint64
+	Time  int64 // the leader's clock when it was proposed, unix ms
+	// Commands are the payloads, in order. Apply keeps none of their memory.
+	Commands [][]byte
+	// Results, if not nil, is as long as Commands; where an element is not
+	// nil, somebody waits for the reply.
+	Results []*resp.Value
+}
+
+// errChanging answers a command on a slot that the shard does not own at the
+// command's place in the log. Clients retry TRYAGAIN, and the command was not
+// run.
+const errChanging = resp.Error("TRYAGAIN Slot is changing hands")
+
+// slotsName is the named record that holds the slot table.
+const slotsName = "slots"
+
+// Open returns the machine whose state store holds; the caller closes store
+// after the machine's last use.
+func Open(store storage.Store, table *command.Table, opts Options) (*Machine, error) {
+	keys, err := keyspace.Open(store, opts.Keyspace)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{keys: keys, table: table}
+	view := keys.View(0)
+	defer view.Close()
+	stored, err := view.Meta(slotsName)
+	if err != nil {
+		return nil, fmt.Errorf("shard: reading the slot table: %w", err)
+	}
+	if stored != nil {
+		slots, err := decodeSlotTable(stored)
+		if err != nil {
+			return nil, fmt.Errorf("shard: %w", err)
+		}
+		m.slots = *slots
+		m.owned.publish(slots)
+	}
+	return m, nil
+}
+
+// Applied returns the index of the last applied entry.
+func (m *Machine) Applied() uint64 { return m.keys.Applied() }
+
+// Clock returns the replicated clock: the largest time of all applied entries.
+func (m *Machine) Clock() int64 { return m.keys.Clock() }
+
+// NextExpiry returns when the key expires that expires first.
+func (m *Machine) NextExpiry() (at int64, ok bool) { return m.keys.NextExpiry() }
+
+// Keys returns the number of stored keys, expired ones included until they are
+// swept.
+func (m *Machine) Keys() int64 { return m.keys.Len() }
+
+// Expiring returns how many of the keys have a time of expiry.
+func (m *Machine) Expiring() int64 { return m.keys.Expiring() }
+
+// Sync makes everything applied durable and returns the applied index that no
+// crash can take back.
+func (m *Machine) Sync() (applied uint64, err error) { return m.keys.Sync() }
+
+// Owns reports whether the shard owns the slot, as of the last applied entry.
+func (m *Machine) Owns(s uint16) bool { return m.owned.at(s).owned() }
+
+// SlotEpoch returns the epoch of the slot's last change of hands that this
+// replica has applied.
+func (m *Machine) SlotEpoch(s uint16) uint64 { return m.owned.at(s).epoch() }
+
+// Residue returns the slots that the shard does not own but holds keys of.
+func (m *Machine) Residue() slot.Set {
+	var residue slot.Set
+	for n := uint16(0); n < slot.Count; n++ {
+		if m.keys.LenSlot(n) > 0 && !m.Owns(n) {
+			residue.Add(n)
+		}
+	}
+	return residue
+}
+
+// Apply runs committed entries, in order and each exactly once, and commits
+// them together; the replies are in place when it returns. An error means that
+// the replica can go on no more: the node stops.
+//
+// Readers see a seal before, and an own after, the data that was committed with
+// it, so one that finds a slot owned before and after its look at the data, and
+// in the same epoch, has seen no data of a time when it was not.
+func (m *Machine) Apply(entries []Entry) error {
+	tx := m.keys.Begin()
+	defer tx.Discard()
+	changed := false
+	for i := range entries {
+		e := &entries[i]
+		tx.StartEntry(e.Index, e.Time)
+		for j, payload := range e.Commands {
+			reply, slotsChanged, err := m.applyOne(tx, payload)
+			if err == nil {
+				err = tx.Err()
+			}
+			if err != nil {
+				return fmt.Errorf("shard: entry %d, command %d: %w", e.Index, j, err)
+			}
+			changed = changed || slotsChanged
+			if e.Results != nil && e.Results[j] != nil {
+				*e.Results[j] = reply
+			}
+		}
+	}
+	if changed {
+		tx.PutMeta(slotsName, m.slots.encode())
+		m.owned.publishSeals(&m.slots)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("shard: %w", err)
+	}
+	if changed {
+		m.owned.publish(&m.slots)
+	}
+	return nil
+}
+
+// applyOne runs one payload.
+func (m *Machine) applyOne(tx *keyspace.Tx, payload []byte) (reply resp.Value, slotsChanged bool, err error) {
+	if len(payload) > 0 && payload[0] == recordMark {
+		r, err := decodeRecord(payload)
+		if err != nil {
+			return resp.Value{}, false, err
+		}
+		return resp.OK, m.slots.change(r), nil
+	}
+	if m.args, err = command.DecodeArgs(m.args[:0], payload); err != nil {
+		return resp.Value{}, false, err
+	}
+	cmd, err := m.table.Replicated(m.args)
+	if err != nil {
+		return resp.Value{}, false, fmt.Errorf("a committed command: %w", err)
+	}
+	if !m.mayRun(cmd, m.args) {
+		return resp.FromError(errChanging), false, nil
+	}
+	switch {
+	case cmd.Write != nil:
+		return cmd.Write(tx, m.args), false, nil
+	case cmd.Read != nil: // a read at its own place between writes
+		return cmd.Read(command.At(tx, 0), m.args), false, nil
+	default:
+		return resp.Value{}, false, fmt.Errorf("a committed command that cannot be replicated: %s", cmd.FullName())
+	}
+}
+
+// mayRun reports whether the shard owns every slot of the command's keys.
+func (m *Machine) mayRun(cmd *command.Command, args [][]byte) bool {
+	s, keyed, cross := cmd.Slot(args)
+	return !keyed || !cross && m.slots[s].owned()
+}
+
+// Read evaluates a Read command against applied state. behind is true if the
+// reply depends on a key that has expired by localNow (unix ms) but not by the
+// replicated clock: then the caller has the clock advanced (command.AppendTick)
+// and reads again. A store that cannot be read makes an error reply.
+func (m *Machine) Read(cmd *command.Command, args [][]byte, localNow int64) (reply resp.Value, behind bool) {
+	s, keyed, cross := cmd.Slot(args)
+	var before slotState
+	if keyed {
+		if before = m.owned.at(s); cross || !before.owned() {
+			return resp.FromError(errChanging), false
+		}
+	}
+	tx := m.keys.View(localNow)
+	reply = cmd.Read(command.At(tx, localNow), args)
+	err := tx.Err()
+	behind = tx.Behind()
+	tx.Close()
+	switch {
+	case err != nil:
+		return resp.FromError(err), false
+	case keyed && m.owned.at(s) != before:
+		return resp.FromError(errChanging), false
+	default:
+		return reply, behind
+	}
+}

@@ -1,0 +1,409 @@
+package shard
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
+)
+
+func words(line string) [][]byte {
+	var args [][]byte
+	for _, word := range strings.Fields(line) {
+		args = append(args, []byte(word))
+	}
+	return args
+}
+
+func payload(line string) []byte { return command.AppendArgs(nil, words(line)) }
+
+func open(t testing.TB, store storage.Store) *Machine {
+	t.Helper()
+	m, err := Open(store, command.NewTable(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// apply applies one entry and returns the replies.
+func apply(t testing.TB, m *Machine, time int64, payloads ...[]byte) []resp.Value {
+	t.Helper()
+	replies := make([]resp.Value, len(payloads))
+	results := make([]*resp.Value, len(payloads))
+	for i := range results {
+		results[i] = &replies[i]
+	}
+	err := m.Apply([]Entry{{Index: m.Applied() + 1, Time: time, Commands: payloads, Results: results}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return replies
+}
+
+func parseSlots(t *testing.T, text string) slot.Set {
+	var ranges []slot.Range
+	for _, part := range strings.Split(text, ",") {
+		from, to, ok := strings.Cut(part, "-")
+		if !ok {
+			to = from
+		}
+		start, err1 := strconv.ParseUint(from, 10, 16)
+		end, err2 := strconv.ParseUint(to, 10, 16)
+		if err1 != nil || err2 != nil {
+			t.Fatalf("bad slots %q", text)
+		}
+		ranges = append(ranges, slot.Range{Start: uint16(start), End: uint16(end)})
+	}
+	return slot.FromRanges(ranges)
+}
+
+// TestMachine runs testdata/machine.txt. Directives:
+//
+//	apply time=N    one entry; each line a command, or "own SLOTS EPOCH", "seal SLOTS EPOCH", "tick", "sweep"
+//	read now=N      each line a command
+//	state           what the machine knows
+//	slots LIST      owned and epoch of each slot
+//	reopen          opens the store again
+func TestMachine(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		store := storage.NewMemory()
+		m := open(t, store)
+		table := command.NewTable()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			var out strings.Builder
+			switch d.Cmd {
+			case "apply":
+				var time int64
+				d.ScanArgs(t, "time", &time)
+				lines := strings.Split(d.Input, "\n")
+				var payloads [][]byte
+				for _, line := range lines {
+					payloads = append(payloads, payloadOf(t, line))
+				}
+				for i, v := range apply(t, m, time, payloads...) {
+					fmt.Fprintf(&out, "%s: %s", lines[i], resp.FormatCLI(v, true))
+				}
+			case "read":
+				var now int64
+				d.ScanArgs(t, "now", &now)
+				for _, line := range strings.Split(d.Input, "\n") {
+					args := words(line)
+					cmd, err := table.Lookup(args)
+					if err != nil {
+						t.Fatal(err)
+					}
+					v, behind := m.Read(cmd, args, now)
+					mark := ""
+					if behind {
+						mark = " [behind]"
+					}
+					fmt.Fprintf(&out, "%s:%s %s", line, mark, resp.FormatCLI(v, true))
+				}
+			case "state":
+				at, ok := m.NextExpiry()
+				fmt.Fprintf(&out, "applied %d, clock %d, keys %d, residue [%s], next expiry %d %v\n",
+					m.Applied(), m.Clock(), m.Keys(), m.Residue(), at, ok)
+			case "slots":
+				for n := range first(parseSlots(t, d.CmdArgs[0].Key)) {
+					fmt.Fprintf(&out, "%d: %v %d\n", n, m.Owns(n), m.SlotEpoch(n))
+				}
+			case "reopen":
+				m = open(t, store)
+			default:
+				t.Fatalf("unknown directive %s", d.Cmd)
+			}
+			return out.String()
+		})
+	})
+}
+
+func first(s slot.Set) func(func(uint16) bool) { return s.All }
+
+func payloadOf(t *testing.T, line string) []byte {
+	switch f := strings.Fields(line); f[0] {
+	case "own", "seal":
+		epoch, err := strconv.ParseUint(f[2], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f[0] == "own" {
+			return AppendOwn(nil, parseSlots(t, f[1]), epoch)
+		}
+		return AppendSeal(nil, parseSlots(t, f[1]), epoch)
+	case "tick":
+		return command.AppendTick(nil)
+	case "sweep":
+		return command.AppendSweep(nil)
+	default:
+		return payload(line)
+	}
+}
+
+// TestApplyRefuses: what a committed entry says must be understood, and after
+// a refusal nothing of the entry is there.
+func TestApplyRefuses(t *testing.T) {
+	full := AppendOwn(nil, slot.Full(), 1)
+	bad := map[string][]byte{
+		"empty":             {},
+		"garbage":           {200, 1, 2},
+		"unknown command":   payload("nosuch k"),
+		"wrong arity":       payload("get"),
+		"local command":     payload("ping"),
+		"unknown record":    {0, 9},
+		"short record":      full[:len(full)-1],
+		"long record":       append(bytes.Clone(full), 0),
+		"backward range":    {0, 1, 5, 1, 0, 9, 0, 8},
+		"slot out of range": {0, 1, 5, 1, 0, 0, 0x40, 0},
+	}
+	for name, b := range bad {
+		m := open(t, storage.NewMemory())
+		apply(t, m, 5, full)
+		err := m.Apply([]Entry{{Index: 2, Time: 6, Commands: [][]byte{payload("set k v"), b}}})
+		if err == nil {
+			t.Errorf("%s: applied", name)
+		}
+		if m.Applied() != 1 || m.Keys() != 0 {
+			t.Errorf("%s: applied %d, %d keys", name, m.Applied(), m.Keys())
+		}
+	}
+}
+
+// TestOldEntryRefused: an entry is applied once.
+func TestOldEntryRefused(t *testing.T) {
+	m := open(t, storage.NewMemory())
+	apply(t, m, 5, AppendOwn(nil, slot.Full(), 1))
+	if err := m.Apply([]Entry{{Index: 1, Time: 6, Commands: [][]byte{payload("set k v")}}}); err == nil {
+		t.Error("entry 1 was applied twice")
+	}
+}
+
+// randomLog returns entries that touch a few keys and slots.
+func randomLog(rnd *rand.Rand, n int) []Entry {
+	lines := []string{
+		"set %s v%d", "set %s v%d px 50", "set %s %d nx get", "incr %s", "del %s", "pexpire %s 30", "persist %s",
+		"mset %[1]s a {%[1]s}x b", "expire %s 0", "getless", "flushall",
+	}
+	var log []Entry
+	time := int64(1000)
+	for index := range n {
+		e := Entry{Index: uint64(index + 1)}
+		time += int64(rnd.IntN(20)) - 5 // a leader's clock may be behind its predecessor's
+		e.Time = time
+		for range rnd.IntN(5) {
+			key := string(rune('a' + rnd.IntN(8)))
+			switch line := lines[rnd.IntN(len(lines))]; {
+			case line == "getless":
+				var s slot.Set
+				s.Add(slot.Of([]byte(key)))
+				epoch := uint64(rnd.IntN(index + 2))
+				if rnd.IntN(3) == 0 {
+					e.Commands = append(e.Commands, AppendSeal(nil, s, epoch))
+				} else {
+					e.Commands = append(e.Commands, AppendOwn(nil, s, epoch))
+				}
+			case line == "flushall":
+				if rnd.IntN(10) == 0 {
+					e.Commands = append(e.Commands, payload(line))
+				} else {
+					e.Commands = append(e.Commands, command.AppendSweep(nil))
+				}
+			default:
+				text := strings.ReplaceAll(fmt.Sprintf(line, key, rnd.IntN(9)), "%!(EXTRA", "")
+				e.Commands = append(e.Commands, payload(extra.ReplaceAllString(text, "")))
+			}
+		}
+		log = append(log, e)
+	}
+	return log
+}
+
+var extra = regexp.MustCompile(` int=\d+\)$`)
+
+// TestDeterminism: however the log is cut into batches, and wherever the
+// machine is opened again in between, replicas agree on state and replies.
+func TestDeterminism(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	log := randomLog(rnd, 600)
+	log[0].Commands = append([][]byte{AppendOwn(nil, slot.Full(), 1)}, log[0].Commands...)
+	var wantHash [32]byte
+	var wantReplies []byte
+	for run := range 4 {
+		store := storage.NewMemory()
+		m := open(t, store)
+		var replies []byte
+		for at := 0; at < len(log); {
+			end := min(at+1+rnd.IntN(1+run*20), len(log))
+			batch := make([]Entry, 0, end-at)
+			for _, e := range log[at:end] {
+				e.Results = make([]*resp.Value, len(e.Commands))
+				for i := range e.Results {
+					e.Results[i] = new(resp.Value)
+				}
+				batch = append(batch, e)
+			}
+			if err := m.Apply(batch); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			for _, e := range batch {
+				for _, v := range e.Results {
+					replies = resp.Append(replies, *v, 3)
+				}
+			}
+			at = end
+			if rnd.IntN(10) == 0 {
+				m = open(t, store)
+			}
+		}
+		hash, err := m.Hash()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run == 0 {
+			wantHash, wantReplies = hash, replies
+			continue
+		}
+		if hash != wantHash || !bytes.Equal(replies, wantReplies) {
+			t.Fatalf("run %d differs from the first one (seed %d)", run, seed)
+		}
+	}
+}
+
+// TestReadsSeeNoForeignData: while a slot goes back and forth, a reader of its
+// key gets the value or TRYAGAIN, never what the key looks like in between.
+func TestReadsSeeNoForeignData(t *testing.T) {
+	m := open(t, storage.NewMemory())
+	apply(t, m, 1, AppendOwn(nil, slot.Full(), 1), payload("set k v"))
+	table := command.NewTable()
+	args := words("get k")
+	cmd, err := table.Lookup(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s slot.Set
+	s.Add(slot.Of([]byte("k")))
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Add(1)
+		go func() {
+			defer readers.Done()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				v, _ := m.Read(cmd, args, 1)
+				if text := string(v.Str); text != "v" && text != string(errChanging) {
+					t.Errorf("read %q", text)
+					return
+				}
+			}
+		}()
+	}
+	for epoch := uint64(2); epoch < 200; epoch += 2 {
+		// The key goes once the slot is sealed, and comes back before it is owned.
+		apply(t, m, 1, AppendSeal(nil, s, epoch), payload("flushall"))
+		apply(t, m, 1, AppendOwn(nil, s, epoch+1), payload("set k v"))
+	}
+	close(stop)
+	readers.Wait()
+}
+
+// TestReadLooksTwice: a slot that changes hands during a read spoils it, also
+// if it is owned again at the end.
+func TestReadLooksTwice(t *testing.T) {
+	m := open(t, storage.NewMemory())
+	apply(t, m, 1, AppendOwn(nil, slot.Full(), 1))
+	for _, owned := range []bool{false, true} {
+		cmd := &command.Command{
+			Name: "slow", Keys: []command.KeySpec{{Begin: 1}},
+			Read: func(command.ReadTx, [][]byte) resp.Value {
+				table := m.slots
+				n := slot.Of([]byte("k"))
+				table[n] = newSlotState(owned, table[n].epoch()+2)
+				m.owned.publish(&table)
+				return resp.OK
+			},
+		}
+		if v, _ := m.Read(cmd, words("slow k"), 1); string(v.Str) != string(errChanging) {
+			t.Errorf("owned at the end: %v; the read answered %q", owned, v.Str)
+		}
+		m.owned.publish(&m.slots)
+	}
+}
+
+func TestTableRoundTrip(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		table := new(slotTable)
+		for range rnd.IntN(50) {
+			start := rnd.IntN(slot.Count)
+			state := newSlotState(rnd.IntN(2) == 0, rnd.Uint64N(1<<62))
+			for n := start; n < min(start+rnd.IntN(300), slot.Count); n++ {
+				table[n] = state
+			}
+		}
+		got, err := decodeSlotTable(table.encode())
+		if err != nil || *got != *table {
+			t.Fatalf("the table did not survive: %v", err)
+		}
+	}
+	good := new(slotTable).encode()
+	for _, bad := range [][]byte{nil, {9}, good[:len(good)-1], append(bytes.Clone(good), 0), {tableFormat, 0, 0}} {
+		if _, err := decodeSlotTable(bad); err == nil {
+			t.Errorf("%v was read as a table", bad)
+		}
+	}
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	f.Add(AppendOwn(nil, slot.Full(), 7))
+	f.Add(AppendSeal(nil, slot.Set{}, 1<<60))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decodeRecord(b)
+		if err != nil {
+			return
+		}
+		set := slot.FromRanges(r.ranges)
+		again, err := decodeRecord(appendRecord(nil, r.kind, &set, r.epoch))
+		if err != nil || again.kind != r.kind || again.epoch != r.epoch || slot.FromRanges(again.ranges) != set {
+			t.Fatalf("%v became %v, %v", r, again, err)
+		}
+	})
+}
+
+func BenchmarkApplySet(b *testing.B) {
+	m := open(b, storage.NewMemory())
+	apply(b, m, 1, AppendOwn(nil, slot.Full(), 1))
+	const perEntry = 25
+	b.ReportAllocs()
+	value := strings.Repeat("x", 64)
+	payloads := make([][]byte, perEntry)
+	results := make([]*resp.Value, perEntry)
+	for i := range payloads {
+		payloads[i] = payload(fmt.Sprintf("set key:%d %s", i, value))
+		results[i] = new(resp.Value)
+	}
+	index := m.Applied()
+	for b.Loop() {
+		index++
+		if err := m.Apply([]Entry{{Index: index, Time: 1, Commands: payloads, Results: results}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
