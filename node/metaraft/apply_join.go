@@ -1,0 +1,282 @@
+package metaraft
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+func (c *Freeze) apply(d *draft) Outcome {
+	if f := d.s.Frozen; f != nil && f.Token == c.Token {
+		return Outcome{Join: d.joinBody(c.Token)}
+	}
+	if o := d.closed(); o != nil {
+		return *o
+	}
+	switch {
+	case !d.s.Lone():
+		return Outcome{Error: "TRYAGAIN the node is not alone any more"}
+	case len(d.s.Intents) > 0:
+		return Outcome{Error: "TRYAGAIN slots are changing hands"}
+	}
+	for i := range d.s.Shards {
+		if len(d.s.Shards[i].Leaving) > 0 {
+			return Outcome{Error: "TRYAGAIN forgotten nodes are still leaving the node's shard"}
+		}
+	}
+	frozen := *c
+	d.s.Frozen = &frozen
+	return Outcome{Join: d.joinBody(c.Token)}
+}
+
+// joinBody returns what the lone node brings into the cluster that it joins.
+func (d *draft) joinBody(token uint64) *Admit {
+	node := &d.s.Nodes[0]
+	body := &Admit{
+		Token: token, Node: node.ID, Address: node.Address, ConfigEpoch: node.ConfigEpoch,
+		MaxRaftID: d.s.RaftID, SlotEpoch: d.s.SlotEpoch, Epoch: d.s.Epoch,
+	}
+	runs := d.s.Slots.Runs()
+	for _, shard := range d.s.Shards {
+		shard.Members = slices.Clone(shard.Members)
+		im := Import{Shard: shard}
+		for _, run := range runs {
+			if run.Group == shard.ID {
+				im.Slots = append(im.Slots, run)
+			}
+		}
+		for _, r := range d.s.Residue {
+			if r.Group == shard.ID {
+				im.Residue = r.Slots
+			}
+		}
+		body.Shards = append(body.Shards, im)
+	}
+	return body
+}
+
+func (c *Unfreeze) apply(d *draft) Outcome {
+	if d.s.Frozen != nil && d.s.Frozen.Token == c.Token {
+		d.s.Frozen = nil
+	}
+	return Outcome{}
+}
+
+func (c *Dissolve) apply(d *draft) Outcome {
+	if d.s.Dissolved != nil && d.s.Dissolved.Token == c.Token {
+		return Outcome{}
+	}
+	if o := d.closed(); o != nil {
+		return *o
+	}
+	if d.s.OwnsSlots() || len(d.s.Residue) > 0 {
+		return refuse("the cluster owns slots or keys; reset its nodes, or delete its slots and keys, before it can join another one")
+	}
+	dissolved := *c
+	d.s.Dissolved = &dissolved
+	return Outcome{}
+}
+
+func (c *BurnToken) apply(d *draft) Outcome {
+	if d.s.ClusterID == 0 {
+		return *d.closed()
+	}
+	if o := d.tokenOutcome(c.Token); o != nil {
+		return Outcome{Admit: o}
+	}
+	return Outcome{Admit: d.endToken(Token{Token: c.Token, Status: Burned})}
+}
+
+func (c *Admit) apply(d *draft) Outcome {
+	if d.s.ClusterID == 0 {
+		return *d.closed()
+	}
+	if o := d.tokenOutcome(c.Token); o != nil {
+		return Outcome{Admit: o}
+	}
+	if d.closed() != nil {
+		o := d.endToken(Token{Token: c.Token, Node: c.Node, Status: Burned})
+		o.Status = Retry
+		return Outcome{Admit: o}
+	}
+	if text := d.admit(c); text != "" {
+		d.undo()
+		return Outcome{Admit: d.endToken(Token{Token: c.Token, Node: c.Node, Status: Refused, Text: text})}
+	}
+	return Outcome{Admit: d.endToken(Token{Token: c.Token, Node: c.Node, Status: Admitted})}
+}
+
+// tokenOutcome returns how the token ended before, nil if it is new.
+func (d *draft) tokenOutcome(token uint64) *AdmitOutcome {
+	for _, t := range d.s.Tokens {
+		if t.Token != token {
+			continue
+		}
+		if t.Status != Admitted {
+			return &AdmitOutcome{Status: t.Status, Text: t.Text}
+		}
+		if node := d.s.Node(t.Node); node == nil || node.Token != token {
+			// It was a member and is none any more: the token is used up.
+			return &AdmitOutcome{Status: Burned}
+		}
+		return d.admitted(t.Node)
+	}
+	return nil
+}
+
+// endToken records how the token ended and returns that as an outcome.
+func (d *draft) endToken(t Token) *AdmitOutcome {
+	d.s.Tokens = append(d.s.Tokens, t)
+	if extra := len(d.s.Tokens) - joinTokens; extra > 0 {
+		d.s.Tokens = slices.Delete(d.s.Tokens, 0, extra)
+	}
+	if t.Status == Admitted {
+		return d.admitted(t.Node)
+	}
+	return &AdmitOutcome{Status: t.Status, Text: t.Text}
+}
+
+// admitted returns what a member that was admitted has to know. Voters may
+// still change when the state settles, hence they are not told here.
+func (d *draft) admitted(id topology.NodeID) *AdmitOutcome {
+	o := &AdmitOutcome{
+		Status: Admitted, ClusterID: d.s.ClusterID, MetaID: d.s.Node(id).MetaID, Index: d.index,
+	}
+	for _, m := range d.s.MetaMembers() {
+		if m.Node != id {
+			o.Peers = append(o.Peers, m)
+		}
+	}
+	return o
+}
+
+// admit takes the node in, or returns why it cannot.
+func (d *draft) admit(c *Admit) string {
+	if old := d.s.Node(c.Node); old != nil {
+		if d.s.Lone() {
+			return fmt.Sprintf("ERR node id %s is this cluster's only node", c.Node)
+		}
+		// The node left without this cluster's knowledge, dropped its data and
+		// comes back. Its old memberships must not be taken for its new ones.
+		d.removeNode(c.Node)
+		for i := range d.s.Shards {
+			for j := range d.s.Shards[i].Leaving {
+				if m := &d.s.Shards[i].Leaving[j]; m.Node == c.Node {
+					m.Node = 0
+				}
+			}
+		}
+	}
+	if len(c.Shards) > 1 {
+		return fmt.Sprintf("ERR node %s has more than one shard", c.Node)
+	}
+	if text := d.importConflict(c); text != "" {
+		return text
+	}
+	d.s.RaftID = max(d.s.RaftID, c.MaxRaftID)
+	for i := range c.Shards {
+		for _, m := range slices.Concat(c.Shards[i].Shard.Members, c.Shards[i].Shard.Leaving) {
+			d.s.RaftID = max(d.s.RaftID, m.RaftID)
+		}
+	}
+	d.s.SlotEpoch = max(d.s.SlotEpoch, c.SlotEpoch)
+	d.s.Epoch = max(d.s.Epoch, c.Epoch, c.ConfigEpoch)
+	node := NodeRecord{
+		ID: c.Node, Address: c.Address, ConfigEpoch: c.ConfigEpoch,
+		MetaID: d.freshRaftID(), Token: c.Token,
+	}
+	if slices.ContainsFunc(d.s.Nodes, func(n NodeRecord) bool { return n.ConfigEpoch == c.ConfigEpoch }) {
+		// As Redis resolves it when two masters meet with one epoch.
+		d.s.Epoch++
+		node.ConfigEpoch = d.s.Epoch
+	}
+	d.insertNode(node)
+	if i, ok := slices.BinarySearch(d.s.Tombstones, c.Node); ok {
+		d.s.Tombstones = slices.Delete(d.s.Tombstones, i, i+1)
+	}
+	for i := range c.Shards {
+		d.importShard(&c.Shards[i])
+	}
+	return ""
+}
+
+// importConflict returns why what the node brings does not go together with
+// what is here, empty if it does.
+func (d *draft) importConflict(c *Admit) string {
+	const wayOut = "delete those slots or keys, or CLUSTER RESET the node, then MEET again"
+	for i := range c.Shards {
+		im := &c.Shards[i]
+		if text := malformed(im, c.Node); text != "" {
+			return text
+		}
+		if d.s.Shard(im.Shard.ID) != nil {
+			return fmt.Sprintf("ERR shard %s is part of this cluster already; CLUSTER RESET HARD node %s, then MEET again",
+				im.Shard.ID, c.Node)
+		}
+		owned := slotsOf(im.Slots)
+		for n := range owned.All {
+			if group := d.s.Slots[n].Group; group != 0 {
+				return fmt.Sprintf("ERR Slot %d is owned by node %s here and by the joining node %s; %s",
+					n, d.s.Shard(group).Master, c.Node, wayOut)
+			}
+		}
+		if n, holder, ok := d.s.residueIn(&owned, 0); ok {
+			return fmt.Sprintf("ERR Slot %d of the joining node %s still holds keys on node %s; %s",
+				n, c.Node, d.s.Shard(holder).Master, wayOut)
+		}
+		for n := range im.Residue.All {
+			if group := d.s.Slots[n].Group; group != 0 {
+				return fmt.Sprintf("ERR Slot %d of node %s still holds keys on the joining node %s; %s",
+					n, d.s.Shard(group).Master, c.Node, wayOut)
+			}
+		}
+	}
+	return ""
+}
+
+// malformed returns what is wrong with an import by itself: a lone node has one
+// shard at most, which is its own.
+func malformed(im *Import, node topology.NodeID) string {
+	members := im.Shard.Members
+	if im.Shard.ID == 0 || im.Shard.Master != node ||
+		len(members) != 1 || members[0].Node != node || members[0].Kind != topology.Data {
+		return fmt.Sprintf("ERR shard %s is not that of node %s alone", im.Shard.ID, node)
+	}
+	for _, run := range im.Slots {
+		if run.Start > run.End || run.End >= slot.Count {
+			return fmt.Sprintf("ERR Invalid or out of range slot in shard %s", im.Shard.ID)
+		}
+	}
+	return ""
+}
+
+// importShard adds a shard with its slots; there is no conflict.
+func (d *draft) importShard(im *Import) {
+	shard := im.Shard
+	shard.Members = slices.Clone(shard.Members)
+	shard.Leaving = slices.Clone(shard.Leaving)
+	d.insertShard(shard)
+	for _, run := range im.Slots {
+		for n := run.Start; n <= run.End; n++ {
+			owner := SlotOwner{shard.ID, run.Epoch}
+			if before := d.s.Slots[n].Epoch; before >= owner.Epoch {
+				// A slot's epoch rises with every change of hands; its
+				// owner takes it up again with the new one.
+				owner.Epoch = 0
+			}
+			d.slots()[n] = owner
+		}
+	}
+	var stale slot.Set
+	for n := range d.s.Slots {
+		if o := d.s.Slots[n]; o.Group == shard.ID && o.Epoch == 0 {
+			stale.Add(uint16(n))
+		}
+	}
+	if !stale.Empty() {
+		d.assign(&stale, shard.ID, d.freshSlotEpoch())
+	}
+	d.addResidue(shard.ID, &im.Residue.Set)
+}

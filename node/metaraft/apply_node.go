@@ -1,0 +1,126 @@
+package metaraft
+
+import (
+	"slices"
+
+	"github.com/genuineh/aikv/node/topology"
+)
+
+func (c *Init) apply(d *draft) Outcome {
+	if d.s.ClusterID != 0 {
+		return refuse("MetaRaft has a cluster already")
+	}
+	d.s.ClusterID, d.s.Feature, d.s.RaftID = c.ClusterID, c.Feature, c.MetaID
+	d.insertNode(NodeRecord{ID: c.Node, Address: c.Address, MetaID: c.MetaID, MetaVoter: true})
+	return Outcome{}
+}
+
+func (c *SetAddress) apply(d *draft) Outcome {
+	node := d.s.Node(c.Node)
+	if node == nil {
+		return unknownNode(c.Node)
+	}
+	node.Address = c.Address
+	return Outcome{}
+}
+
+func (c *Forget) apply(d *draft) Outcome { return d.forget(c.Node) }
+
+func (c *Leave) apply(d *draft) Outcome { return d.forget(c.Node) }
+
+func (d *draft) forget(id topology.NodeID) Outcome {
+	switch {
+	case d.s.Node(id) == nil && d.s.Tombstone(id):
+		return Outcome{}
+	case d.s.Node(id) == nil:
+		return unknownNode(id)
+	case d.s.Lone():
+		return refuse("I tried hard but I can't forget myself...")
+	}
+	d.removeNode(id)
+	if i, ok := slices.BinarySearch(d.s.Tombstones, id); !ok {
+		d.s.Tombstones = slices.Insert(d.s.Tombstones, i, id)
+	}
+	return Outcome{}
+}
+
+func (c *SetConfigEpoch) apply(d *draft) Outcome {
+	node := d.s.Node(c.Node)
+	switch {
+	case node == nil:
+		return unknownNode(c.Node)
+	case !d.s.Lone():
+		return refuse("The user can assign a config epoch only when the node does not know any other node.")
+	case node.ConfigEpoch != 0:
+		return refuse("Node config epoch is already non-zero")
+	}
+	node.ConfigEpoch = c.Epoch
+	d.s.Epoch = max(d.s.Epoch, c.Epoch)
+	return Outcome{Epoch: c.Epoch}
+}
+
+func (c *BumpEpoch) apply(d *draft) Outcome {
+	node := d.s.Node(c.Node)
+	if node == nil {
+		return unknownNode(c.Node)
+	}
+	highest := d.s.Epoch
+	for i := range d.s.Nodes {
+		highest = max(highest, d.s.Nodes[i].ConfigEpoch)
+	}
+	if node.ConfigEpoch != 0 && node.ConfigEpoch == highest {
+		return Outcome{Epoch: node.ConfigEpoch}
+	}
+	d.s.Epoch = highest + 1
+	node.ConfigEpoch = d.s.Epoch
+	return Outcome{Epoch: node.ConfigEpoch, Bumped: true}
+}
+
+func (c *Liveness) apply(d *draft) Outcome {
+	for _, id := range c.Failed {
+		if node := d.s.Node(id); node != nil {
+			node.Failed = true
+		}
+	}
+	for _, id := range c.Alive {
+		if node := d.s.Node(id); node != nil {
+			node.Failed = false
+		}
+	}
+	return Outcome{}
+}
+
+func (c *Promote) apply(d *draft) Outcome {
+	before := d.s.voters()
+	for _, id := range c.Nodes {
+		node := d.s.Node(id)
+		if node == nil {
+			return unknownNode(id)
+		}
+		node.Pinned, node.MetaVoter = true, true
+	}
+	var o Outcome
+	if after := d.s.voters(); after != before && after%2 == 0 {
+		o.Warning = "the number of MetaRaft voters is even now: one voter more or less survives as many failures"
+	}
+	return o
+}
+
+// voters returns how many members vote in MetaRaft.
+func (s *State) voters() int {
+	n := 0
+	for i := range s.Nodes {
+		if s.Nodes[i].MetaVoter {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *Feature) apply(d *draft) Outcome {
+	if c.Level < d.s.Feature {
+		return refuse("the feature level is %d already and cannot fall", d.s.Feature)
+	}
+	d.s.Feature = c.Level
+	return Outcome{}
+}

@@ -1,0 +1,64 @@
+package metaraft
+
+import "github.com/genuineh/aikv/node/topology"
+
+func (c *Replicate) apply(d *draft) Outcome {
+	switch {
+	case d.s.Node(c.Master) == nil:
+		return unknownNode(c.Master)
+	case d.s.Node(c.Node) == nil:
+		return unknownNode(c.Node)
+	case c.Node == c.Master:
+		return refuse("Can't replicate myself")
+	}
+	target := d.s.ShardOf(c.Master)
+	if target != nil && target.Master != c.Master {
+		return refuse("I can only replicate a master, not a replica.")
+	}
+	old := d.s.ShardOf(c.Node)
+	switch {
+	case old == nil:
+	case target != nil && old.ID == target.ID:
+		return Outcome{} // it is a replica of that master already
+	case old.Master != c.Node:
+		old.remove(c.Node)
+	default:
+		if owned := d.s.Slots.Of(old.ID); !owned.Empty() || d.s.holdsResidue(old.ID) {
+			return refuse("To set a master the node must be empty and without assigned slots.")
+		}
+		// Without slots there is nothing to replicate: its replicas become
+		// masters without slots.
+		d.dropShard(old.ID)
+	}
+	target, refusal := d.ensureShard(c.Master, c.NewGroup)
+	if refusal != nil {
+		return *refusal
+	}
+	target.assume(d, c.Node, topology.Data)
+	return Outcome{}
+}
+
+func (c *Takeover) apply(d *draft) Outcome {
+	shard := d.s.Shard(c.Shard)
+	if shard == nil || c.Term <= shard.MasterTerm {
+		return Outcome{}
+	}
+	if m, ok := shard.member(c.Node); !ok || m.Kind != topology.Data {
+		return Outcome{}
+	}
+	shard.MasterTerm = c.Term
+	if shard.Master == c.Node {
+		return Outcome{}
+	}
+	shard.Master = c.Node
+	d.s.Epoch++
+	d.s.Node(c.Node).ConfigEpoch = d.s.Epoch
+	return Outcome{Epoch: d.s.Epoch}
+}
+
+func (c *MembershipDone) apply(d *draft) Outcome {
+	if shard := d.s.Shard(c.Shard); shard != nil && shard.Version == c.Version {
+		shard.Leaving = nil
+	}
+	return Outcome{}
+}

@@ -1,0 +1,167 @@
+package metaraft
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// The topology operations below behave alike: nil means done and visible on
+// this node, and an Error carries the exact text for the client. Each is
+// bounded by ctx and the command timeout.
+
+// AddSlots gives unassigned slots to this node's shard, and returns when the
+// shard's replica here has taken them up.
+func (n *Node) AddSlots(ctx context.Context, slots slot.Set) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	self := n.self()
+	outcome, err := n.Propose(ctx, &AddSlots{Node: self, Slots: Slots{slots}, NewGroup: topology.GroupID(n.token())})
+	if err != nil || slots.Empty() {
+		return err
+	}
+	err = ctx.Err()
+	if me := n.Current().Node(self); me != nil && me.Shard != nil {
+		err = n.opts.Shards.AwaitOwned(ctx, me.Shard.ID, slots, outcome.Epoch)
+	}
+	if err != nil {
+		return Error("ERR the slots are assigned to this node, but its shard has not taken them up yet: " + oneLine(err))
+	}
+	return nil
+}
+
+// DelSlots takes the slots from whoever owns them. It returns when their owners
+// have sealed them; when an owner does not answer, nothing is changed.
+func (n *Node) DelSlots(ctx context.Context, slots slot.Set) error {
+	return n.delSlots(ctx, &DelSlots{Slots: Slots{slots}})
+}
+
+// FlushSlots takes all slots from this node, which must not hold keys.
+func (n *Node) FlushSlots(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	keys, err := n.opts.Shards.Keys(ctx)
+	if err != nil {
+		return Error("ERR can't tell whether the DB is empty: " + oneLine(err))
+	}
+	if keys > 0 {
+		return Error("ERR DB must be empty to perform CLUSTER FLUSHSLOTS.")
+	}
+	me := n.View(ctx).Me()
+	if me.Shard == nil || me.Replica() || me.Shard.Slots.Empty() {
+		return nil
+	}
+	return n.delSlots(ctx, &DelSlots{Slots: Slots{me.Shard.Slots}, Node: me.ID})
+}
+
+// delSlots sees an intent through: it waits for most of the time it has, and
+// keeps the rest for cancelling.
+func (n *Node) delSlots(ctx context.Context, change *DelSlots) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	outcome, err := n.Propose(ctx, change)
+	if err != nil || outcome.Intent == 0 {
+		return err
+	}
+	a, _ := n.replica()
+	wait, stop := context.WithTimeout(ctx, time.Until(deadline)*7/10)
+	defer stop()
+	ended, result := false, error(nil)
+	_, err = n.await(wait, func(b *attachment) bool {
+		if b == a && b.machine.Applied() >= outcome.Index {
+			ended, result = b.machine.State().IntentResult(outcome.Intent)
+		}
+		return ended || b != a
+	})
+	switch {
+	case ended:
+		return result
+	case err == nil:
+		return Uncertain // this node went to another cluster
+	}
+	_, err = n.proposeIn(ctx, a, &CancelIntent{Intent: outcome.Intent})
+	if err == errNoLeader || err == errMoving {
+		return Uncertain // not cancelled: whoever leads next may still carry it out
+	}
+	return err
+}
+
+// Replicate makes this node a replica of master. A master with slots or keys
+// refuses.
+func (n *Node) Replicate(ctx context.Context, master topology.NodeID) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	v := n.View(ctx)
+	me, wished := v.Me(), v.Node(master)
+	// The other refusals, which come first in Redis, are made inside apply.
+	if wished != nil && !wished.Replica() && master != me.ID && !me.Replica() && me.Shard != nil {
+		keys, err := n.opts.Shards.Keys(ctx)
+		if err != nil {
+			return Error("ERR can't tell whether this node is empty: " + oneLine(err))
+		}
+		if keys > 0 {
+			return Error("ERR To set a master the node must be empty and without assigned slots.")
+		}
+	}
+	_, err := n.Propose(ctx, &Replicate{Node: me.ID, Master: master, NewGroup: topology.GroupID(n.token())})
+	return err
+}
+
+// SetConfigEpoch gives this node, while it is alone and has none, its config
+// epoch.
+func (n *Node) SetConfigEpoch(ctx context.Context, epoch uint64) error {
+	_, err := n.Propose(ctx, &SetConfigEpoch{Node: n.self(), Epoch: epoch})
+	return err
+}
+
+// BumpEpoch gives this node the highest config epoch; bumped is false if it had
+// that already.
+func (n *Node) BumpEpoch(ctx context.Context) (epoch uint64, bumped bool, err error) {
+	outcome, err := n.Propose(ctx, &BumpEpoch{Node: n.self()})
+	return outcome.Epoch, outcome.Bumped, err
+}
+
+// SaveConfig has nothing to do: every change is on stable storage before it is
+// acknowledged. It fails when this node can't confirm what it knows.
+func (n *Node) SaveConfig(ctx context.Context) error {
+	if !n.View(ctx).Quorum {
+		return errNoLeader
+	}
+	return nil
+}
+
+// MetaPromote makes the nodes voters of MetaRaft until they are forgotten. The
+// warning is set when that makes the number of voters even.
+func (n *Node) MetaPromote(ctx context.Context, ids []topology.NodeID) (warning string, err error) {
+	outcome, err := n.Propose(ctx, &Promote{Nodes: ids})
+	return outcome.Warning, err
+}
+
+// Forget removes another node from the cluster. Forgetting a node that was
+// removed before is no error.
+func (n *Node) Forget(ctx context.Context, id topology.NodeID) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	v := n.View(ctx)
+	me := v.Me()
+	switch {
+	case id == me.ID:
+		return Error("ERR I tried hard but I can't forget myself...")
+	case me.Replica() && me.Shard.Master == id:
+		return Error("ERR Can't forget my master!")
+	}
+	if _, err := n.Propose(ctx, &Forget{Node: id}); err != nil {
+		return err
+	}
+	n.log.Info("MetaRaft forgot a node", "node", id)
+	if node := v.Node(id); node != nil {
+		n.duty(fmt.Sprintf("tell %d", id), func(ctx context.Context) {
+			n.tell(ctx, []string{node.Address.Raft}, notice{Cluster: v.ClusterID})
+		})
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+// Package metaraft is the one Raft group that owns the topology: which nodes
+// are members, who holds which shard, who owns which slot. It has two halves.
+//
+// Machine is the state machine: committed proposals in, outcomes and an
+// immutable State and topology.View out. It knows no clock, no network and no
+// Raft; what it does depends on the log alone. Node is the driver around it: it
+// forwards changes to whoever leads, joins and leaves clusters, and watches who
+// is alive.
+//
+// # The border
+//
+// The package decides what the topology should be; it never touches a shard's
+// group. The group's leader makes the wished members so and reports back
+// (MembershipDone, Takeover, Sealed, ClearResidue). Nothing here imports the
+// Raft host either: the driver sees its own replica through the interface Raft.
+// So every rule about the topology can be tested without a cluster.
+//
+// # Every check is inside apply
+//
+// A change is checked and carried out in one step at its place in the log. What
+// a proposer saw before only decides what it proposes. A change works on a
+// draft, a copy of the state that is thrown away when the change is refused:
+// all or nothing holds by construction. The two exceptions record how they were
+// refused: CancelIntent (the slots get a new epoch) and a refused Admit (its
+// token is burned; the refusal is in Outcome.Admit).
+//
+// After each change the draft is settled: arbiters, voters of MetaRaft and
+// version numbers follow from the rest of the state and the choices made
+// before, so that as little as possible moves.
+//
+// # Invariants of State, and where each is tested
+//
+// violations, history and checkStep in random_test.go check them after every
+// step of random sequences; TestKinds checks violations after every change of
+// the scripts in testdata.
+//
+//   - A slot has at most one owner, and that shard exists: the shape of
+//     SlotTable, violations.
+//   - A slot's epoch never falls, and rises whenever the slot gets an owner:
+//     history.
+//   - The Raft ids of all groups come from one counter and are never given out
+//     twice; a membership that ended never returns, and its node and kind never
+//     change: violations, history. A member of MetaRaft keeps its id for life.
+//   - A shard's version rises whenever its members change: history.
+//   - A published State never changes: runRandomSequence.
+//   - A shard's master is a wished data member; members are nodes of the
+//     cluster, and a node holds the data of at most one shard: violations.
+//   - In a cluster of at least three nodes every shard that owns slots, or has
+//     more than one data member, has at least three voters; arbiters fill up to
+//     three and never more: violations. (Leftover keys count like slots.)
+//   - MetaRaft has an odd number of voters, five at most, unless nodes were
+//     promoted by hand; promoted nodes vote until they are forgotten:
+//     violations, testdata/voters.txt.
+//   - Pending intents share no slot, cover only slots that have an owner, and wait only for shards that exist. A slot
+//     keeps its owner until its intent is carried out: violations,
+//     testdata/slots.txt.
+//   - A slot of which some shard still holds keys is not given to another one,
+//     neither by AddSlots nor by Admit: testdata/slots.txt, testdata/join.txt.
+//   - Nothing changes in a cluster that is frozen or dissolved except how join
+//     tokens end: testdata/join.txt.
+//   - A join token ends once: admitted, refused or burned: testdata/join.txt.
+//   - The same (node, nonce, seq) is applied once; later ones get the first
+//     outcome, or Uncertain where that was forgotten, never a second
+//     application: TestRetriesGetTheFirstOutcome, checkStep.
+//   - A refused change leaves no trace but its outcome: checkStep, TestKinds.
+//   - The same log gives the same bytes on every replica, however it was cut
+//     into calls and wherever the process restarted: replay in random_test.go.
+//   - State and applied index are stored together. What the machine does not
+//     understand stops it before anything is published: TestReopenContinues,
+//     TestUnknownEntriesAreFatal, TestFailedWriteIsNotPublished.
+//
+// # Leaving members
+//
+// A membership that is wished no more stays in ShardRecord.Leaving until the
+// group's leader reports that version of the wish done: the group may still
+// contain it. Such an entry never asks a node to start a replica. A node may be
+// leaving under one Raft id and wished under another at the same time (an
+// arbiter that becomes a replica). When a node that had left alone returns, the
+// node of its old entries becomes 0, so that they cannot be taken for its own.
+package metaraft

@@ -1,0 +1,370 @@
+package metaraft
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// Reset makes this node a lone, empty cluster; hard also gives it a new id. It
+// is refused on a master that holds keys. The node leaves its cluster in order
+// if that is possible within the leave timeout, and alone otherwise: nothing of
+// its old membership can come back, since cluster and Raft ids are new.
+func (n *Node) Reset(ctx context.Context, hard bool) error {
+	me := n.Current().Me()
+	if me.Shard != nil && !me.Replica() {
+		keys, err := n.opts.Shards.Keys(ctx)
+		if err != nil {
+			return Error("ERR can't tell whether this node holds keys: " + oneLine(err))
+		}
+		if keys > 0 {
+			return Error("ERR CLUSTER RESET can't be called with master nodes containing keys")
+		}
+	}
+	if err := n.interrupt(ctx); err != nil {
+		return Error("ERR another change of this node's membership is under way: it is " + n.whereabouts())
+	}
+	defer n.release()
+	a, _ := n.replica()
+	if a == nil {
+		return errNoLeader
+	}
+	if !hard && pristine(a) {
+		return nil
+	}
+	n.leave(ctx, a)
+	n.log.Info("MetaRaft reset", "node", a.id.Node, "hard", hard)
+	// From here on not bounded by the client: the step is atomic.
+	if err := n.opts.Home.BecomeLone(n.life, hard, ""); err != nil {
+		return Error("ERR CLUSTER RESET failed: " + oneLine(err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	if _, err := n.await(ctx, (*attachment).ready); err != nil {
+		return Error("ERR the node was reset, but its new cluster of one has not started yet")
+	}
+	return nil
+}
+
+// pristine reports whether a soft reset has nothing to do.
+func pristine(a *attachment) bool {
+	if !a.ready() || a.id.PendingTarget != "" {
+		return false
+	}
+	s := a.machine.State()
+	return s.Lone() && len(s.Shards) == 0 && len(s.Residue) == 0 && len(s.Tombstones) == 0 && settled(s)
+}
+
+// interrupt is hold for a reset, which stops a running join where it is. Such a
+// join does not end by itself while its target is unreachable, and the steward
+// may resume it at once, so this goes on until it gets the right.
+func (n *Node) interrupt(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	for {
+		n.mu.Lock()
+		j := n.join
+		n.mu.Unlock()
+		if j != nil {
+			j.cancel()
+		}
+		try, stop := context.WithTimeout(ctx, 20*time.Millisecond)
+		err := n.hold(try)
+		stop()
+		if err == nil || ctx.Err() != nil || n.life.Err() != nil {
+			return err
+		}
+	}
+}
+
+// leave takes the node out of its cluster in order, as far as that is possible
+// within the leave timeout.
+func (n *Node) leave(ctx context.Context, a *attachment) {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.LeaveTimeout)
+	defer cancel()
+	s := a.machine.State()
+	if f := s.Frozen; f != nil {
+		// The target must not admit a node that is no more.
+		_, err := ask[joinReply](ctx, n.opts.Peers, f.TargetAddr, MethodBurn,
+			burnRequest{Cluster: f.TargetCluster, Token: f.Token, Node: a.id.Node})
+		if err != nil {
+			n.log.Warn("MetaRaft can't withdraw a join", "target", f.TargetAddr, "error", err)
+		}
+		return
+	}
+	if s.Dissolved != nil || a.ready() && s.Lone() {
+		return
+	}
+	peers := n.others()
+	// The group may drop this replica before it hears that the entry is
+	// committed, so there is no waiting for it here.
+	if _, err := n.submit(ctx, a, &Leave{Node: a.id.Node}); err != nil {
+		n.log.Warn("MetaRaft can't leave in order, so the node leaves alone", "error", err)
+		return
+	}
+	if !n.awaitDeparted(ctx, a, peers) {
+		n.log.Warn("MetaRaft left, but its voters have not confirmed that they go on without this node")
+	}
+}
+
+// awaitDeparted returns true once the MetaRaft leader confirms that its group's
+// configuration, and those of the shards, are rid of this node: only then does
+// its vanishing cost the others nothing, even if it was a voter or the leader
+// itself.
+func (n *Node) awaitDeparted(ctx context.Context, a *attachment, peers []string) bool {
+	request := departedRequest{Cluster: a.id.Cluster, MetaID: a.id.MetaID, Node: a.id.Node}
+	n.opts.Shards.HandOff(ctx) // whoever stays has to make the changes
+	retry := backoff{first: 2 * time.Millisecond, last: 50 * time.Millisecond}
+	for {
+		if _, self := a.raft.Leader(); !self {
+			for _, addr := range peers {
+				call, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+				reply, err := ask[departedReply](call, n.opts.Peers, addr, MethodDeparted, request)
+				cancel()
+				if err == nil && reply.Departed {
+					return true
+				}
+				if ctx.Err() != nil {
+					return false
+				}
+			}
+		}
+		if !retry.wait(ctx) {
+			return false
+		}
+	}
+}
+
+// serveDeparted answers for the MetaRaft leader whether a member is gone.
+func (n *Node) serveDeparted(_ context.Context, request departedRequest) departedReply {
+	a, _ := n.replica()
+	if a == nil || a.id.Cluster != request.Cluster {
+		return departedReply{}
+	}
+	if _, self := a.raft.Leader(); !self {
+		return departedReply{}
+	}
+	progress := a.raft.Progress()
+	for _, m := range progress {
+		if m.MetaID == request.MetaID {
+			return departedReply{}
+		}
+	}
+	for _, m := range a.machine.State().MetaMembers() {
+		if m.MetaID == request.MetaID {
+			return departedReply{}
+		}
+	}
+	for _, shard := range a.machine.State().Shards {
+		for _, m := range shard.Leaving {
+			if m.Node == request.Node {
+				return departedReply{}
+			}
+		}
+	}
+	return departedReply{Departed: len(progress) > 0}
+}
+
+// depart makes a node lone whose membership ended.
+func (n *Node) depart(ctx context.Context, a *attachment, why string) {
+	if n.hold(ctx) != nil {
+		return
+	}
+	defer n.release()
+	if current, _ := n.replica(); current != a {
+		return // it went somewhere else already
+	}
+	n.log.Warn("MetaRaft membership ended: the node becomes a lone, empty cluster", "cluster", a.id.Cluster, "reason", why)
+	if why != whyAbandoned {
+		wait, cancel := context.WithTimeout(ctx, n.opts.LeaveTimeout)
+		n.awaitDeparted(wait, a, n.others())
+		cancel()
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if err := n.opts.Home.BecomeLone(n.life, false, ""); err != nil {
+		n.log.Error("MetaRaft can't become lone", "error", err)
+	}
+}
+
+// inquire finds out whether a node without a leader, or one that was told so,
+// has missed the end of its membership, and draws the conclusion.
+func (n *Node) inquire(ctx context.Context) {
+	a, _ := n.replica()
+	if a == nil || a.ready() && a.machine.State().Lone() {
+		return
+	}
+	replies := n.askAround(ctx, a)
+	inside := false
+	elsewhere := make(map[topology.NodeID]bool)
+	for _, r := range replies {
+		switch r.Status {
+		case whoamiForgotten:
+			n.depart(ctx, a, fmt.Sprintf("node %s says that it was forgotten", r.Node))
+			return
+		case whoamiElsewhere:
+			if r.Dissolved != "" {
+				n.followDissolve(ctx, a, r.Dissolved)
+				return
+			}
+			elsewhere[r.Node] = true
+		default:
+			inside = true
+		}
+	}
+	if !inside && n.abandoned(ctx, a, elsewhere) {
+		n.depart(ctx, a, whyAbandoned)
+	}
+}
+
+// whyAbandoned is the reason of a departure from which nobody is left to wait
+// for.
+const whyAbandoned = "a majority of its voters went elsewhere"
+
+// askAround asks all known members whether they still know this node.
+func (n *Node) askAround(ctx context.Context, a *attachment) []whoamiReply {
+	// The callee confirms with a read; give it the time for that.
+	ctx, cancel := context.WithTimeout(ctx, n.opts.ReadTimeout+n.opts.CallTimeout)
+	defer cancel()
+	request := whoamiRequest{Cluster: a.id.Cluster, Node: a.id.Node, MetaID: a.id.MetaID}
+	var (
+		mu      sync.Mutex
+		wg      sync.WaitGroup
+		replies []whoamiReply
+	)
+	for _, addr := range n.others() {
+		wg.Go(func() {
+			reply, err := ask[whoamiReply](ctx, n.opts.Peers, addr, MethodWhoami, request)
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				replies = append(replies, reply)
+			}
+		})
+	}
+	wg.Wait()
+	return replies
+}
+
+// abandoned reports whether the node's cluster can never make progress again,
+// since a majority of its voters has dropped its replicas, and whether nothing
+// is lost with it.
+func (n *Node) abandoned(ctx context.Context, a *attachment, elsewhere map[topology.NodeID]bool) bool {
+	if !a.ready() {
+		// Admitted, but the state never came: go only if everybody is gone who
+		// was there, and with them what this node brought along.
+		keys, err := n.opts.Shards.Keys(ctx)
+		return err == nil && keys == 0 && len(elsewhere) > 0 && len(elsewhere) >= len(n.others())
+	}
+	s := a.machine.State()
+	voters, gone := 0, 0
+	for _, m := range s.MetaMembers() {
+		if m.Voter {
+			voters++
+			if elsewhere[m.Node] {
+				gone++
+			}
+		}
+	}
+	return 2*gone > voters && !s.OwnsSlots() && len(s.Residue) == 0
+}
+
+// serveWhoami tells a node whether it is still a member. "Forgotten" is only
+// said after a linearizable read: this replica may lag.
+func (n *Node) serveWhoami(ctx context.Context, request whoamiRequest) whoamiReply {
+	a, _ := n.replica()
+	if a == nil {
+		return whoamiReply{Status: whoamiUnknown}
+	}
+	reply := whoamiReply{Status: whoamiUnknown, Node: a.id.Node}
+	if a.id.Cluster != request.Cluster {
+		reply.Status = whoamiElsewhere
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.dissolved.cluster == request.Cluster {
+			reply.Dissolved = n.dissolved.target
+		}
+		return reply
+	}
+	known := func() bool {
+		node := a.machine.State().Node(request.Node)
+		return node != nil && node.MetaID == request.MetaID
+	}
+	if known() {
+		reply.Status = whoamiMember
+		return reply
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.opts.ReadTimeout)
+	defer cancel()
+	if !a.ready() || a.raft.Barrier(ctx) != nil || !a.ready() {
+		return reply
+	}
+	reply.Status = whoamiForgotten
+	if known() {
+		reply.Status = whoamiMember
+	}
+	return reply
+}
+
+// dissolve ends this node's cluster, which owns nothing, in favour of peer's,
+// and returns once this node is lone.
+func (n *Node) dissolve(ctx context.Context, peer PeerInfo) error {
+	a, _ := n.replica()
+	_, err := n.proposeIn(ctx, a, &Dissolve{Token: n.token(), TargetAddr: peer.Address.Raft, TargetCluster: peer.Cluster})
+	if err != nil {
+		// Refused, or uncertain: this node may be on its way all the same.
+		return fmt.Errorf("%w: dissolve: %w", errReevaluate, unquoted(err))
+	}
+	_, err = n.await(ctx, func(b *attachment) bool { return b != a && b.ready() })
+	return err
+}
+
+// followDissolve makes this member of a dissolved cluster lone; Run then brings
+// it to the target. The others are told first: whoever has not applied the
+// dissolution will not find a quorum any more.
+func (n *Node) followDissolve(ctx context.Context, a *attachment, target string) {
+	if n.hold(ctx) != nil {
+		return
+	}
+	defer n.release()
+	if current, _ := n.replica(); current != a {
+		return
+	}
+	n.mu.Lock()
+	n.dissolved.cluster, n.dissolved.target = a.id.Cluster, target
+	n.mu.Unlock()
+	n.tell(ctx, n.others(), notice{Cluster: a.id.Cluster, Dissolved: target})
+	n.log.Info("MetaRaft cluster dissolved", "cluster", a.id.Cluster, "target", target)
+	if err := n.opts.Home.BecomeLone(n.life, false, target); err != nil {
+		n.log.Error("MetaRaft can't become lone", "error", err)
+	}
+}
+
+// tell sends a notice to the nodes at addrs, once.
+func (n *Node) tell(ctx context.Context, addrs []string, message notice) {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, addr := range addrs {
+		wg.Go(func() { _, _ = n.opts.Peers.Call(ctx, addr, MethodNotice, encodeRPC(message)) })
+	}
+	wg.Wait()
+}
+
+// serveNotice acts on what this node may have missed, in the background.
+func (n *Node) serveNotice(_ context.Context, message notice) struct{} {
+	a, _ := n.replica()
+	if a == nil || a.id.Cluster != message.Cluster {
+		return struct{}{}
+	}
+	if message.Dissolved != "" {
+		n.duty("dissolve", func(ctx context.Context) { n.followDissolve(ctx, a, message.Dissolved) })
+	} else {
+		n.duty("inquire", n.inquire)
+	}
+	return struct{}{}
+}

@@ -1,0 +1,535 @@
+package metaraft
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// TestKinds drives machines through testdata/*.txt. Each command is a kind of
+// change with its body as JSON; "on=b" sends it to another machine than "a",
+// "origin=NODE/NONCE/SEQ" gives it an origin, "time=MS" an entry time. Besides:
+//
+//	state                 prints the state
+//	admit from=b          proposes what b's last freeze brought
+//	join nodes=(2,3)      makes lone clusters of these nodes and admits them
+//	restart               reopens the machine from its store
+func TestKinds(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		machines := make(map[string]*testMachine)
+		datadriven.RunTest(t, path, func(t *testing.T, td *datadriven.TestData) string {
+			name := "a"
+			scanArg(t, td, "on", &name)
+			m := machines[name]
+			if m == nil {
+				m = newTestMachine(t)
+				machines[name] = m
+			}
+			var from string
+			scanArg(t, td, "from", &from)
+			switch {
+			case td.Cmd == "state":
+				return printState(m.State())
+			case td.Cmd == "join":
+				var b strings.Builder
+				for _, arg := range td.CmdArgs[0].Vals {
+					b.WriteString(m.join(t, arg))
+				}
+				return b.String()
+			case td.Cmd == "restart":
+				m.restart(t)
+				return ""
+			case from != "":
+				body := *machines[from].frozen
+				return m.run(t, Proposal{Change: &body})
+			}
+			return m.run(t, parseProposal(t, td))
+		})
+	})
+}
+
+// scanArg reads an argument that may be missing.
+func scanArg(t *testing.T, td *datadriven.TestData, name string, dest any) {
+	t.Helper()
+	if td.HasArg(name) {
+		td.ScanArgs(t, name, dest)
+	}
+}
+
+func parseProposal(t *testing.T, td *datadriven.TestData) Proposal {
+	t.Helper()
+	wire := wireProposal{Kind: Kind(td.Cmd), Body: []byte(td.Input)}
+	var text string
+	if scanArg(t, td, "origin", &text); text != "" {
+		if _, err := fmt.Sscanf(text, "%d/%d/%d", &wire.Origin.Node, &wire.Origin.Nonce, &wire.Origin.Seq); err != nil {
+			td.Fatalf(t, "origin: %v", err)
+		}
+	}
+	scanArg(t, td, "time", &wire.Time)
+	data, err := Encode(wire)
+	if err != nil {
+		td.Fatalf(t, "%v", err)
+	}
+	p, err := DecodeProposal(data)
+	if err != nil {
+		td.Fatalf(t, "%v", err)
+	}
+	return p
+}
+
+// testMachine is a machine over memory that feeds itself entries.
+type testMachine struct {
+	*Machine
+	store  storage.Store
+	frozen *Admit // what the last freeze answered
+}
+
+func newTestMachine(t *testing.T) *testMachine {
+	t.Helper()
+	m := &testMachine{store: storage.NewMemory()}
+	m.restart(t)
+	return m
+}
+
+func (m *testMachine) restart(t *testing.T) {
+	t.Helper()
+	machine, err := NewMachine(m.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Machine = machine
+}
+
+// propose applies p as the next entry.
+func (m *testMachine) propose(t *testing.T, p Proposal) Outcome {
+	t.Helper()
+	payload, err := EncodeProposal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result []byte
+	e := Entry{Index: m.Applied() + 1, Time: p.Time, Payloads: [][]byte{payload}, Results: []*[]byte{&result}}
+	if err := m.Apply([]Entry{e}); err != nil {
+		t.Fatal(err)
+	}
+	o, err := DecodeOutcome(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Join != nil {
+		m.frozen = o.Join
+	}
+	return o
+}
+
+// join admits a fresh node.
+func (m *testMachine) join(t *testing.T, id string) string {
+	t.Helper()
+	node, err := strconv.Atoi(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lone := newTestMachine(t)
+	lone.must(t, initial(uint64(1000+node), node))
+	body := lone.must(t, &Freeze{Token: uint64(1000 + node)}).Join
+	return m.run(t, Proposal{Change: body})
+}
+
+// must applies a change that is not refused.
+func (m *testMachine) must(t *testing.T, c Change) Outcome {
+	t.Helper()
+	o := m.propose(t, Proposal{Change: c})
+	if o.Error != "" {
+		t.Fatalf("%s: %s", c.Kind(), o.Error)
+	}
+	return o
+}
+
+// run proposes p and prints the outcome. It fails the test if the state breaks
+// an invariant, or if a refusal changed it.
+func (m *testMachine) run(t *testing.T, p Proposal) string {
+	t.Helper()
+	before := m.State()
+	o := m.propose(t, p)
+	for _, broken := range violations(m.State()) {
+		t.Errorf("after %s at index %d: %s", p.Change.Kind(), m.Applied(), broken)
+	}
+	if o.Error != "" && p.Change.Kind() != "cancel-intent" && !bytes.Equal(essence(t, before), essence(t, m.State())) {
+		t.Errorf("%s was refused and changed the state", p.Change.Kind())
+	}
+	return printOutcome(o)
+}
+
+// essence encodes a state without its memory of outcomes and times.
+func essence(t *testing.T, s *State) []byte {
+	t.Helper()
+	c := *s
+	c.Origins, c.Index, c.Clock = nil, 0, 0
+	data, err := Encode(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func printOutcome(o Outcome) string {
+	if o.Error != "" {
+		return o.Error + "\n"
+	}
+	var b strings.Builder
+	b.WriteString("ok")
+	if o.Epoch != 0 {
+		fmt.Fprintf(&b, " epoch=%d", o.Epoch)
+	}
+	if o.Bumped {
+		b.WriteString(" bumped")
+	}
+	if o.Intent != 0 {
+		fmt.Fprintf(&b, " intent=%d", o.Intent)
+	}
+	b.WriteByte('\n')
+	if o.Warning != "" {
+		fmt.Fprintf(&b, "warning: %s\n", o.Warning)
+	}
+	if a := o.Admit; a != nil {
+		fmt.Fprintf(&b, "%s cluster=%d meta=%d index=%d", a.Status, a.ClusterID, a.MetaID, a.Index)
+		for _, p := range a.Peers {
+			fmt.Fprintf(&b, " peer=%d:%d:%s", p.Node, p.MetaID, p.RaftAddr)
+		}
+		b.WriteByte('\n')
+		if a.Text != "" {
+			b.WriteString(a.Text + "\n")
+		}
+	}
+	if j := o.Join; j != nil {
+		fmt.Fprintf(&b, "brings token=%d node=%d epoch=%d/%d raft<=%d slotepoch=%d\n",
+			j.Token, j.Node, j.ConfigEpoch, j.Epoch, j.MaxRaftID, j.SlotEpoch)
+		for _, im := range j.Shards {
+			fmt.Fprintf(&b, "  shard %d slots %v residue %s\n", im.Shard.ID, im.Slots, im.Residue)
+		}
+	}
+	return b.String()
+}
+
+func printState(s *State) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "cluster %d index=%d epoch=%d slotepoch=%d raftid=%d feature=%d\n",
+		s.ClusterID, s.Index, s.Epoch, s.SlotEpoch, s.RaftID, s.Feature)
+	for _, n := range s.Nodes {
+		fmt.Fprintf(&b, "node %d %s epoch=%d meta=%d", n.ID, n.Address.Raft, n.ConfigEpoch, n.MetaID)
+		for _, flag := range []struct {
+			name string
+			set  bool
+		}{{"voter", n.MetaVoter}, {"pinned", n.Pinned}, {"failed", n.Failed}} {
+			if flag.set {
+				b.WriteString(" " + flag.name)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	for _, r := range s.Shards {
+		fmt.Fprintf(&b, "shard %d v%d master=%d term=%d members%s leaving%s\n",
+			r.ID, r.Version, r.Master, r.MasterTerm, printMembers(r.Members), printMembers(r.Leaving))
+	}
+	for _, run := range s.Slots.Runs() {
+		fmt.Fprintf(&b, "slots %d-%d shard=%d epoch=%d\n", run.Start, run.End, run.Group, run.Epoch)
+	}
+	for _, r := range s.Residue {
+		fmt.Fprintf(&b, "residue shard=%d %s\n", r.Group, r.Slots)
+	}
+	for _, in := range s.Intents {
+		fmt.Fprintf(&b, "intent %d epoch=%d created=%d slots=%s pending=%d\n", in.ID, in.Epoch, in.Created, in.Slots, in.Pending)
+	}
+	for _, f := range s.Finished {
+		fmt.Fprintf(&b, "finished %d %q\n", f.ID, f.Error)
+	}
+	for _, id := range s.Tombstones {
+		fmt.Fprintf(&b, "tombstone %d\n", id)
+	}
+	for _, token := range s.Tokens {
+		fmt.Fprintf(&b, "token %d node=%d %s\n", token.Token, token.Node, token.Status)
+	}
+	if f := s.Frozen; f != nil {
+		fmt.Fprintf(&b, "frozen token=%d target=%s/%d\n", f.Token, f.TargetAddr, f.TargetCluster)
+	}
+	if f := s.Dissolved; f != nil {
+		fmt.Fprintf(&b, "dissolved token=%d target=%s/%d\n", f.Token, f.TargetAddr, f.TargetCluster)
+	}
+	return b.String()
+}
+
+func printMembers(members []topology.Member) string {
+	var b strings.Builder
+	for _, m := range members {
+		fmt.Fprintf(&b, " %d:%d:%s", m.Node, m.RaftID, m.Kind)
+	}
+	return b.String()
+}
+
+func address(node int) topology.Address {
+	return topology.Address{
+		Host: "127.0.0.1", Port: uint16(6000 + node), BusPort: uint16(16000 + node),
+		Raft: fmt.Sprintf("127.0.0.1:%d", 50000+node),
+	}
+}
+
+func initial(cluster uint64, node int) *Init {
+	return &Init{ClusterID: cluster, Node: topology.NodeID(node), Address: address(node), MetaID: 1, Feature: 1}
+}
+
+func TestRetriesGetTheFirstOutcome(t *testing.T) {
+	m := newTestMachine(t)
+	m.must(t, initial(100, 1))
+	add := func(nonce, seq uint64, n uint16) Outcome {
+		change := &AddSlots{Node: 1, NewGroup: 11}
+		change.Slots.Add(n)
+		return m.propose(t, Proposal{Origin: Origin{Node: 1, Nonce: nonce, Seq: seq}, Change: change})
+	}
+	first := add(7, 1, 1)
+	if again := add(7, 1, 1); first.Error != "" || again != first {
+		t.Errorf("retry answers %+v, the first time %+v", again, first)
+	}
+	if o := add(7, 2, 1); o.Error != "ERR Slot 1 is already busy" {
+		t.Errorf("another sequence number answers %+v", o)
+	}
+	// A refusal is remembered as well, though the slot is free by now.
+	busy := add(7, 3, 1)
+	o := m.must(t, &DelSlots{Slots: Slots{slots(1)}})
+	m.must(t, &Sealed{Intent: o.Intent, Group: 11})
+	if again := add(7, 3, 1); again != busy {
+		t.Errorf("retry of a refusal answers %+v, the first time %+v", again, busy)
+	}
+	m.restart(t)
+	if again := add(7, 1, 1); again != first {
+		t.Errorf("retry after a restart answers %+v, the first time %+v", again, first)
+	}
+
+	for seq := uint64(4); seq <= 4+originResults; seq++ {
+		add(7, seq, uint16(seq))
+	}
+	if o := add(7, 1, 1); o.Error != string(Uncertain) {
+		t.Errorf("a forgotten sequence number answers %+v", o)
+	}
+	if o := add(7, 4+originResults, 1); o.Error != "" {
+		t.Errorf("a remembered sequence number answers %+v", o)
+	}
+
+	// The boot before is still known, the one before that is not.
+	add(8, 1, 100)
+	if o := add(7, 2, 1); o.Error != string(Uncertain) {
+		t.Errorf("sequence number 2 of the boot before answers %+v", o)
+	}
+	add(9, 1, 101)
+	if again := add(8, 1, 100); again.Error != "" {
+		t.Errorf("the boot before answers %+v", again)
+	}
+	if n := len(m.State().Origins[0].Sessions); n != 2 {
+		t.Errorf("%d boots of a node are remembered, want 2", n)
+	}
+}
+
+func TestStrangersAreForgotten(t *testing.T) {
+	m := newTestMachine(t)
+	m.must(t, initial(100, 1))
+	propose := func(node topology.NodeID) {
+		m.propose(t, Proposal{Origin: Origin{Node: node, Nonce: 1, Seq: 1}, Change: &Liveness{}})
+	}
+	propose(1)
+	for i := range originStrangers + 5 {
+		propose(topology.NodeID(1000 - i))
+	}
+	s := m.State()
+	if _, ok := s.findOrigin(1); !ok || len(s.Origins) != originStrangers+1 {
+		t.Errorf("%d origins are remembered, the member's among them: %v", len(s.Origins), ok)
+	}
+	if _, ok := s.findOrigin(1000); ok {
+		t.Error("the oldest stranger is remembered, newer ones are not")
+	}
+}
+
+func TestApplyPublishesAndWakes(t *testing.T) {
+	m := newTestMachine(t)
+	changed := m.Watch()
+	woken := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	go func() { woken <- m.AwaitApplied(ctx, 5) }()
+
+	payload, err := EncodeProposal(Proposal{Change: initial(100, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Apply([]Entry{{Index: 2, Payloads: [][]byte{payload}}}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("Watch's channel is open after a change")
+	}
+	v := m.View(1)
+	if v.Index != 2 || v.Self != 1 || v.Me() == nil || v.Me().MetaID != 1 || v.Quorum {
+		t.Errorf("view %+v", v)
+	}
+	if m.View(1) != v {
+		t.Error("the same state gives another view")
+	}
+
+	changed = m.Watch()
+	if err := m.Apply([]Entry{{Index: 3}, {Index: 5}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-woken; err != nil {
+		t.Errorf("AwaitApplied: %v", err)
+	}
+	select {
+	case <-changed:
+		t.Error("Watch's channel is closed by entries that change nothing")
+	default:
+	}
+	if m.Applied() != 5 || m.View(1) != v {
+		t.Errorf("applied %d, view of index %d", m.Applied(), m.View(1).Index)
+	}
+	if err := m.Apply([]Entry{{Index: 5}}); !errors.Is(err, ErrOutOfOrder) {
+		t.Errorf("an entry applied twice: %v", err)
+	}
+	done, stop := context.WithCancel(ctx)
+	stop()
+	if err := m.AwaitApplied(done, 6); !errors.Is(err, context.Canceled) {
+		t.Errorf("AwaitApplied with an ended context: %v", err)
+	}
+}
+
+func TestReopenContinues(t *testing.T) {
+	m := newTestMachine(t)
+	m.must(t, initial(100, 1))
+	m.must(t, &AddSlots{Node: 1, Slots: Slots{slots(1, 2, 3)}, NewGroup: 11})
+	if err := m.Apply([]Entry{{Index: 9}}); err != nil {
+		t.Fatal(err)
+	}
+	before := printState(m.State())
+	m.restart(t)
+	if m.Applied() != 9 || printState(m.State()) != before {
+		t.Errorf("reopened at %d with\n%s\nwant 9 with\n%s", m.Applied(), printState(m.State()), before)
+	}
+	m.must(t, &AddSlots{Node: 1, Slots: Slots{slots(4)}, NewGroup: 12})
+	if got := m.View(1).Shard(11).Slots.String(); got != "1-4" {
+		t.Errorf("slots %s after reopening", got)
+	}
+}
+
+func TestUnknownEntriesAreFatal(t *testing.T) {
+	encode := func(kind Kind, body string) []byte {
+		data, err := Encode(wireProposal{Kind: kind, Body: []byte(body)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	good := encode("init", `{"ClusterID":9,"Node":9,"MetaID":1}`)
+	cases := []struct {
+		name    string
+		payload []byte
+		want    error
+	}{
+		{"format", append([]byte{formatJSON + 1}, good[1:]...), ErrFormat},
+		{"empty", nil, ErrFormat},
+		{"kind", encode("split", "{}"), ErrUnknownKind},
+		{"field", encode("forget", `{"Node":1,"Gently":true}`), nil},
+		{"slots", encode("add-slots", `{"Node":1,"Slots":"5-16384"}`), nil},
+		{"not JSON", []byte("\x01{"), nil},
+	}
+	for _, c := range cases {
+		m := newTestMachine(t)
+		err := m.Apply([]Entry{{Index: 1, Payloads: [][]byte{good, c.payload}}})
+		if err == nil || c.want != nil && !errors.Is(err, c.want) {
+			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
+		}
+		if m.Applied() != 0 || m.State().ClusterID != 0 {
+			t.Errorf("%s: part of the call was published", c.name)
+		}
+		m.restart(t)
+		if m.Applied() != 0 || m.State().ClusterID != 0 {
+			t.Errorf("%s: part of the call was stored", c.name)
+		}
+	}
+}
+
+// brokenStore fails every write once broken is set.
+type brokenStore struct {
+	storage.Store
+	broken bool
+}
+
+func (s *brokenStore) Write(b *storage.Batch) error {
+	if s.broken {
+		return os.ErrClosed
+	}
+	return s.Store.Write(b)
+}
+
+func TestFailedWriteIsNotPublished(t *testing.T) {
+	store := &brokenStore{Store: storage.NewMemory()}
+	m := &testMachine{store: store}
+	m.restart(t)
+	m.must(t, initial(100, 1))
+	store.broken = true
+	payload, err := EncodeProposal(Proposal{Change: &BumpEpoch{Node: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Apply([]Entry{{Index: 2, Payloads: [][]byte{payload}}}); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Apply: %v", err)
+	}
+	if m.Applied() != 1 || m.State().Epoch != 0 {
+		t.Error("what could not be stored was published")
+	}
+}
+
+func TestDamagedStateIsRefused(t *testing.T) {
+	for name, value := range map[string]string{"format": "\x09{}", "cut": "\x01{\"ClusterID\":", "newer": "\x01{\"Zones\":3}"} {
+		store := storage.NewMemory()
+		var b storage.Batch
+		b.Put(stateKey, []byte(value))
+		if err := store.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewMachine(store); err == nil {
+			t.Errorf("%s: a damaged state was opened", name)
+		}
+	}
+}
+
+// FuzzDecodeProposal: whatever arrives is either refused or can be applied.
+func FuzzDecodeProposal(f *testing.F) {
+	for kind := range changes {
+		data, err := EncodeProposal(Proposal{Change: changes[kind]()})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(`` + "\x01" + `{"Kind":"admit","Body":{"Token":1,"Node":2,"Shards":[{"Shard":{"ID":5,"Master":2,"Members":[{"Node":2}]},"Slots":[{"Start":9,"End":65535}]}]}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := DecodeProposal(data)
+		if err != nil {
+			return
+		}
+		s, _ := applyProposal(&State{Slots: new(SlotTable)}, 1, 0, Proposal{Change: initial(100, 1)})
+		s, _ = applyProposal(s, 2, 0, p)
+		for _, broken := range violations(s) {
+			t.Error(broken)
+		}
+	})
+}

@@ -1,0 +1,444 @@
+package metaraft
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// Meet brings this node's cluster and the one of the node at the client address
+// host:port together, and returns when whoever had to move has applied the
+// state of the common cluster. Meeting oneself or a fellow member does nothing.
+// After the meet timeout it returns an error that names the phase reached,
+// while the join goes on. busPort is what Redis calls the cluster bus; nothing
+// listens there, so it is not used.
+func (n *Node) Meet(ctx context.Context, host string, port, _ int) error {
+	if host == "" || port < 1 || port > 65535 {
+		return Error(fmt.Sprintf("ERR Invalid node address specified: %s:%d", host, port))
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.opts.MeetTimeout)
+	defer cancel()
+	if _, err := n.await(ctx, (*attachment).ready); err != nil {
+		return errNoLeader
+	}
+	hostport := net.JoinHostPort(host, strconv.Itoa(port))
+	ap := approach{n: n, name: hostport}
+	var err error
+	ap.addr, ap.member, err = n.find(ctx, host, port)
+	if err != nil {
+		n.log.Warn("MetaRaft meet: peer not found", "peer", hostport, "error", err)
+		return err
+	}
+	return ap.run(ctx)
+}
+
+// announces reports whether a node with that address announces host:port.
+func announces(a topology.Address, host string, port int) bool {
+	if int(a.Port) != port {
+		return false
+	}
+	if a.Host == host || a.Hostname != "" && strings.EqualFold(a.Hostname, host) {
+		return true
+	}
+	ip, announced := net.ParseIP(host), net.ParseIP(a.Host)
+	return ip != nil && ip.Equal(announced)
+}
+
+// find returns the Raft address of the node that a MEET means: a member that
+// announces host:port (then member is set), else a seed that does, else whoever
+// answers there as a client port. (In a container 127.0.0.1:6380 may be a port of the host, so
+// what is announced goes before what can be dialled.)
+func (n *Node) find(ctx context.Context, host string, port int) (addr string, member bool, err error) {
+	for _, node := range n.Current().Nodes {
+		if announces(node.Address, host, port) {
+			return node.Address.Raft, true, nil
+		}
+	}
+	if announces(n.opts.Address, host, port) {
+		return n.opts.Address.Raft, true, nil
+	}
+	addr, tried := n.findSeed(ctx, host, port)
+	if addr != "" {
+		return addr, false, nil
+	}
+	hostport := net.JoinHostPort(host, strconv.Itoa(port))
+	dial, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+	defer cancel()
+	info, err := n.opts.ClientPort.Identify(dial, hostport)
+	if err == nil && info.Address.Raft == "" {
+		err = errors.New("the answer names no Raft address")
+	}
+	if err != nil {
+		return "", false, Error(fmt.Sprintf("ERR Can't find node %s: no member announces it; %s; as a client port: %s",
+			hostport, tried, oneLine(err)))
+	}
+	return info.Address.Raft, false, nil
+}
+
+// findSeed asks all seeds at once and returns the first that announces
+// host:port; otherwise a text that says what each of them answered.
+func (n *Node) findSeed(ctx context.Context, host string, port int) (addr, tried string) {
+	seeds := n.shuffled(n.opts.Seeds, n.opts.Address.Raft)
+	if len(seeds) == 0 {
+		return "", "no seeds are configured"
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+	defer cancel()
+	type answer struct {
+		seed string
+		info PeerInfo
+		err  error
+	}
+	answers := make(chan answer, len(seeds))
+	for _, seed := range seeds {
+		go func() { // ends with ctx
+			info, err := ask[PeerInfo](ctx, n.opts.Peers, seed, MethodIdentify, identifyRequest{})
+			answers <- answer{seed, info, err}
+		}()
+	}
+	var texts []string
+	for range seeds {
+		a := <-answers
+		switch {
+		case a.err != nil:
+			texts = append(texts, fmt.Sprintf("%s: %s", a.seed, oneLine(a.err)))
+		case announces(a.info.Address, host, port):
+			return a.seed, ""
+		default:
+			announced := net.JoinHostPort(a.info.Address.Host, strconv.Itoa(int(a.info.Address.Port)))
+			texts = append(texts, fmt.Sprintf("%s announces %s", a.seed, announced))
+		}
+	}
+	slices.Sort(texts)
+	return "", fmt.Sprintf("no seed announces it (%s)", strings.Join(texts, ", "))
+}
+
+// oneLine makes an error fit for an error reply.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// What has to happen so that two nodes end up in one cluster.
+type course uint8
+
+const (
+	united        course = iota // both are in the same cluster and know it
+	selfUnsettled               // wait until this node has arrived where it is going
+	peerUnsettled               // the same for the peer
+	selfJoins                   // this node joins the peer's cluster
+	peerComes                   // the peer (or its whole island) has to join this one's
+	selfDissolves               // this island has nothing to lose: its members join alone
+	impossible                  // both islands own slots or keys
+)
+
+// setCourse decides who joins whom. Both sides come to the same result with the
+// arguments swapped, and along the joins of lone nodes cluster ids only fall,
+// so that there is no cycle in which everybody waits for somebody else.
+func setCourse(self, peer PeerInfo) course {
+	switch {
+	case !self.Settled:
+		return selfUnsettled
+	case !peer.Settled:
+		return peerUnsettled
+	case self.Cluster == peer.Cluster:
+		return united
+	case self.lone() && peer.lone():
+		if cmp.Less(self.Cluster, peer.Cluster) {
+			return peerComes
+		}
+		return selfJoins
+	case self.lone():
+		return selfJoins
+	case peer.lone():
+		return peerComes
+	case self.empty() && (!peer.empty() || cmp.Less(peer.Cluster, self.Cluster)):
+		return selfDissolves
+	case peer.empty():
+		return peerComes
+	}
+	return impossible
+}
+
+// mayCome reports whether the node may join the peer although the order of
+// their cluster ids says the opposite: the order only prevents cycles, and an
+// operator who names the direction makes none.
+func mayCome(self, peer PeerInfo) bool {
+	return setCourse(self, peer) == peerComes && self.lone() && peer.lone()
+}
+
+// errReevaluate: the situation changed, so the course has to be set again.
+var errReevaluate = errors.New("metaraft: the direction of the join has to be decided again")
+
+// approach is one effort to bring this node and the node at addr into one
+// cluster: as often as necessary it looks how both stand and does the next
+// thing.
+type approach struct {
+	n       *Node
+	addr    string   // the peer's Raft address
+	name    string   // what the client calls the peer
+	member  bool     // it is a fellow member as far as this node knows
+	invite  bool     // of two lone nodes, the peer has to come
+	invited bool     // the peer's approach is such an invitation
+	phase   string   // for the error at the deadline
+	islands []string // Raft addresses of dissolved islands, whose members follow
+}
+
+// unite brings this node and the node with Raft address addr into one cluster.
+// Its error is one for the client.
+func (n *Node) unite(ctx context.Context, addr, name string) error {
+	ap := approach{n: n, addr: addr, name: name}
+	return ap.run(ctx)
+}
+
+// run does one step after the other until both sides are united.
+func (ap *approach) run(ctx context.Context) error {
+	n := ap.n
+	ap.phase = "finding the peer"
+	retry := backoff{first: time.Millisecond, last: 100 * time.Millisecond}
+	for {
+		done, err := ap.step(ctx)
+		if done || errors.As(err, new(Error)) {
+			return err
+		}
+		if err != nil {
+			retry.wait(ctx)
+		}
+		if ctx.Err() != nil || n.life.Err() != nil {
+			return Error(fmt.Sprintf("ERR the meeting with %s did not finish in time: %s; what has begun goes on in the background", ap.name, ap.phase))
+		}
+	}
+}
+
+// step looks at both sides once and does what is next; done means united. An
+// error that is no Error asks for a pause before the next step.
+func (ap *approach) step(ctx context.Context) (done bool, err error) {
+	n := ap.n
+	peer, err := n.identify(ctx, ap.addr, true)
+	if err != nil && ap.member {
+		return true, nil // a member that is down is a member
+	}
+	ap.member = false
+	if err != nil {
+		ap.phase = fmt.Sprintf("its Raft address %s does not answer (%s)", ap.addr, oneLine(err))
+		return false, err
+	}
+	self := n.Info()
+	if peer.Node == self.Node {
+		if peer.Address.Raft != n.opts.Address.Raft {
+			return false, Error(fmt.Sprintf("ERR the node at %s has this node's id %s; CLUSTER RESET HARD one of them", ap.addr, self.Node))
+		}
+		return true, nil
+	}
+	direction := setCourse(self, peer)
+	if ap.invite && mayCome(peer, self) {
+		direction = peerComes
+	}
+	switch direction {
+	case united:
+		return ap.arrive(ctx, peer)
+	case selfUnsettled:
+		ap.phase = "this node is " + n.whereabouts()
+		return false, n.awaitSettled(ctx)
+	case peerUnsettled:
+		ap.phase = fmt.Sprintf("%s is itself joining another cluster (%s)", ap.name, cmp.Or(peer.Joining, "its state has not arrived"))
+		return false, errReevaluate
+	case selfJoins:
+		return false, ap.join(ctx, peer)
+	case selfDissolves:
+		ap.islands = append(ap.islands, self.Members...)
+		ap.phase = "dissolving this node's cluster, which owns no slots"
+		return false, n.dissolve(ctx, peer)
+	case peerComes:
+		if !peer.lone() {
+			ap.islands = append(ap.islands, peer.Members...)
+		}
+		return false, ap.call(ctx, peer)
+	}
+	return false, Error(fmt.Sprintf("ERR both clusters own slots or keys: this one (%d nodes, %d slots) and that of %s (%d nodes, %d slots); "+
+		"move one side's slots away, or CLUSTER RESET its nodes, and meet again",
+		self.Nodes, self.Slots, ap.name, peer.Nodes, peer.Slots))
+}
+
+// identify asks the node at addr who it is; with wait it answers only once it
+// is settled, within the call timeout.
+func (n *Node) identify(ctx context.Context, addr string, wait bool) (PeerInfo, error) {
+	// The callee bounds its wait by half of this, so its answer is not lost.
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+	defer cancel()
+	return ask[PeerInfo](ctx, n.opts.Peers, addr, MethodIdentify, identifyRequest{Wait: wait})
+}
+
+func (n *Node) serveIdentify(ctx context.Context, request identifyRequest) PeerInfo {
+	if request.Wait {
+		ctx, cancel := context.WithTimeout(ctx, n.opts.CallTimeout/2)
+		defer cancel()
+		_ = n.awaitSettled(ctx)
+	}
+	return n.Info()
+}
+
+// awaitSettled returns when the node is not on its way into another cluster.
+func (n *Node) awaitSettled(ctx context.Context) error {
+	_, err := n.await(ctx, func(a *attachment) bool { return a.ready() && settled(a.machine.State()) })
+	return err
+}
+
+// arrive ends an approach: the members of dissolved islands, which follow on
+// their own, get a moment to arrive too.
+func (ap *approach) arrive(ctx context.Context, peer PeerInfo) (bool, error) {
+	ap.phase = "waiting until this node has applied the membership of " + ap.name
+	_, err := ap.n.await(ctx, func(a *attachment) bool {
+		return a.id.Cluster != peer.Cluster || a.view().Node(peer.Node) != nil
+	})
+	if err != nil {
+		return false, err
+	}
+	wait, cancel := context.WithTimeout(ctx, ap.n.opts.CallTimeout)
+	defer cancel()
+	var followers sync.WaitGroup
+	for _, addr := range ap.islands {
+		followers.Go(func() { ap.n.awaitFollower(wait, addr, peer.Cluster) })
+	}
+	followers.Wait()
+	return true, nil
+}
+
+// awaitFollower returns when the node at addr is a settled member of cluster, or
+// when ctx ends.
+func (n *Node) awaitFollower(ctx context.Context, addr string, cluster uint64) {
+	retry := backoff{first: time.Millisecond, last: 50 * time.Millisecond}
+	for {
+		info, err := n.identify(ctx, addr, true)
+		if err == nil && info.Settled && info.Cluster == cluster || !retry.wait(ctx) {
+			return
+		}
+	}
+}
+
+// join makes this node join the peer's cluster and waits for it.
+func (ap *approach) join(ctx context.Context, peer PeerInfo) error {
+	j, err := ap.n.startJoin(ctx, peer, ap.addr, ap.invited)
+	if err != nil {
+		ap.phase = "this node is " + ap.n.whereabouts()
+		return err
+	}
+	select {
+	case <-j.done:
+		return j.err
+	case <-ctx.Done():
+		ap.phase = "this node is " + j.where()
+		return ctx.Err()
+	}
+}
+
+// call asks the peer to come.
+func (ap *approach) call(ctx context.Context, peer PeerInfo) error {
+	ap.phase = fmt.Sprintf("%s was asked to join this node's cluster", ap.name)
+	wait := ap.n.opts.MeetTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = time.Until(deadline)
+	}
+	reply, err := ask[meetReply](ctx, ap.n.opts.Peers, ap.addr, MethodJoinRequest,
+		meetRequest{Address: ap.n.opts.Address.Raft, Come: ap.invite, WaitMs: (wait * 9 / 10).Milliseconds()})
+	switch {
+	case err != nil:
+		return err
+	case reply.Error != "":
+		return Error(reply.Error)
+	}
+	return nil
+}
+
+// serveJoinRequest does this node's part in uniting with the caller: if it is
+// the one that has to move it does, and answers when it has arrived.
+func (n *Node) serveJoinRequest(ctx context.Context, request meetRequest) meetReply {
+	wait := min(time.Duration(request.WaitMs)*time.Millisecond, n.opts.MeetTimeout)
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	ap := approach{n: n, addr: request.Address, name: request.Address}
+	peer, err := n.identify(ctx, request.Address, false)
+	if err != nil {
+		return meetReply{Error: fmt.Sprintf("ERR node %s can't reach the Raft address %s that this node announces: %s",
+			n.self(), request.Address, oneLine(err))}
+	}
+	self := n.Info()
+	direction := setCourse(self, peer)
+	if request.Come && mayCome(self, peer) {
+		ap.invited = true
+		direction = selfJoins
+	}
+	switch direction {
+	case selfUnsettled:
+		err = n.awaitSettled(ctx)
+	case selfJoins:
+		err = ap.join(ctx, peer)
+	case selfDissolves:
+		err = n.dissolve(ctx, peer)
+	}
+	var refusal Error
+	switch {
+	case errors.As(err, &refusal):
+		return meetReply{Error: string(refusal)}
+	case err != nil && ctx.Err() != nil:
+		return meetReply{Error: fmt.Sprintf("ERR the meeting did not finish in time: node %s is %s; what has begun goes on in the background",
+			n.self(), n.whereabouts())}
+	}
+	return meetReply{} // the caller looks again
+}
+
+// whereabouts says what this node is doing about its membership.
+func (n *Node) whereabouts() string {
+	n.mu.Lock()
+	j := n.join
+	n.mu.Unlock()
+	if j != nil {
+		return j.where()
+	}
+	a, _ := n.replica()
+	if a == nil || !a.ready() {
+		return "waiting for the state of its cluster"
+	}
+	switch s := a.machine.State(); {
+	case s.Frozen != nil:
+		return "frozen for joining " + s.Frozen.TargetAddr
+	case s.Dissolved != nil:
+		return "leaving its dissolved cluster for " + s.Dissolved.TargetAddr
+	}
+	return "settled"
+}
+
+// MetaAddLearner makes the node id, whose Raft address is addr, a member; of a
+// member it is a no-op, since every member is at least a learner.
+func (n *Node) MetaAddLearner(ctx context.Context, id topology.NodeID, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.MeetTimeout)
+	defer cancel()
+	if n.View(ctx).Node(id) != nil {
+		return nil
+	}
+	peer, err := n.identify(ctx, addr, true)
+	if err != nil {
+		dial, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+		defer cancel()
+		if info, portErr := n.opts.ClientPort.Identify(dial, addr); portErr == nil {
+			return Error(fmt.Sprintf("ERR %s is a client port; the Raft address of that node is %s", addr, info.Address.Raft))
+		}
+		return Error(fmt.Sprintf("ERR Can't reach a node at the Raft address %s: %s", addr, oneLine(err)))
+	}
+	if peer.Node != id {
+		return Error(fmt.Sprintf("ERR the node at %s is %s, not %s", addr, peer.Node, id))
+	}
+	if !peer.lone() {
+		return Error(fmt.Sprintf("ERR node %s belongs to another cluster; CLUSTER RESET it first, or use CLUSTER MEET", id))
+	}
+	ap := approach{n: n, addr: addr, name: addr, invite: true}
+	return ap.run(ctx)
+}

@@ -1,0 +1,162 @@
+package metaraft
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// What Raft.Propose may fail with.
+var (
+	// ErrNotLeader: certainly not appended; this replica does not lead.
+	ErrNotLeader = errors.New("metaraft: not the leader")
+	// ErrUncertain: appended, and undecided when ctx ended; or unknown whether
+	// appended.
+	ErrUncertain = errors.New("metaraft: the outcome is unknown")
+)
+
+// Raft is this node's replica of the MetaRaft group. All methods may be called
+// concurrently.
+type Raft interface {
+	// Propose appends payload if this replica leads, and returns what applying
+	// it here returned. Any error but ErrNotLeader counts as ErrUncertain.
+	Propose(ctx context.Context, payload []byte) (result []byte, err error)
+	// Barrier returns once this replica has applied everything that was
+	// committed when it was called. It works on every replica.
+	Barrier(ctx context.Context) error
+	// Leader returns the Raft id of the leader as far as this replica knows,
+	// or 0, and whether it is this replica.
+	Leader() (metaID uint64, self bool)
+	// Progress returns the members of the group's configuration (of both
+	// halves while a joint one is in force); nil unless this replica leads.
+	Progress() []MemberProgress
+}
+
+// MemberProgress is what the MetaRaft leader knows of one member of the group.
+type MemberProgress struct {
+	MetaID  uint64
+	Voter   bool
+	Match   uint64
+	Contact time.Time // when it last answered; zero: never
+}
+
+// Peers makes calls to nodes by Raft address. An error whose chain has a
+// method NotSent() bool that returns true certainly never reached the node.
+type Peers interface {
+	Call(ctx context.Context, addr string, method uint8, request []byte) ([]byte, error)
+}
+
+// Identity is what a node durably knows about its place. A crash at any moment
+// leaves either the identity before or after a step of Home.
+type Identity struct {
+	Node topology.NodeID
+	// Cluster is the cluster to which the node's MetaRaft replica belongs.
+	Cluster uint64
+	// MetaID is the replica's Raft id.
+	MetaID uint64
+	// Bootstrap are the cluster's Raft addresses as of the node's admission,
+	// for as long as the node has no state of its own to look them up in.
+	Bootstrap []string
+	// Former is the cluster of one that the node's last Adopt ended, 0 if none:
+	// nobody else can be in it.
+	Former uint64
+	// PendingTarget is the Raft address of a node whose cluster this node is to
+	// join, left behind by a dissolved cluster; empty otherwise.
+	PendingTarget string
+}
+
+// Home is what joins and resets change on this node, each as one atomic,
+// durable step. Both methods call Node.Attach with the new replica before they
+// return, and Identity shows the new identity by then. They are never called
+// concurrently. An error means that nothing changed.
+type Home interface {
+	Identity() Identity
+	// Adopt drops the node's MetaRaft replica and starts one as a learner of
+	// the cluster that admitted it; the node's shard groups stay. It clears
+	// PendingTarget and sets Former.
+	Adopt(ctx context.Context, admit AdmitOutcome) error
+	// BecomeLone drops every group and all data and starts a new cluster of
+	// one, with a new cluster id and, if newID is set, a new node id.
+	BecomeLone(ctx context.Context, newID bool, pendingTarget string) error
+}
+
+// Shards is what topology operations need of this node's shard replicas.
+type Shards interface {
+	// AwaitOwned returns once this node's replica of group has applied the
+	// ownership of the slots at epoch or a later one.
+	AwaitOwned(ctx context.Context, group topology.GroupID, slots slot.Set, epoch uint64) error
+	// Keys returns how many keys this node's own shard holds; linearizable if
+	// the node leads the shard.
+	Keys(ctx context.Context) (int64, error)
+	// HandOff lets other replicas lead the groups that this node leads, as far
+	// as there are any, until ctx ends.
+	HandOff(ctx context.Context)
+}
+
+// ClientPort asks whoever listens on a client port for its Raft address: the
+// last way of finding the node that a MEET names. Only the answer's
+// Address.Raft is used.
+type ClientPort interface {
+	Identify(ctx context.Context, hostport string) (PeerInfo, error)
+}
+
+// Options are what a Node needs. Home, Peers, Shards, ClientPort, Random and
+// Logger are required.
+type Options struct {
+	Home       Home
+	Peers      Peers
+	Shards     Shards
+	ClientPort ClientPort
+	// Contact returns when this node last heard from a peer; nil: never.
+	Contact func(topology.NodeID) topology.Contact
+	// Address is what this node announces. Seeds are Raft addresses at which a
+	// MEET looks for the node that announces the client address it was given.
+	Address topology.Address
+	Seeds   []string
+	// Feature is the feature level of a cluster that this node founds.
+	Feature uint32
+
+	CommandTimeout time.Duration // topology changes; 5 s
+	MeetTimeout    time.Duration // how long a MEET waits for the join; 5 s
+	NodeTimeout    time.Duration // without contact for so long: failed; 1 s
+	ReadTimeout    time.Duration // how long a read waits for a quorum; 1 s
+	LeaveTimeout   time.Duration // how long a RESET tries to leave in order; 3 s
+	CallTimeout    time.Duration // one call to a peer that only has to answer; 1 s
+	OrphanAfter    time.Duration // without a leader for so long: ask around; 1 s
+
+	Now func() time.Time // time.Now
+	// Random returns random numbers that no other node and no earlier boot of
+	// this one returns. It may be called concurrently.
+	Random func() uint64
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		value *time.Duration
+		dflt  time.Duration
+	}{
+		{&o.CommandTimeout, 5 * time.Second},
+		{&o.MeetTimeout, 5 * time.Second},
+		{&o.NodeTimeout, time.Second},
+		{&o.ReadTimeout, time.Second},
+		{&o.LeaveTimeout, 3 * time.Second},
+		{&o.CallTimeout, time.Second},
+		{&o.OrphanAfter, time.Second},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.dflt
+		}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Contact == nil {
+		o.Contact = func(topology.NodeID) topology.Contact { return topology.Contact{} }
+	}
+	return o
+}

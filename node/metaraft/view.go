@@ -1,0 +1,59 @@
+package metaraft
+
+import (
+	"slices"
+
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// buildView returns the state as node self sees it. It shares nothing with s.
+func buildView(s *State, self topology.NodeID) *topology.View {
+	v := &topology.View{
+		Self: self, ClusterID: s.ClusterID, Index: s.Index, Epoch: s.Epoch, Feature: s.Feature,
+		Residue: make(map[topology.GroupID]slot.Set, len(s.Residue)),
+	}
+	shards := make(map[topology.GroupID]*topology.Shard, len(s.Shards))
+	holds := make(map[topology.NodeID]*topology.Shard, len(s.Nodes))
+	for _, r := range s.Shards {
+		shard := &topology.Shard{
+			ID: r.ID, Master: r.Master, MasterTerm: r.MasterTerm, Version: r.Version,
+			Members: slices.Clone(r.Members), Leaving: slices.Clone(r.Leaving),
+		}
+		v.Shards = append(v.Shards, shard)
+		shards[r.ID] = shard
+		for _, m := range r.Members {
+			if m.Kind == topology.Data {
+				holds[m.Node] = shard
+			}
+		}
+	}
+	var last topology.GroupID
+	var shard *topology.Shard
+	for n := range s.Slots {
+		owner := s.Slots[n]
+		v.SlotEpoch[n] = owner.Epoch
+		if owner.Group != last {
+			last, shard = owner.Group, shards[owner.Group]
+		}
+		if shard != nil {
+			v.Owner[n] = shard
+			shard.Slots.Add(uint16(n))
+		}
+	}
+	for _, n := range s.Nodes {
+		v.Nodes = append(v.Nodes, &topology.Node{
+			ID: n.ID, Address: n.Address, ConfigEpoch: n.ConfigEpoch, Failed: n.Failed,
+			Shard: holds[n.ID], MetaID: n.MetaID, MetaVoter: n.MetaVoter,
+		})
+	}
+	for _, in := range s.Intents {
+		v.Intents = append(v.Intents, &topology.Intent{
+			ID: in.ID, Epoch: in.Epoch, Slots: in.Slots.Set, Pending: slices.Clone(in.Pending),
+		})
+	}
+	for _, r := range s.Residue {
+		v.Residue[r.Group] = r.Slots.Set
+	}
+	return v
+}

@@ -1,0 +1,218 @@
+// Package topology holds the immutable picture of a cluster that a node works
+// with, and the text forms in which CLUSTER commands show it.
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/genuineh/aikv/node/slot"
+)
+
+// NodeID identifies a node for as long as its data folder lives, or until
+// CLUSTER RESET HARD. Zero is no node.
+type NodeID uint64
+
+// String returns the id as Redis tools expect it: 40 hex digits.
+func (id NodeID) String() string { return fmt.Sprintf("%040x", uint64(id)) }
+
+// ErrBadNodeID is returned for a text that is no node id.
+var ErrBadNodeID = errors.New("not a node id")
+
+// ParseNodeID reads the 40 hex digits of NodeID.String.
+func ParseNodeID(s string) (NodeID, error) {
+	if len(s) != 40 || strings.Trim(s[:24], "0") != "" {
+		return 0, ErrBadNodeID
+	}
+	n, err := strconv.ParseUint(s[24:], 16, 64)
+	if err != nil || n == 0 {
+		return 0, ErrBadNodeID
+	}
+	return NodeID(n), nil
+}
+
+// GroupID identifies a Raft group; every shard has one of its own.
+type GroupID uint64
+
+// String returns the id as 40 hex digits, as CLUSTER MYSHARDID prints it.
+func (id GroupID) String() string { return fmt.Sprintf("%040x", uint64(id)) }
+
+// Address is where clients, and where peers, reach a node.
+type Address struct {
+	Host     string // announced IP (or name), without brackets
+	Port     uint16 // announced client port
+	BusPort  uint16 // shown after @; nothing listens there
+	Hostname string // announced host name, may be empty
+	Raft     string // host:port of the Raft gRPC listener; a name is resolved at each dial
+}
+
+// Node is one member of the cluster.
+type Node struct {
+	ID          NodeID
+	Address     Address
+	ConfigEpoch uint64
+	// Failed is the liveness that MetaRaft committed (the flag "fail").
+	Failed bool
+	// Shard is the shard whose data the node holds, nil if none.
+	Shard *Shard
+	// MetaID is the node's Raft id in the MetaRaft group, MetaVoter whether
+	// the topology wants it to vote there.
+	MetaID    uint64
+	MetaVoter bool
+}
+
+// Replica reports whether the node follows another one. A node without a shard
+// is a master without slots, as in Redis.
+func (n *Node) Replica() bool { return n.Shard != nil && n.Shard.Master != n.ID }
+
+// Kind tells what a member of a shard's group is there for.
+type Kind uint8
+
+const (
+	// Data members hold the shard's data: its master and its replicas.
+	Data Kind = iota
+	// Arbiter members vote and store the log, but do not serve.
+	Arbiter
+)
+
+func (k Kind) String() string {
+	if k == Arbiter {
+		return "arbiter"
+	}
+	return "data"
+}
+
+// Member is one membership of a node in a shard's Raft group.
+type Member struct {
+	Node   NodeID
+	RaftID uint64
+	Kind   Kind
+}
+
+// Shard is one Raft group and the slots that it owns.
+type Shard struct {
+	ID GroupID
+	// Master is the data member that last led the group, as of MasterTerm.
+	Master     NodeID
+	MasterTerm uint64
+	// Version numbers the wished membership; it rises with every change.
+	Version uint64
+	// Members are the wished members, Leaving those that the group may still
+	// contain and that keep their replicas until its leader reports them gone.
+	Members []Member
+	Leaving []Member
+	// Slots are the slots that the shard owns.
+	Slots slot.Set
+}
+
+// Member returns the wished or leaving membership of node in the shard.
+func (s *Shard) Member(node NodeID) (m Member, leaving, ok bool) {
+	for _, m := range s.Members {
+		if m.Node == node {
+			return m, false, true
+		}
+	}
+	for _, m := range s.Leaving {
+		if m.Node == node {
+			return m, true, true
+		}
+	}
+	return Member{}, false, false
+}
+
+// Intent is a change of slot ownership that waits until the groups that own
+// the slots have sealed them.
+type Intent struct {
+	ID    uint64
+	Epoch uint64
+	Slots slot.Set
+	// Pending are the groups that have not reported their seal.
+	Pending []GroupID
+}
+
+// View is the topology as one node has applied it. It is immutable: share it
+// freely, change nothing in it.
+type View struct {
+	Self      NodeID
+	ClusterID uint64
+	// Index is the MetaRaft index that the view reflects; it rises.
+	Index uint64
+	// Quorum says whether MetaRaft confirmed the view when it was asked for; a
+	// view without quorum is what the node last applied.
+	Quorum bool
+	// Epoch is the cluster's current epoch.
+	Epoch   uint64
+	Feature uint32   // the cluster's feature level
+	Nodes   []*Node  // by ascending id
+	Shards  []*Shard // by ascending id
+	Intents []*Intent
+	// Owner and SlotEpoch give each slot's shard (nil: unassigned) and the
+	// epoch of its last change of hands.
+	Owner     [slot.Count]*Shard
+	SlotEpoch [slot.Count]uint64
+	// Residue are slots that a shard does not own but still holds keys of.
+	Residue map[GroupID]slot.Set
+}
+
+// Node returns the node with that id, or nil.
+func (v *View) Node(id NodeID) *Node {
+	for _, n := range v.Nodes {
+		if n.ID == id {
+			return n
+		}
+	}
+	return nil
+}
+
+// Me returns the node itself; never nil in a view that a running node uses.
+func (v *View) Me() *Node { return v.Node(v.Self) }
+
+// Shard returns the shard with that id, or nil.
+func (v *View) Shard(id GroupID) *Shard {
+	for _, s := range v.Shards {
+		if s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// Assigned returns how many slots have an owner.
+func (v *View) Assigned() int {
+	n := 0
+	for _, s := range v.Owner {
+		if s != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Live is what a node knows of its peers at this moment, beside the replicated
+// topology. Its methods may be called concurrently.
+type Live interface {
+	// Contact returns when the node last heard from peer and whether a stream
+	// to it is open; the zero time means never.
+	Contact(peer NodeID) Contact
+	// Leader returns the node that leads the group at this moment as far as
+	// this node knows, or 0.
+	Leader(group GroupID) NodeID
+	// ShardUp reports whether the group is known to have a quorum.
+	ShardUp(group GroupID) bool
+}
+
+// Contact is the state of the link to a peer.
+type Contact struct {
+	Connected bool
+	// Suspect is the local suspicion (the flag "fail?").
+	Suspect bool
+	// Ping and Pong are when something was last sent to and received from the
+	// peer; zero means never.
+	Ping, Pong time.Time
+	// Since is when the link was opened; SendBuffer the bytes queued on it.
+	Since      time.Time
+	SendBuffer int
+}
