@@ -1,0 +1,44 @@
+// Package multiraft hosts many Raft groups in one process.
+//
+// # Purpose
+//
+// A Host owns every raft.RawNode of the process, one shared log and one frame
+// a peer a turn. A write travels in one direction: Group.Submit → the raft loop
+// packs the waiting calls of a group into one entry → the persister writes the
+// entries of all groups with one fdatasync while the loop's frames carry them
+// to the peers → the group's applier hands committed entries to the state
+// machine and ends the calls.
+//
+// # Invariants
+//
+//  1. An entry is acknowledged to a leader, and a vote is given, only after it
+//     is on stable storage (raft's AsyncStorageWrites: a message's responses
+//     are delivered after Log.Write returned). persist_test.go
+//  2. A failed write, sync or apply ends the host through Options.Fatal; an
+//     fsync is never retried. persist_test.go, call_test.go
+//  3. Every Call ends exactly once. ErrNotLeader, ErrSuperseded, ErrNoQuorum
+//     and ErrClosed mean "certainly not applied"; ErrUncertain means that the
+//     entry was appended and is undecided. call_test.go
+//  4. A replica serves only when it has applied an entry of its own term
+//     (Group.Leads), which also closes the hole that a restarted one-voter
+//     group would leave. A barrier ends only after a ReadIndex round that began
+//     after it was asked for. read_test.go
+//  5. A frame is stepped only if its cluster, group, sender and receiver are
+//     known; Raft ids are never reused by the callers. codec_test.go
+//  6. Membership follows the wish: learners first, then, when all of them have
+//     caught up, one joint change. {A} becomes {A,B,C}, never {A,B}. A leader
+//     never removes itself: it hands over to a voter that stays.
+//     membership_test.go
+//  7. Ticks that a stalled process missed are not replayed. host_test.go
+//  8. A restart at any applied index gives raft the configuration that it had
+//     there. restore_test.go
+//  9. A gather ends at its time; an idle group never waits. gather_test.go
+//
+// # Shape
+//
+// The loop, the persister and the appliers are step functions over explicit
+// queues (Host.step, persister.step, applier.step); goroutines around them only
+// wait and call them, so that the tests drive them in any order with a clock, a
+// network and disks of their own (lab_test.go), and a simulation proves all of
+// the above at once under crashes, partitions and failing disks (sim_test.go).
+package multiraft

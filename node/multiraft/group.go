@@ -1,0 +1,350 @@
+package multiraft
+
+import (
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// Group is this process's replica of one Raft group. Exported methods may be
+// called concurrently; everything else belongs to the loop unless said
+// otherwise.
+type Group struct {
+	id     GroupID
+	raftID uint64
+	prompt bool
+	host   *Host
+	rn     *raft.RawNode
+
+	applier *applier
+
+	// lead, appliedTerm and appliedIndex are written by loop and applier and
+	// read by everyone.
+	lead         atomic.Pointer[leadership]
+	appliedIndex atomic.Uint64
+	appliedTerm  atomic.Uint64
+	routes       atomic.Pointer[map[uint64]uint64] // Raft id → node
+
+	// What raft wants to be stored; queued is what the persister was given.
+	hard                   *pb.HardState
+	hardDirty              bool
+	queuedTerm, queuedVote uint64
+
+	writes gather
+	reads  gather
+	fresh  []*proposal // proposed in this turn, index unknown yet
+	flying int         // data entries of this term in flight
+	round  *round
+	// rounds is the last context given out. It starts at the wall clock's
+	// nanoseconds, so that the answer to a round of this replica before the
+	// process restarted is not taken for one of this process's.
+	rounds  uint64
+	members membership
+
+	// Guarded by the host's inbox.
+	heldWrites, heldReads hold
+
+	// Guarded by mu: shared by loop and applier.
+	mu       sync.Mutex
+	waiting  []*proposal
+	barriers []readWait // confirmed, waiting for their index to be applied
+
+	contact  map[uint64]time.Time // last message by Raft id
+	detached bool
+	served   bool // Leads as it was last made known
+}
+
+// leadership is one immutable picture of who leads.
+type leadership struct {
+	role   raft.StateType
+	term   uint64
+	leader uint64
+}
+
+func newGroup(h *Host, spec Spec) (*Group, error) {
+	store := h.opts.Log.Storage(uint64(spec.ID))
+	if store == nil {
+		return nil, fmt.Errorf("the log holds no such group")
+	}
+	g := &Group{
+		id: spec.ID, raftID: spec.RaftID, prompt: spec.Prompt, host: h,
+		contact: make(map[uint64]time.Time), rounds: uint64(h.opts.Now().UnixNano()),
+	}
+	applied, conf, err := restorePoint(store, spec.Machine)
+	if err != nil {
+		return nil, err
+	}
+	start, err := newStartStorage(store, conf, applied)
+	if err != nil {
+		return nil, err
+	}
+	opts := &h.opts
+	g.rn, err = raft.NewRawNode(&raft.Config{
+		ID:                        spec.RaftID,
+		ElectionTick:              opts.ElectionTicks,
+		HeartbeatTick:             opts.HeartbeatTicks,
+		Storage:                   start,
+		Applied:                   applied,
+		AsyncStorageWrites:        true,
+		MaxSizePerMsg:             1 << 20,
+		MaxCommittedSizePerReady:  4 << 20,
+		MaxUncommittedEntriesSize: 256 << 20,
+		MaxInflightMsgs:           256,
+		CheckQuorum:               true,
+		PreVote:                   true,
+		DisableProposalForwarding: true,
+		StepDownOnRemoval:         true,
+		Logger:                    raftLogger{opts.Logger.With("group", fmt.Sprintf("%016x", uint64(spec.ID)))},
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.hard = start.hard
+	g.queuedTerm, g.queuedVote = g.hard.GetTerm(), g.hard.GetVote()
+	g.members.conf = conf
+	g.members.confIndex = applied
+	g.lead.Store(&leadership{})
+	term, err := start.Term(applied)
+	if err != nil {
+		return nil, err
+	}
+	g.setApplied(applied, term)
+	routes := make(map[uint64]uint64)
+	g.routes.Store(&routes)
+	g.setMembers(spec.Members)
+	g.applier = newApplier(g, spec.Machine)
+	return g, nil
+}
+
+// open starts the group's applier.
+func (g *Group) open() {
+	g.applier.start()
+	g.campaignAlone()
+}
+
+// campaignAlone starts an election if the replica is its own quorum and nobody
+// leads: nobody else could win it, so there is nothing to wait for.
+func (g *Group) campaignAlone() {
+	if l := g.lead.Load(); l.leader != raft.None {
+		return
+	}
+	if g.alone() {
+		if err := g.rn.Campaign(); err != nil {
+			g.host.opts.Logger.Warn("cannot campaign", "group", g.id, "error", err)
+		}
+	}
+}
+
+// alone reports whether the replica is its group's only voter.
+func (g *Group) alone() bool {
+	conf := g.members.conf
+	return len(conf.GetVoters()) == 1 && conf.GetVoters()[0] == g.raftID && len(conf.GetVotersOutgoing()) == 0
+}
+
+// shut ends all calls and tells the applier to stop.
+func (g *Group) shut() {
+	g.detached = true
+	g.lead.Store(&leadership{})
+	g.failQueued(ErrClosed)
+	g.applier.stop()
+	g.mu.Lock()
+	waiting, barriers := g.waiting, g.barriers
+	g.waiting, g.barriers = nil, nil
+	g.mu.Unlock()
+	for _, p := range waiting {
+		p.end(ErrUncertain)
+	}
+	for _, w := range barriers {
+		w.end(ErrClosed)
+	}
+}
+
+// ID returns the group's id.
+func (g *Group) ID() GroupID { return g.id }
+
+// RaftID returns the replica's id in the group.
+func (g *Group) RaftID() uint64 { return g.raftID }
+
+// Leads reports whether the replica leads and has applied an entry of its own
+// term: only then is its state known to hold all acknowledged writes.
+func (g *Group) Leads() bool {
+	l := g.lead.Load()
+	return l.role == raft.StateLeader && g.appliedTerm.Load() == l.term
+}
+
+// Leader returns the Raft id of the leader that this replica follows, 0 if it
+// knows none, and the term.
+func (g *Group) Leader() (raftID, term uint64) {
+	l := g.lead.Load()
+	return l.leader, l.term
+}
+
+// LeaderNode returns the node that leads as far as this replica knows, or 0.
+func (g *Group) LeaderNode() uint64 {
+	leader, _ := g.Leader()
+	if leader == 0 {
+		return 0
+	}
+	return (*g.routes.Load())[leader]
+}
+
+// Applied returns the index of the last applied entry.
+func (g *Group) Applied() uint64 { return g.appliedIndex.Load() }
+
+// Submit queues writes in order. Each call ends once: see Call.
+func (g *Group) Submit(calls ...*Call) {
+	if g.applier.machine == nil || !g.leading() {
+		endAll(calls, ErrNotLeader)
+		return
+	}
+	if !g.host.inbox.addCalls(g, false, calls...) {
+		endAll(calls, ErrClosed)
+	}
+}
+
+// Barrier ends the call once this replica has applied everything that was
+// acknowledged before. On a replica that does not lead that works in prompt
+// groups only.
+func (g *Group) Barrier(call *Call) {
+	if !g.prompt && !g.leading() {
+		call.end(ErrNotLeader)
+		return
+	}
+	if !g.host.inbox.addCalls(g, true, call) {
+		call.end(ErrClosed)
+	}
+}
+
+func (g *Group) leading() bool { return g.lead.Load().role == raft.StateLeader }
+
+func endAll(calls []*Call, err error) {
+	for _, c := range calls {
+		c.end(err)
+	}
+}
+
+// setApplied publishes how far the replica has applied. Terms never fall, so
+// readers that see the index see at least its term.
+func (g *Group) setApplied(index, term uint64) {
+	g.appliedTerm.Store(term)
+	g.appliedIndex.Store(index)
+}
+
+// noteState publishes raft's role after a change and ends what a replica that
+// does not lead cannot finish.
+func (g *Group) noteState() {
+	st := g.rn.BasicStatus()
+	next := leadership{role: st.RaftState, term: st.GetTerm(), leader: st.Lead}
+	if *g.lead.Load() == next {
+		return
+	}
+	g.lead.Store(&next)
+	g.flying = 0
+	g.members.pendingSince = 0
+	if next.role != raft.StateLeader {
+		g.failQueued(ErrNotLeader)
+	}
+	g.host.notify(g.id)
+}
+
+// failQueued ends the calls that were certainly not appended. Barriers of a
+// prompt group survive: they are asked again of the next leader.
+func (g *Group) failQueued(err error) {
+	endAll(g.writes.take(), err)
+	if g.prompt && !g.detached {
+		return
+	}
+	endAll(g.reads.take(), err)
+	if g.round != nil {
+		endAll(g.round.calls, err)
+		g.round = nil
+	}
+}
+
+// receive steps one message of a peer.
+func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
+	if m.GetType() == pb.MsgReadIndex {
+		// It was perhaps passed on, under the name of the replica that asked.
+		if g.alone() && !g.Leads() {
+			return // see mayAsk; the other replica asks again
+		}
+	} else {
+		g.contact[m.GetFrom()] = now
+		if routes := *g.routes.Load(); routes[m.GetFrom()] != node {
+			g.route(m.GetFrom(), node)
+		}
+	}
+	if err := g.rn.Step(m); err != nil && m.GetType() != pb.MsgReadIndex {
+		g.host.opts.Logger.Debug("raft refused a message", "group", g.id, "type", m.GetType(), "error", err)
+	}
+}
+
+// stepLocal steps an answer of the process's own storage.
+func (g *Group) stepLocal(m *pb.Message) {
+	if g.detached {
+		return
+	}
+	if err := g.rn.Step(m); err != nil {
+		g.host.opts.Logger.Debug("raft refused a storage answer", "group", g.id, "type", m.GetType(), "error", err)
+	}
+}
+
+// route remembers the node of a Raft id.
+func (g *Group) route(raftID, node uint64) {
+	routes := maps.Clone(*g.routes.Load())
+	routes[raftID] = node
+	g.routes.Store(&routes)
+}
+
+// setMembers makes the nodes of Raft ids known.
+func (g *Group) setMembers(members []Member) {
+	routes := maps.Clone(*g.routes.Load())
+	for _, m := range members {
+		routes[m.RaftID] = m.Node
+	}
+	g.routes.Store(&routes)
+}
+
+// tick advances raft's clock and whatever else is counted in ticks.
+func (g *Group) tick(ticks int64) {
+	g.rn.Tick()
+	g.expire(ticks)
+	g.retryRound(ticks)
+	g.reconcile(ticks)
+	if g.hardDirty {
+		g.host.persist.add(appendTask{group: g, hard: g.hard})
+		g.queuedTerm, g.queuedVote = g.hard.GetTerm(), g.hard.GetVote()
+		g.hardDirty = false
+	}
+}
+
+// noteApplied follows the membership changes that the applier passed and lets
+// raft know that the entries are applied.
+func (g *Group) noteApplied(a applied, now time.Time) {
+	if g.detached {
+		return
+	}
+	for _, e := range a.changes {
+		g.applyChange(e)
+	}
+	g.stepLocal(a.response)
+	if len(a.changes) > 0 {
+		g.campaignAlone()
+	}
+	if a.entries > 0 && a.term == g.lead.Load().term {
+		g.flying = max(g.flying-a.entries, 0)
+		g.writes.answered(a.active, now)
+	}
+	if len(a.changes) > 0 {
+		g.reconcile(g.host.ticks)
+	}
+	if serves := g.Leads(); serves != g.served {
+		g.served = serves
+		g.host.notify(g.id)
+	}
+}

@@ -1,0 +1,352 @@
+package multiraft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/genuineh/aikv/node/wal"
+)
+
+// GroupID identifies a Raft group; ids are random and never reused.
+type GroupID uint64
+
+// Transport carries frames to other processes. Delivery is best effort and in
+// order per (node, control) as long as a stream lives.
+type Transport interface {
+	// Send queues a frame and takes ownership of it. It never blocks; false
+	// means that the frame was dropped.
+	Send(node uint64, control bool, frame []byte) bool
+}
+
+// Machine is the state machine of a group's data replica. The group's applier
+// is its only caller.
+type Machine interface {
+	// Applied returns the index of the last entry whose effects survive a
+	// restart of the process.
+	Applied() uint64
+	// Apply applies entries in log order, all of them in one atomic step. An
+	// error ends the process. It sets the Result of the calls in them.
+	Apply(entries []Committed) error
+}
+
+// Committed is one committed entry. Entries that carry no commands (a leader's
+// first, a membership change) are delivered too, without payloads, so that the
+// machine's Applied keeps up with the log.
+type Committed struct {
+	Index, Term uint64
+	// Time is the leader's clock when it made the entry, in unix milliseconds.
+	Time     int64
+	Payloads [][]byte
+	// Calls are the calls that wait for the payloads, one each, or nil if the
+	// entry was not proposed here or nobody waits any more.
+	Calls []*Call
+}
+
+// Options configures a Host. All fields but Notify are required.
+type Options struct {
+	Log       *wal.Log
+	Transport Transport
+	// Cluster is the id that every frame must carry; Adopt changes it.
+	Cluster uint64
+	// Tick is the unit of ElectionTicks and HeartbeatTicks.
+	Tick           time.Duration
+	ElectionTicks  int
+	HeartbeatTicks int
+	// Gather bounds how long a busy group waits for the commands of the clients
+	// that it has just answered before it makes the next entry.
+	Gather time.Duration
+	// MaxEntryBytes bounds an entry, unless a single command is larger.
+	MaxEntryBytes int
+	// InflightEntries bounds the data entries of a group that are proposed and
+	// not yet applied.
+	InflightEntries int
+	// RequestTimeout is when a call ends that is still undecided.
+	RequestTimeout time.Duration
+	// CommitDelay bounds how long a message that only moves the commit index
+	// waits for other messages to the same node.
+	CommitDelay time.Duration
+	// Now is the clock; it must carry a monotonic reading.
+	Now    func() time.Time
+	Logger *slog.Logger
+	// Fatal is called once when the host can no longer be trusted. The host
+	// does nothing more; the process is expected to end.
+	Fatal func(error)
+	// Notify is called from the loop when leadership or membership of a group
+	// changed. It must not block and may be nil.
+	Notify func(GroupID)
+
+	// manual hosts start no goroutines: their owner calls the step functions,
+	// one at a time.
+	manual bool
+}
+
+// Host runs all Raft groups of a process. Its methods may be called
+// concurrently unless they say otherwise.
+type Host struct {
+	opts    Options
+	cluster atomic.Uint64
+	inbox   inbox
+	persist *persister
+
+	// Owned by the loop.
+	groups  map[GroupID]*Group
+	order   []*Group // priority groups first
+	outbox  outbox
+	ticks   int64
+	now     time.Time // of the present turn
+	stopped bool
+
+	done   chan struct{}
+	once   sync.Once
+	failed atomic.Bool
+	wg     sync.WaitGroup
+}
+
+// New returns a host without groups. Start makes it run.
+func New(opts Options) *Host {
+	h := &Host{
+		opts:   opts,
+		groups: make(map[GroupID]*Group),
+		done:   make(chan struct{}),
+	}
+	h.cluster.Store(opts.Cluster)
+	h.inbox.wake = make(chan struct{}, 1)
+	h.outbox = outbox{host: h, peers: make(map[uint64]*peerOut)}
+	h.persist = newPersister(h)
+	return h
+}
+
+// Start runs the host until Close.
+func (h *Host) Start() {
+	h.wg.Add(2)
+	go h.run()
+	go h.persist.run()
+}
+
+// Close stops all groups: waiting calls end, queued appends are written. It
+// returns once every goroutine of the host has ended. The log stays open.
+func (h *Host) Close() {
+	h.once.Do(func() { close(h.done) })
+	h.wg.Wait()
+}
+
+// run drives the loop: it sleeps until there is input, a tick, or a gather to
+// finish.
+func (h *Host) run() {
+	defer h.wg.Done()
+	ticker := time.NewTicker(h.opts.Tick)
+	defer ticker.Stop()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		tick := false
+		select {
+		case <-h.inbox.wake:
+		case <-ticker.C:
+			tick = true // a late ticker drops ticks: they are not replayed
+		case <-timer.C:
+		case <-h.done:
+			h.stop()
+			return
+		}
+		next := h.step(h.opts.Now(), tick)
+		if !next.IsZero() {
+			timer.Reset(max(next.Sub(h.opts.Now()), 0))
+		}
+	}
+}
+
+// fail ends the host after an error that leaves its state unknown.
+func (h *Host) fail(err error) {
+	if h.failed.CompareAndSwap(false, true) {
+		h.opts.Fatal(err)
+	}
+}
+
+// stop ends every call, and every applier after what it is doing. Later
+// submissions end with ErrClosed.
+func (h *Host) stop() {
+	h.stopped = true
+	for _, g := range h.order {
+		g.shut()
+	}
+	for _, g := range h.order {
+		g.applier.wait()
+	}
+	for _, s := range h.inbox.close() {
+		s.call.end(ErrClosed)
+	}
+}
+
+// Receive hands a frame from a peer to the loop, which takes ownership of it.
+func (h *Host) Receive(node uint64, frame []byte) {
+	h.inbox.addFrame(node, frame)
+}
+
+// Spec describes a replica.
+type Spec struct {
+	ID     GroupID
+	RaftID uint64
+	// Machine is nil for a replica that only votes and stores the log.
+	Machine Machine
+	// Bootstrap makes the replica the first and only voter of a new group.
+	// Without it a new replica waits until a leader adds it.
+	Bootstrap bool
+	// Prompt groups are served first and their messages are never held back;
+	// their barriers work on any replica, not only on the leader.
+	Prompt bool
+	// Members are the peers known at the start.
+	Members []Member
+	// Meta is a small blob kept with the group in the log.
+	Meta []byte
+}
+
+// Change is a set of changes to the process's groups that take effect in the
+// log as one atomic step.
+type Change struct {
+	Remove []GroupID
+	Create []Spec
+	// Identity, if not nil, replaces the log's identity blob.
+	Identity []byte
+	// Cluster, if not 0, is the cluster id from then on.
+	Cluster uint64
+}
+
+// Apply carries out a change: removed groups stop and end their calls with
+// ErrClosed, then the log records everything in one synced batch, then the new
+// groups start. It returns the new groups in the order of Create.
+func (h *Host) Apply(ctx context.Context, c Change) ([]*Group, error) {
+	var gone []*Group
+	if err := h.control(ctx, func() {
+		for _, id := range c.Remove {
+			if g := h.detach(id); g != nil {
+				gone = append(gone, g)
+			}
+		}
+	}); err != nil {
+		return nil, err
+	}
+	for _, g := range gone {
+		g.applier.wait()
+	}
+	if err := h.persist.write(func(b *wal.Batch) error { return c.record(b) }); err != nil {
+		return nil, err
+	}
+	if c.Cluster != 0 {
+		h.cluster.Store(c.Cluster)
+	}
+	groups := make([]*Group, 0, len(c.Create))
+	for _, spec := range c.Create {
+		g, err := h.Open(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
+}
+
+// record adds the change to a batch.
+func (c Change) record(b *wal.Batch) error {
+	for _, id := range c.Remove {
+		b.DestroyGroup(uint64(id))
+	}
+	for _, spec := range c.Create {
+		b.CreateGroup(uint64(spec.ID), appendGroupMeta(nil, spec))
+		if spec.Bootstrap {
+			hard, entry, err := bootstrap(spec.RaftID)
+			if err != nil {
+				return err
+			}
+			b.Append(uint64(spec.ID), hard, entry)
+		}
+	}
+	if c.Identity != nil {
+		b.SetIdentity(c.Identity)
+	}
+	b.SetSync(true)
+	return nil
+}
+
+// Reopen stops a replica and starts it again as spec says, over the same log and
+// under the same Raft id: with a state machine where there was none, which then
+// applies the log from its start, or without. Calls that wait end with
+// ErrClosed or, if they were appended, ErrUncertain. The former state machine is
+// the caller's again on return.
+func (h *Host) Reopen(ctx context.Context, spec Spec) (*Group, error) {
+	var old *Group
+	if err := h.control(ctx, func() { old = h.detach(spec.ID) }); err != nil {
+		return nil, err
+	}
+	if old != nil {
+		old.applier.wait()
+	}
+	// The write comes after everything that the replica still had to append.
+	if err := h.persist.write(func(b *wal.Batch) error {
+		b.SetGroupMeta(uint64(spec.ID), appendGroupMeta(nil, spec))
+		b.SetSync(true)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	return h.Open(ctx, spec)
+}
+
+// Open starts a replica that the log already holds: after a restart, or as the
+// last part of Apply.
+func (h *Host) Open(ctx context.Context, spec Spec) (*Group, error) {
+	g, err := newGroup(h, spec)
+	if err != nil {
+		return nil, fmt.Errorf("open group %016x: %w", uint64(spec.ID), err)
+	}
+	var duplicate bool
+	err = h.control(ctx, func() {
+		if duplicate = h.groups[spec.ID] != nil; !duplicate {
+			h.attach(g)
+		}
+	})
+	if duplicate {
+		err = fmt.Errorf("open group %016x: %w", uint64(spec.ID), errDuplicate)
+	}
+	if err != nil {
+		g.shut()
+		return nil, err
+	}
+	return g, nil
+}
+
+var errDuplicate = errors.New("the group runs already")
+
+// control runs fn inside the loop and waits for it. After an error fn has not
+// run and never will.
+func (h *Host) control(ctx context.Context, fn func()) error {
+	var taken atomic.Bool // by the loop, or by a caller who gave up
+	ran := make(chan struct{})
+	if !h.inbox.addControl(func() {
+		if taken.CompareAndSwap(false, true) {
+			fn()
+			close(ran)
+		}
+	}) {
+		return ErrClosed
+	}
+	var err error
+	select {
+	case <-ran:
+		return nil
+	case <-h.done:
+		err = ErrClosed
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if taken.CompareAndSwap(false, true) {
+		return err
+	}
+	<-ran // it is running now
+	return nil
+}

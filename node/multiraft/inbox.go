@@ -1,0 +1,188 @@
+package multiraft
+
+import (
+	"sync"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// inbox collects what other goroutines want from the loop. The loop takes all
+// of it at once, so that whatever arrives during one turn is handled together
+// in the next.
+type inbox struct {
+	mu     sync.Mutex
+	closed bool
+	in     input
+	spare  input
+	wake   chan struct{}
+}
+
+// input is what one turn of the loop works on.
+type input struct {
+	frames   []frameIn
+	stored   []stored
+	applied  []applied
+	calls    []submission
+	controls []func()
+}
+
+type frameIn struct {
+	node  uint64
+	frame []byte
+}
+
+// stored are raft's answers to itself after an append.
+type stored struct {
+	group     *Group
+	responses []*pb.Message
+}
+
+// applied is what the applier reports of one MsgStorageApply.
+type applied struct {
+	group *Group
+	// changes are the membership changes among the entries, in order.
+	changes  []*pb.Entry
+	response *pb.Message
+	// term and entries count the data entries of that term that were proposed
+	// here; active is how many calls were answered or pending at that moment.
+	term            uint64
+	entries, active int
+}
+
+type submission struct {
+	group   *Group
+	call    *Call
+	barrier bool
+}
+
+func (b *inbox) signal() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *inbox) addFrame(node uint64, frame []byte) {
+	b.mu.Lock()
+	b.in.frames = append(b.in.frames, frameIn{node, frame})
+	b.mu.Unlock()
+	b.signal()
+}
+
+// addStored queues answers of the log. With wake unset they wait for the next
+// thing to come.
+func (b *inbox) addStored(s []stored, wake bool) {
+	b.mu.Lock()
+	b.in.stored = append(b.in.stored, s...)
+	b.mu.Unlock()
+	if wake {
+		b.signal()
+	}
+}
+
+func (b *inbox) addApplied(a []applied) {
+	b.mu.Lock()
+	b.in.applied = append(b.in.applied, a...)
+	b.mu.Unlock()
+	b.signal()
+}
+
+func (b *inbox) addControl(fn func()) bool {
+	b.mu.Lock()
+	open := !b.closed
+	if open {
+		b.in.controls = append(b.in.controls, fn)
+	}
+	b.mu.Unlock()
+	b.signal()
+	return open
+}
+
+// addCalls queues calls; it returns false if the host has stopped. The loop is
+// woken only if there are as many as it waits for: one wake-up for all clients
+// that return together costs much less than one for each.
+func (b *inbox) addCalls(g *Group, barrier bool, calls ...*Call) bool {
+	b.mu.Lock()
+	open := !b.closed
+	wake := false
+	if open {
+		for _, c := range calls {
+			b.in.calls = append(b.in.calls, submission{g, c, barrier})
+		}
+		h := g.held(barrier)
+		h.queued += len(calls)
+		wake = h.queued >= h.want
+	}
+	b.mu.Unlock()
+	if wake {
+		b.signal()
+	}
+	return open
+}
+
+// hold is how many calls of one kind are queued for a group, how many the loop
+// has taken and keeps for later, and how many more it wants before it is woken
+// for them. Guarded by inbox.mu.
+type hold struct{ queued, taken, want int }
+
+// pending returns how many calls of one kind wait for the group's next entry or
+// round.
+func (b *inbox) pending(g *Group, barrier bool) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := g.held(barrier)
+	return h.queued + h.taken
+}
+
+// holdAll holds calls back until something else wakes the loop: an entry or a
+// round that is in flight ends by an event of its own, and ticks go on.
+const holdAll = 1 << 30
+
+// hold sets how many calls each group waits for at the end of a turn.
+func (b *inbox) hold(groups []*Group) {
+	b.mu.Lock()
+	wake := false
+	for _, g := range groups {
+		g.heldWrites.want, g.heldReads.want = g.wantWrites(), g.wantReads()
+		g.heldWrites.taken, g.heldReads.taken = len(g.writes.calls), len(g.reads.calls)
+		for _, h := range [...]hold{g.heldWrites, g.heldReads} {
+			wake = wake || h.queued > 0 && h.queued >= h.want
+		}
+	}
+	b.mu.Unlock()
+	if wake {
+		b.signal()
+	}
+}
+
+// take returns everything that was queued; it is valid until the next take.
+func (b *inbox) take() *input {
+	b.mu.Lock()
+	b.in, b.spare = b.spare, b.in
+	for _, s := range b.spare.calls {
+		h := s.group.held(s.barrier)
+		h.queued--
+		h.taken++
+	}
+	b.mu.Unlock()
+	return &b.spare
+}
+
+// reset empties an input but keeps its memory.
+func (in *input) reset() {
+	clear(in.frames)
+	clear(in.stored)
+	clear(in.applied)
+	clear(in.calls)
+	clear(in.controls)
+	in.frames, in.stored, in.applied = in.frames[:0], in.stored[:0], in.applied[:0]
+	in.calls, in.controls = in.calls[:0], in.controls[:0]
+}
+
+// close refuses further calls and returns those that nobody took.
+func (b *inbox) close() []submission {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return b.in.calls
+}

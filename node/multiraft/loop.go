@@ -1,0 +1,200 @@
+package multiraft
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// step is one turn of the loop: it takes all input, lets every group that has
+// something to do propose and produce its Ready, and hands messages to the
+// peers and appends to the persister. It returns when it wants to be called
+// again even if nothing arrives, or the zero time.
+func (h *Host) step(now time.Time, tick bool) time.Time {
+	if h.failed.Load() {
+		return time.Time{}
+	}
+	h.now = now
+	in := h.inbox.take()
+	if tick {
+		h.tick()
+	}
+	for _, f := range in.frames {
+		h.receive(f, now)
+	}
+	for _, s := range in.stored {
+		for _, m := range s.responses {
+			s.group.stepLocal(m)
+		}
+	}
+	for _, a := range in.applied {
+		a.group.noteApplied(a, now)
+	}
+	for _, fn := range in.controls {
+		fn()
+	}
+	for _, s := range in.calls {
+		s.group.enqueue(s, h.ticks)
+	}
+	in.reset()
+
+	var next time.Time
+	for _, g := range h.order {
+		next = sooner(next, g.turn(now))
+	}
+	h.persist.wake()
+	next = sooner(next, h.outbox.flush(now))
+	h.inbox.hold(h.order)
+	return next
+}
+
+// sooner returns the earlier of two times, of which zero means never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// tick advances raft's clock by one tick, whatever time has really passed.
+func (h *Host) tick() {
+	h.ticks++
+	for _, g := range h.order {
+		g.tick(h.ticks)
+	}
+}
+
+// receive steps the messages of one frame.
+func (h *Host) receive(f frameIn, now time.Time) {
+	err := decodeFrame(f.frame, h.cluster.Load(), func(id GroupID, m *pb.Message) {
+		g := h.groups[id]
+		if g == nil || m.GetTo() != g.raftID {
+			return // a group that left, or a membership that ended
+		}
+		g.receive(f.node, m, now)
+	})
+	if err != nil && !errors.Is(err, errForeign) {
+		h.opts.Logger.Warn("dropped a frame", "node", f.node, "error", err)
+	}
+}
+
+// attach makes a group part of the loop.
+func (h *Host) attach(g *Group) {
+	h.groups[g.id] = g
+	h.order = append(h.order, g)
+	slices.SortStableFunc(h.order, func(a, b *Group) int {
+		switch {
+		case a.prompt == b.prompt:
+			return 0
+		case a.prompt:
+			return -1
+		default:
+			return 1
+		}
+	})
+	g.open()
+}
+
+// detach takes a group out of the loop and ends its calls.
+func (h *Host) detach(id GroupID) *Group {
+	g := h.groups[id]
+	if g == nil {
+		return nil
+	}
+	delete(h.groups, id)
+	h.order = slices.DeleteFunc(h.order, func(o *Group) bool { return o == g })
+	g.shut()
+	return g
+}
+
+// notify tells the owner that a group's leadership or membership changed.
+func (h *Host) notify(id GroupID) {
+	if h.opts.Notify != nil {
+		h.opts.Notify(id)
+	}
+}
+
+// turn lets the group act on everything that it was given.
+func (g *Group) turn(now time.Time) time.Time {
+	if g.detached {
+		return time.Time{}
+	}
+	for {
+		wake := sooner(g.propose(now), g.startRound(now))
+		if !g.rn.HasReady() {
+			return wake
+		}
+		for g.rn.HasReady() {
+			g.handle(g.rn.Ready())
+		}
+		// What was handled may have made way for the next round, or begun a
+		// gather whose end the loop must not miss.
+	}
+}
+
+// handle distributes one Ready.
+func (g *Group) handle(rd raft.Ready) {
+	if rd.SoftState != nil || rd.HardState != nil {
+		g.noteState()
+	}
+	for _, rs := range rd.ReadStates {
+		g.confirm(rs)
+	}
+	for _, m := range rd.Messages {
+		switch m.GetTo() {
+		case raft.LocalAppendThread:
+			g.append(m)
+		case raft.LocalApplyThread:
+			g.applyMessage(m)
+		default:
+			g.host.outbox.add(g, m)
+		}
+	}
+}
+
+// append hands raft's entries and state to the persister. A message that only
+// moves the commit index needs no write of its own: the index is derived again
+// after a restart, so it travels with the next append.
+func (g *Group) append(m *pb.Message) {
+	g.noteProposed(m.GetEntries())
+	if m.Term != nil {
+		g.hard = &pb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
+		g.hardDirty = true
+	}
+	if len(m.GetEntries()) == 0 && len(m.GetResponses()) == 0 &&
+		g.hard.GetTerm() == g.queuedTerm && g.hard.GetVote() == g.queuedVote {
+		return
+	}
+	task := appendTask{group: g, entries: m.GetEntries(), responses: m.GetResponses()}
+	if g.hardDirty {
+		task.hard = g.hard
+		task.sync = g.hard.GetTerm() != g.queuedTerm || g.hard.GetVote() != g.queuedVote
+		g.queuedTerm, g.queuedVote = g.hard.GetTerm(), g.hard.GetVote()
+		g.hardDirty = false
+	}
+	task.sync = task.sync || len(task.entries) > 0
+	g.host.persist.add(task)
+}
+
+// applyMessage hands committed entries to the applier. A replica without a
+// state machine has nothing to do but to follow membership changes.
+func (g *Group) applyMessage(m *pb.Message) {
+	if g.applier.machine != nil {
+		g.applier.add(m)
+		return
+	}
+	a := applied{group: g, response: m.GetResponses()[0]}
+	for _, e := range m.GetEntries() {
+		if e.GetType() != pb.EntryNormal {
+			a.changes = append(a.changes, e)
+		}
+	}
+	entries := m.GetEntries()
+	last := entries[len(entries)-1]
+	g.setApplied(last.GetIndex(), last.GetTerm())
+	g.releaseReads()
+	g.noteApplied(a, time.Time{})
+}

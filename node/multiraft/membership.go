@@ -1,0 +1,348 @@
+package multiraft
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+	"google.golang.org/protobuf/proto"
+)
+
+// Member is one replica of a group and the node that it lives on.
+type Member struct {
+	RaftID uint64
+	Node   uint64
+	// Arbiter members do not serve: one that becomes leader hands leadership to
+	// a member that does.
+	Arbiter bool
+}
+
+// Wish is the membership that a group should have.
+type Wish struct {
+	// Version identifies the wish; Status.Settled refers to it.
+	Version  uint64
+	Voters   []Member
+	Learners []Member
+	// Others are replicas that may still be in the group and need to be reached.
+	Others []Member
+}
+
+// membership is what the loop knows of a group's members.
+type membership struct {
+	wish Wish
+	// conf is the configuration as of the applied entry confIndex.
+	conf      *pb.ConfState
+	confIndex uint64
+	// pendingSince is the tick at which a change was proposed, or a joint
+	// configuration was first seen; 0 if none is known to be pending.
+	pendingSince int64
+	caughtUp     map[uint64]bool // learners reported as caught up
+	// spread is the confIndex that a quorum is known to have learned of, asking
+	// whether that is being found out.
+	spread atomic.Uint64
+	asking atomic.Bool
+}
+
+// spreading finds out, by a read round, that a quorum has learned that the
+// latest change is committed: the round's heartbeats carry the commit index, as
+// far as it is within the log that the receiver is known to have. Until then the
+// death of this leader would leave the others in the configuration before, which
+// may need its vote.
+type spreading struct {
+	call        Call
+	g           *Group
+	index, term uint64
+}
+
+// Done implements Call's Done. A round that another leader answered proves
+// nothing of this one's heartbeats.
+func (s *spreading) Done() {
+	m := &s.g.members
+	if l := s.g.lead.Load(); s.call.Err == nil && l.role == raft.StateLeader && l.term == s.term {
+		m.spread.Store(s.index)
+	}
+	m.asking.Store(false)
+}
+
+// settle asks for the proof that the latest change has spread, once every voter
+// has it in its log: whichever quorum then answers has learned of it.
+func (g *Group) settle(ticks int64) {
+	m := &g.members
+	if m.spread.Load() >= m.confIndex || !g.Leads() || m.asking.Load() {
+		return
+	}
+	behind := false
+	g.rn.WithProgress(func(_ uint64, typ raft.ProgressType, pr tracker.Progress) {
+		behind = behind || typ != raft.ProgressTypeLearner && pr.Match < m.confIndex
+	})
+	if behind {
+		return
+	}
+	m.asking.Store(true)
+	s := &spreading{g: g, index: m.confIndex, term: g.lead.Load().term}
+	s.call = Call{Done: s, deadline: ticks + g.host.requestTicks()}
+	g.reads.calls = append(g.reads.calls, &s.call)
+}
+
+// SetWish tells the replica what the membership should be. The leader changes
+// it step by step; the others keep the wish for when they lead.
+func (g *Group) SetWish(w Wish) {
+	g.host.inbox.addControl(func() {
+		if g.detached {
+			return
+		}
+		g.setMembers(w.Voters)
+		g.setMembers(w.Learners)
+		g.setMembers(w.Others)
+		g.members.wish = w
+		g.reconcile(g.host.ticks)
+	})
+}
+
+// applyChange follows one committed membership change.
+func (g *Group) applyChange(e *pb.Entry) {
+	change, err := decodeChange(e)
+	if err != nil {
+		g.host.fail(fmt.Errorf("group %016x: membership change at %d: %w", uint64(g.id), e.GetIndex(), err))
+		return
+	}
+	g.members.conf = g.rn.ApplyConfChange(change)
+	g.members.confIndex = e.GetIndex()
+	g.members.pendingSince = 0
+	g.host.opts.Logger.Debug("membership changed", "group", g.id, "index", e.GetIndex(),
+		"voters", g.members.conf.GetVoters(), "learners", g.members.conf.GetLearners())
+	g.host.notify(g.id)
+}
+
+func decodeChange(e *pb.Entry) (pb.ConfChangeI, error) {
+	if e.GetType() == pb.EntryConfChange {
+		var c pb.ConfChange
+		err := proto.Unmarshal(e.GetData(), &c)
+		return &c, err
+	}
+	var c pb.ConfChangeV2
+	err := proto.Unmarshal(e.GetData(), &c)
+	return &c, err
+}
+
+// reconcile moves the membership one step towards the wish, if this replica
+// leads and no change is under way: missing members become learners; once all
+// wished voters have caught up, one joint change does the rest.
+func (g *Group) reconcile(ticks int64) {
+	m := &g.members
+	if g.lead.Load().role != raft.StateLeader || len(m.wish.Voters) == 0 {
+		return
+	}
+	g.settle(ticks)
+	g.noteCaughtUp()
+	g.yield()
+	if g.rn.BasicStatus().LeadTransferee != raft.None {
+		return // proposals are held until the transfer has ended
+	}
+	if len(m.conf.GetVotersOutgoing()) > 0 {
+		g.leaveJoint(ticks)
+		return
+	}
+	if m.pendingSince != 0 && ticks-m.pendingSince < int64(g.host.opts.ElectionTicks) {
+		return
+	}
+	if changes := m.missing(); len(changes) > 0 {
+		g.proposeChange(changes, ticks)
+		return
+	}
+	if !g.votersCaughtUp() {
+		return
+	}
+	stay := raft.None
+	if !slices.ContainsFunc(m.wish.Voters, func(v Member) bool { return v.RaftID == g.raftID }) {
+		// The leader is to leave. Whoever stays makes that change: a leader that
+		// made it itself would be gone before it could tell the others that it
+		// is committed, and they might need the vote of a replica whose log is
+		// longer than theirs. If nobody can take over, the others join first.
+		if successor := g.successor(); successor != 0 {
+			g.rn.TransferLeader(successor)
+			return
+		}
+		stay = g.raftID
+	}
+	if changes := m.difference(stay); len(changes) > 0 {
+		g.proposeChange(changes, ticks)
+	}
+}
+
+// leaveJoint sees to it that the group leaves a joint configuration. Raft does
+// that by itself, but only once an entry: if its proposal falls into a transfer
+// of leadership that fails, it tries again when the next entry is applied, and
+// an idle group has none.
+func (g *Group) leaveJoint(ticks int64) {
+	switch since := g.members.pendingSince; {
+	case since == 0:
+		g.members.pendingSince = max(ticks, 1)
+	case ticks-since >= int64(g.host.opts.ElectionTicks):
+		g.proposeChange(nil, ticks)
+	}
+}
+
+// missing returns the additions that bring every wished member in as a learner.
+func (m *membership) missing() (changes []*pb.ConfChangeSingle) {
+	for _, w := range slices.Concat(m.wish.Voters, m.wish.Learners) {
+		if !slices.Contains(m.conf.GetVoters(), w.RaftID) && !slices.Contains(m.conf.GetLearners(), w.RaftID) {
+			changes = append(changes, single(pb.ConfChangeAddLearnerNode, w.RaftID))
+		}
+	}
+	return changes
+}
+
+// difference returns what turns the configuration, which holds every wished
+// member, into the wish; the voter stay, if not 0, is left as it is.
+func (m *membership) difference(stay uint64) (changes []*pb.ConfChangeSingle) {
+	wanted := map[uint64]bool{stay: true}
+	for _, w := range m.wish.Voters {
+		wanted[w.RaftID] = true
+		if !slices.Contains(m.conf.GetVoters(), w.RaftID) {
+			changes = append(changes, single(pb.ConfChangeAddNode, w.RaftID))
+		}
+	}
+	for _, w := range m.wish.Learners {
+		wanted[w.RaftID] = true
+		if w.RaftID != stay && !slices.Contains(m.conf.GetLearners(), w.RaftID) {
+			changes = append(changes, single(pb.ConfChangeAddLearnerNode, w.RaftID))
+		}
+	}
+	for _, id := range slices.Concat(m.conf.GetVoters(), m.conf.GetLearners()) {
+		if !wanted[id] {
+			changes = append(changes, single(pb.ConfChangeRemoveNode, id))
+		}
+	}
+	return changes
+}
+
+func single(t pb.ConfChangeType, id uint64) *pb.ConfChangeSingle {
+	return &pb.ConfChangeSingle{Type: t.Enum(), NodeId: new(id)}
+}
+
+// proposeChange proposes one change. Raft makes it joint when it needs to be.
+func (g *Group) proposeChange(changes []*pb.ConfChangeSingle, ticks int64) {
+	err := g.rn.ProposeConfChange(&pb.ConfChangeV2{Changes: changes})
+	if err == nil {
+		g.members.pendingSince = max(ticks, 1)
+	}
+}
+
+// catchUpSlack is how many entries a voter may be behind the leader's log and
+// still count as caught up: a busy group always has a few on their way.
+const catchUpSlack = 16
+
+// caughtUp reports whether a member follows the leader's log closely.
+func caughtUp(pr *tracker.Progress, commit uint64) bool {
+	return pr.State == tracker.StateReplicate && pr.Match > 0 && pr.Match+catchUpSlack >= commit
+}
+
+// votersCaughtUp reports whether every wished voter that is a learner so far
+// follows closely.
+func (g *Group) votersCaughtUp() bool {
+	commit := g.rn.BasicStatus().GetCommit()
+	all := true
+	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
+		wished := slices.ContainsFunc(g.members.wish.Voters, func(v Member) bool { return v.RaftID == id })
+		if wished && typ == raft.ProgressTypeLearner && !caughtUp(&pr, commit) {
+			all = false
+		}
+	})
+	return all
+}
+
+// noteCaughtUp logs each learner once when it has caught up.
+func (g *Group) noteCaughtUp() {
+	m := &g.members
+	// First without those that are learners no more: else one of them would
+	// stand for a later one that has not been reported.
+	maps.DeleteFunc(m.caughtUp, func(id uint64, _ bool) bool { return !slices.Contains(m.conf.GetLearners(), id) })
+	if len(m.conf.GetLearners()) == len(m.caughtUp) {
+		return // all of them have been reported
+	}
+	if m.caughtUp == nil {
+		m.caughtUp = make(map[uint64]bool)
+	}
+	commit := g.rn.BasicStatus().GetCommit()
+	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
+		if typ != raft.ProgressTypeLearner || m.caughtUp[id] || !caughtUp(&pr, commit) {
+			return
+		}
+		m.caughtUp[id] = true
+		g.logCaughtUp(id, (*g.routes.Load())[id])
+	})
+}
+
+// logCaughtUp tells of a learner that may now be promoted.
+func (g *Group) logCaughtUp(raftID, node uint64) {
+	if g.prompt {
+		g.host.opts.Logger.Info(fmt.Sprintf("MetaRaft learner %040x caught up", node), "raft_id", raftID)
+		return
+	}
+	g.host.opts.Logger.Debug("learner caught up", "group", g.id, "node", node, "raft_id", raftID)
+}
+
+// yield hands leadership on when an arbiter holds it.
+func (g *Group) yield() {
+	self := func(v Member) bool { return v.RaftID == g.raftID && v.Arbiter }
+	if g.rn.BasicStatus().LeadTransferee != raft.None || !slices.ContainsFunc(g.members.wish.Voters, self) {
+		return
+	}
+	if successor := g.successor(); successor != 0 {
+		g.rn.TransferLeader(successor)
+	}
+}
+
+// successor returns the voter that should lead next: not an arbiter, recently
+// heard of, with the longest log, then the lowest id; 0 if there is none.
+func (g *Group) successor() uint64 {
+	var best, match uint64
+	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
+		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive {
+			return
+		}
+		serves := func(v Member) bool { return v.RaftID == id && !v.Arbiter }
+		if !slices.ContainsFunc(g.members.wish.Voters, serves) {
+			return
+		}
+		if best == 0 || pr.Match > match || pr.Match == match && id < best {
+			best, match = id, pr.Match
+		}
+	})
+	return best
+}
+
+// HandOff gives every leadership of the process to another replica, as far as
+// there is one, and returns when that is done or ctx ends.
+func (h *Host) HandOff(ctx context.Context) {
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		led := 0
+		if err := h.control(ctx, func() {
+			for _, g := range h.order {
+				if g.lead.Load().role != raft.StateLeader {
+					continue
+				}
+				if successor := g.successor(); successor != 0 {
+					led++
+					g.rn.TransferLeader(successor)
+				}
+			}
+		}); err != nil || led == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-poll.C:
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package multiraft
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/confchange"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/genuineh/aikv/node/wal"
+)
+
+// bootstrap returns the state of a new group with one voter: its membership is
+// entry 1, committed, so that later members learn it from the log like every
+// other change.
+func bootstrap(raftID uint64) (*pb.HardState, []*pb.Entry, error) {
+	change := &pb.ConfChange{Type: pb.ConfChangeAddNode.Enum(), NodeId: new(raftID)}
+	data, err := proto.Marshal(change)
+	if err != nil {
+		return nil, nil, err
+	}
+	entry := &pb.Entry{
+		Type: pb.EntryConfChange.Enum(), Term: new(uint64(1)), Index: new(uint64(1)), Data: data,
+	}
+	return &pb.HardState{Term: new(uint64(1)), Commit: new(uint64(1))}, []*pb.Entry{entry}, nil
+}
+
+// restorePoint returns the index that the replica has applied and the
+// configuration as of that index: the one at the log's truncation point and the
+// changes since. The changes are read from the log itself, so there is no
+// second record of the membership that could disagree with it.
+func restorePoint(store *wal.GroupLog, machine Machine) (uint64, *pb.ConfState, error) {
+	truncated, _, conf := store.Truncated()
+	conf = pb.EnsureConfState(conf)
+	applied := truncated
+	if machine != nil {
+		applied = max(applied, machine.Applied())
+	}
+	if applied == truncated {
+		return applied, conf, nil
+	}
+	last, err := store.LastIndex()
+	if err != nil {
+		return 0, nil, err
+	}
+	if applied > last {
+		return 0, nil, fmt.Errorf("the state has applied entry %d, but the log ends at %d: they are not of one node", applied, last)
+	}
+	entries, err := store.ConfEntries(truncated+1, applied+1)
+	if err != nil {
+		return 0, nil, err
+	}
+	conf, err = foldChanges(conf, truncated, entries)
+	return applied, conf, err
+}
+
+// foldChanges applies membership changes to a configuration as raft does.
+func foldChanges(conf *pb.ConfState, index uint64, entries []*pb.Entry) (*pb.ConfState, error) {
+	trk := tracker.MakeProgressTracker(1, 0)
+	cfg, progress, err := confchange.Restore(confchange.Changer{Tracker: trk, LastIndex: index}, conf)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		trk.Config, trk.Progress = cfg, progress
+		changer := confchange.Changer{Tracker: trk, LastIndex: e.GetIndex()}
+		change, err := decodeChange(e)
+		if err != nil {
+			return nil, err
+		}
+		v2 := change.AsV2()
+		if v2.LeaveJoint() {
+			cfg, progress, err = changer.LeaveJoint()
+		} else if autoLeave, joint := v2.EnterJoint(); joint {
+			cfg, progress, err = changer.EnterJoint(autoLeave, v2.GetChanges()...)
+		} else {
+			cfg, progress, err = changer.Simple(v2.GetChanges()...)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("membership change at %d: %w", e.GetIndex(), err)
+		}
+	}
+	trk.Config, trk.Progress = cfg, progress
+	return pb.EnsureConfState(trk.ConfState()), nil
+}
+
+// startStorage is a group's log as raft sees it at start: with the
+// configuration as of the applied entry, and a commit index that is not behind
+// it (the log stores commit indexes lazily).
+type startStorage struct {
+	*wal.GroupLog
+	hard *pb.HardState
+	conf *pb.ConfState
+}
+
+func newStartStorage(store *wal.GroupLog, conf *pb.ConfState, applied uint64) (*startStorage, error) {
+	hard, _, err := store.InitialState()
+	if err != nil {
+		return nil, err
+	}
+	if hard.GetCommit() < applied {
+		hard = &pb.HardState{Term: new(hard.GetTerm()), Vote: new(hard.GetVote()), Commit: new(applied)}
+	}
+	return &startStorage{store, hard, conf}, nil
+}
+
+func (s *startStorage) InitialState() (*pb.HardState, *pb.ConfState, error) {
+	return s.hard, s.conf, nil
+}
+
+var _ raft.Storage = (*startStorage)(nil)
+
+// groupMeta is what the log keeps of a replica beside raft's own state:
+//
+//	meta = format(1) raftID(8) data(1) blob
+const groupMetaFormat = 1
+
+func appendGroupMeta(dst []byte, spec Spec) []byte {
+	dst = append(dst, groupMetaFormat)
+	dst = binary.LittleEndian.AppendUint64(dst, spec.RaftID)
+	data := byte(0)
+	if spec.Machine != nil {
+		data = 1
+	}
+	dst = append(dst, data)
+	return append(dst, spec.Meta...)
+}
+
+// Stored is a replica that the log holds.
+type Stored struct {
+	ID     GroupID
+	RaftID uint64
+	// Data says whether the replica has a state machine.
+	Data bool
+	Meta []byte
+}
+
+// StoredGroups lists the replicas that a log holds, for Open after a restart.
+func StoredGroups(log *wal.Log) ([]Stored, error) {
+	var groups []Stored
+	for _, id := range log.Groups() {
+		meta := log.GroupMeta(id)
+		if len(meta) < 10 || meta[0] != groupMetaFormat {
+			return nil, fmt.Errorf("multiraft: group %016x has metadata of an unknown format", id)
+		}
+		groups = append(groups, Stored{
+			ID: GroupID(id), RaftID: binary.LittleEndian.Uint64(meta[1:]), Data: meta[9] == 1, Meta: meta[10:],
+		})
+	}
+	return groups, nil
+}

@@ -1,0 +1,117 @@
+package multiraft
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/tracker"
+)
+
+// Status is what a replica knows of its group.
+type Status struct {
+	ID      GroupID
+	RaftID  uint64
+	Data    bool   // has a state machine
+	Role    string // leader, follower, candidate, learner
+	Term    uint64
+	Leader  uint64 // Raft id, 0 if unknown
+	Commit  uint64
+	Applied uint64
+	Last    uint64 // the last entry that the leader knows of its own log
+	Voters  []uint64
+	// Learners includes members on their way out of a joint configuration.
+	Learners []uint64
+	// Members are what the leader knows of each; empty elsewhere.
+	Members []MemberStatus
+	// Settled holds on the leader of a group whose membership equals the wish
+	// of version WishVersion, whose voters have all caught up, and a quorum of
+	// which has learned of that membership.
+	Settled     bool
+	WishVersion uint64
+}
+
+// MemberStatus is a leader's view of one member.
+type MemberStatus struct {
+	RaftID, Node uint64
+	Voter        bool
+	Match        uint64
+	// Contact is when something last came from the member; zero if never.
+	Contact time.Time
+}
+
+// Status asks the loop.
+func (g *Group) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := g.host.control(ctx, func() { s = g.status() })
+	return s, err
+}
+
+func (g *Group) status() Status {
+	b := g.rn.BasicStatus()
+	conf := g.members.conf
+	s := Status{
+		ID: g.id, RaftID: g.raftID, Data: g.applier.machine != nil,
+		Role: roleName(b.RaftState), Term: b.GetTerm(), Leader: b.Lead, Commit: b.GetCommit(),
+		Applied: g.Applied(), Voters: conf.GetVoters(), WishVersion: g.members.wish.Version,
+	}
+	s.Learners = append(append(s.Learners, conf.GetLearners()...), conf.GetLearnersNext()...)
+	for _, id := range s.Learners {
+		if id == g.raftID {
+			s.Role = "learner"
+		}
+	}
+	if b.RaftState != raft.StateLeader {
+		return s
+	}
+	routes := *g.routes.Load()
+	lagging := false
+	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
+		voter := typ != raft.ProgressTypeLearner
+		contact := g.contact[id]
+		if id == g.raftID {
+			s.Last = pr.Match
+			contact = g.host.opts.Now()
+		}
+		if voter && pr.Match+catchUpSlack < b.GetCommit() {
+			lagging = true
+		}
+		s.Members = append(s.Members, MemberStatus{
+			RaftID: id, Node: routes[id], Voter: voter, Match: pr.Match, Contact: contact,
+		})
+	})
+	m := &g.members
+	s.Settled = g.Leads() && !lagging && m.spread.Load() >= m.confIndex && len(conf.GetVotersOutgoing()) == 0 &&
+		len(m.wish.Voters) > 0 && len(m.missing()) == 0 && len(m.difference(raft.None)) == 0
+	return s
+}
+
+func roleName(s raft.StateType) string {
+	switch s {
+	case raft.StateLeader:
+		return "leader"
+	case raft.StateFollower:
+		return "follower"
+	default:
+		return "candidate"
+	}
+}
+
+// raftLogger writes raft's own messages; what raft finds normal is debugging
+// detail for an operator.
+type raftLogger struct{ log *slog.Logger }
+
+func (l raftLogger) Debug(v ...any)                 {}
+func (l raftLogger) Debugf(format string, v ...any) {}
+func (l raftLogger) Info(v ...any)                  { l.log.Debug(fmt.Sprint(v...)) }
+func (l raftLogger) Infof(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l raftLogger) Warning(v ...any)               { l.log.Debug(fmt.Sprint(v...)) }
+func (l raftLogger) Warningf(f string, v ...any)    { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l raftLogger) Error(v ...any)                 { l.log.Error(fmt.Sprint(v...)) }
+func (l raftLogger) Errorf(format string, v ...any) { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l raftLogger) Fatal(v ...any)                 { panic(fmt.Sprint(v...)) }
+func (l raftLogger) Fatalf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }
+func (l raftLogger) Panic(v ...any)                 { panic(fmt.Sprint(v...)) }
+func (l raftLogger) Panicf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }

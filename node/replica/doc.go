@@ -1,0 +1,20 @@
+// Package replica keeps this node's replicas of shard groups in line with the
+// topology, and the topology in line with what the groups have become.
+//
+// The Manager is level-triggered: whenever the view or a group's leadership
+// changed, it compares the two and takes every step that brings them closer.
+// No step depends on an event having been seen, so a crash between any two of
+// them costs nothing but time:
+//
+//   - A replica that the view wishes for is created; one that it no longer knows
+//     is destroyed, and not before: until the group is rid of it, its vote may be
+//     needed. A replica under another Raft id is destroyed first: ids are never
+//     reused. An arbiter that is to hold data, or the other way round, goes on
+//     under its id, over its log.
+//   - The view's membership is the group's wish; multiraft carries it out. When
+//     it has, the leader reports so and the leavers may go.
+//   - The leader takes up slots that the view gives to its shard (Own), gives up
+//     those that an intent asks for (Seal), and reports the seal.
+//   - A leader that the view does not name as master reports its term.
+//   - The leader deletes what has expired.
+package replica

@@ -1,0 +1,212 @@
+package replica
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/shard"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// follow hands the view's wish to the group and, on the leader, starts what the
+// view still lacks. Slow steps run beside it, one at a time per replica; when
+// one has ended the Manager looks again.
+func (r *Replica) follow(ctx context.Context, view *topology.View) {
+	s := view.Shard(r.id)
+	if s == nil {
+		return
+	}
+	if r.wished != s.Version+1 {
+		r.group.SetWish(wish(s))
+		r.wished = s.Version + 1
+	}
+	if !r.group.Leads() || r.machine == nil {
+		r.unfinished.Store(false)
+		return
+	}
+	step := r.nextStep(ctx, view, s)
+	r.unfinished.Store(step != nil)
+	if step == nil || !r.reporting.CompareAndSwap(false, true) {
+		return
+	}
+	r.manager.reports.Add(1)
+	go func() {
+		defer r.manager.reports.Done()
+		ctx, cancel := context.WithTimeout(ctx, r.manager.opts.ReportTimeout)
+		defer cancel()
+		err := step(ctx)
+		r.reporting.Store(false)
+		if err != nil {
+			// The sweep timer tries again: at once would only spin.
+			r.manager.opts.Logger.Debug("a step towards the topology failed", "shard", r.id, "error", err)
+			return
+		}
+		r.manager.Wake()
+	}()
+}
+
+// wish is the shard's membership as its group should have it.
+func wish(s *topology.Shard) multiraft.Wish {
+	all := raftMembers(s)
+	return multiraft.Wish{Version: s.Version, Others: all[:len(s.Leaving)], Voters: all[len(s.Leaving):]}
+}
+
+// nextStep returns the most urgent thing that the leader has to do for the
+// topology, or nil.
+func (r *Replica) nextStep(ctx context.Context, view *topology.View, s *topology.Shard) func(context.Context) error {
+	if step := r.sealStep(view, s); step != nil {
+		return step
+	}
+	if step := r.ownStep(view, s); step != nil {
+		return step
+	}
+	_, term := r.group.Leader()
+	wished := slices.ContainsFunc(s.Members, func(m topology.Member) bool { return m.RaftID == r.raftID })
+	if wished && term > s.MasterTerm {
+		return func(ctx context.Context) error {
+			return r.manager.opts.Topology.Takeover(ctx, r.id, term)
+		}
+	}
+	if step := r.residueStep(view, s); step != nil {
+		return step
+	}
+	if len(s.Leaving) > 0 {
+		return r.doneStep(s)
+	}
+	return nil
+}
+
+// sealStep gives up slots that an intent asks for and reports it.
+func (r *Replica) sealStep(view *topology.View, s *topology.Shard) func(context.Context) error {
+	for _, intent := range view.Intents {
+		if !slices.Contains(intent.Pending, s.ID) {
+			continue
+		}
+		var mine, open slot.Set
+		for n := range intent.Slots.All {
+			if view.Owner[n] != s {
+				continue
+			}
+			mine.Add(n)
+			if r.machine.SlotEpoch(n) < intent.Epoch {
+				open.Add(n)
+			}
+		}
+		return func(ctx context.Context) error {
+			if !open.Empty() {
+				if err := r.write(ctx, shard.AppendSeal(nil, open, intent.Epoch)); err != nil {
+					return err
+				}
+			}
+			left := intersection(r.machine.Residue(), mine)
+			return r.manager.opts.Topology.Sealed(ctx, intent.ID, s.ID, left)
+		}
+	}
+	return nil
+}
+
+// ownStep takes up slots that the view gives to the shard under a newer epoch.
+func (r *Replica) ownStep(view *topology.View, s *topology.Shard) func(context.Context) error {
+	var epoch uint64
+	var slots slot.Set
+	for n := range s.Slots.All {
+		have, want := r.machine.SlotEpoch(n), view.SlotEpoch[n]
+		if have >= want || epoch != 0 && epoch != want {
+			continue
+		}
+		epoch = want
+		slots.Add(n)
+	}
+	if epoch == 0 {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		return r.write(ctx, shard.AppendOwn(nil, slots, epoch))
+	}
+}
+
+// residueStep reports slots whose last keys are gone.
+func (r *Replica) residueStep(view *topology.View, s *topology.Shard) func(context.Context) error {
+	recorded, ok := view.Residue[s.ID]
+	if !ok {
+		return nil
+	}
+	left := r.machine.Residue()
+	var clear slot.Set
+	for n := range recorded.All {
+		if !left.Has(n) {
+			clear.Add(n)
+		}
+	}
+	if clear.Empty() {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		return r.manager.opts.Topology.ClearResidue(ctx, s.ID, clear)
+	}
+}
+
+// doneStep reports that the group has become what the view wishes, once it has.
+func (r *Replica) doneStep(s *topology.Shard) func(context.Context) error {
+	return func(ctx context.Context) error {
+		poll := time.NewTicker(5 * time.Millisecond)
+		defer poll.Stop()
+		for {
+			status, err := r.group.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if status.WishVersion != s.Version || status.Role != "leader" {
+				return nil // overtaken: the Manager looks again
+			}
+			if status.Settled {
+				return r.manager.opts.Topology.MembershipDone(ctx, s.ID, s.Version)
+			}
+			select {
+			case <-poll.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// write puts one command of the topology's own into the group's log.
+func (r *Replica) write(ctx context.Context, payload []byte) error {
+	var result resp.Value
+	return multiraft.Run(ctx, &multiraft.Call{Payload: payload, Result: &result}, func(c *multiraft.Call) { r.group.Submit(c) })
+}
+
+// sweep has the group delete what has expired, if it leads and something has.
+func (r *Replica) sweep(ctx context.Context) {
+	if r.machine == nil || !r.group.Leads() {
+		return
+	}
+	due, ok := r.machine.NextExpiry()
+	if !ok || due > r.manager.opts.Now().UnixMilli() || !r.sweeping.CompareAndSwap(false, true) {
+		return
+	}
+	r.manager.reports.Add(1)
+	go func() {
+		defer r.manager.reports.Done()
+		defer r.sweeping.Store(false)
+		if err := r.write(ctx, command.AppendSweep(nil)); err != nil {
+			r.manager.opts.Logger.Debug("sweep failed", "shard", r.id, "error", err)
+		}
+	}()
+}
+
+// intersection returns the slots that are in both sets.
+func intersection(a, b slot.Set) (both slot.Set) {
+	for n := range a.All {
+		if b.Has(n) {
+			both.Add(n)
+		}
+	}
+	return both
+}

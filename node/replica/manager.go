@@ -1,0 +1,330 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/shard"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// Topology is MetaRaft as the Manager uses it. The reports may be repeated; an
+// error means that the Manager tries again later.
+type Topology interface {
+	// Current returns what this node has applied; it always contains the node.
+	// Whoever changes it calls Manager.Wake.
+	Current() *topology.View
+	Takeover(ctx context.Context, shard topology.GroupID, term uint64) error
+	MembershipDone(ctx context.Context, shard topology.GroupID, version uint64) error
+	Sealed(ctx context.Context, intent uint64, shard topology.GroupID, residue slot.Set) error
+	ClearResidue(ctx context.Context, shard topology.GroupID, slots slot.Set) error
+}
+
+// Options configures a Manager. All fields are required.
+type Options struct {
+	Host     *multiraft.Host
+	Topology Topology
+	Table    *command.Table
+	// Dir is the folder that holds one folder for each data replica.
+	Dir string
+	// OpenStore opens the database in a folder, which exists.
+	OpenStore func(dir string) (storage.Store, error)
+	Shard     shard.Options
+	// ReportTimeout bounds one report to MetaRaft.
+	ReportTimeout time.Duration
+	Now           func() time.Time
+	Logger        *slog.Logger
+	// Fatal ends the node after an error that leaves a replica's state unknown.
+	Fatal func(error)
+}
+
+// Manager owns the node's replicas of shard groups. Methods may be called
+// concurrently.
+type Manager struct {
+	opts Options
+	kick chan struct{}
+
+	replicas atomic.Pointer[map[topology.GroupID]*Replica]
+
+	// changing serializes reconcile with Reset.
+	changing sync.Mutex
+	reports  sync.WaitGroup
+}
+
+// NewManager returns a Manager without replicas; see Restore and Run.
+func NewManager(opts Options) *Manager {
+	m := &Manager{opts: opts, kick: make(chan struct{}, 1)}
+	m.replicas.Store(&map[topology.GroupID]*Replica{})
+	return m
+}
+
+// Wake makes the Manager compare again, such as after a change of leadership.
+func (m *Manager) Wake() {
+	select {
+	case m.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Restore opens the replicas that the log holds after a restart, and removes
+// the folders of those that it doesn't.
+func (m *Manager) Restore(ctx context.Context, stored []multiraft.Stored) error {
+	keep := make(map[string]bool)
+	for _, s := range stored {
+		r := newReplica(m, topology.GroupID(s.ID), s.RaftID, s.Data)
+		if s.Data {
+			keep[filepath.Base(r.dir)] = true
+			if err := r.openMachine(); err != nil {
+				return err
+			}
+		}
+		group, err := m.opts.Host.Open(ctx, r.spec(false, nil))
+		if err != nil {
+			return err
+		}
+		r.group = group
+		m.put(r)
+	}
+	return m.removeStrangers(keep)
+}
+
+// removeStrangers deletes folders of replicas that are no more.
+func (m *Manager) removeStrangers(keep map[string]bool) error {
+	entries, err := os.ReadDir(m.opts.Dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if !keep[e.Name()] {
+			if err := os.RemoveAll(filepath.Join(m.opts.Dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sweepEvery is how often leaders look for expired keys, and how often failed
+// reports are tried again.
+const sweepEvery = 100 * time.Millisecond
+
+// Run keeps the replicas in line until ctx ends.
+func (m *Manager) Run(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	defer m.reports.Wait()
+	for {
+		if err := m.reconcile(ctx); err != nil && ctx.Err() == nil {
+			m.opts.Fatal(err)
+			return
+		}
+		for waiting := true; waiting; {
+			select {
+			case <-m.kick:
+				waiting = false
+			case <-ticker.C:
+				waiting = !m.sweep(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// sweep has due keys deleted; it reports whether anything waits for another
+// reconcile.
+func (m *Manager) sweep(ctx context.Context) (again bool) {
+	for _, r := range *m.replicas.Load() {
+		r.sweep(ctx)
+		again = again || r.unfinished.Load()
+	}
+	return again
+}
+
+// reconcile takes every step towards the view. An error means that the node
+// cannot go on.
+func (m *Manager) reconcile(ctx context.Context) error {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	view := m.opts.Topology.Current()
+	if view.Index == 0 {
+		return nil // nothing applied yet
+	}
+	wished := make(map[topology.GroupID]bool)
+	for _, s := range view.Shards {
+		member, leaving, ok := s.Member(view.Self)
+		if !ok {
+			continue
+		}
+		wished[s.ID] = true
+		if err := m.ensure(ctx, view, s, member, leaving); err != nil {
+			return err
+		}
+	}
+	for id, r := range *m.replicas.Load() {
+		if wished[id] {
+			continue
+		}
+		if err := m.drop(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, r := range *m.replicas.Load() {
+		r.follow(ctx, view)
+	}
+	return nil
+}
+
+// ensure makes the replica exist that the view wishes for.
+func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.Shard, member topology.Member, leaving bool) error {
+	r := m.replica(s.ID)
+	if r != nil && r.raftID != member.RaftID {
+		if err := m.drop(ctx, r); err != nil {
+			return err
+		}
+		r = nil
+	}
+	if r != nil && !leaving && r.data != (member.Kind == topology.Data) {
+		return m.convert(ctx, r, s)
+	}
+	if r != nil || leaving {
+		return nil
+	}
+	r = newReplica(m, s.ID, member.RaftID, member.Kind == topology.Data)
+	if r.data {
+		if err := r.openMachine(); err != nil {
+			return err
+		}
+	}
+	spec := r.spec(founder(s, member, view.Self), raftMembers(s))
+	groups, err := m.opts.Host.Apply(ctx, multiraft.Change{Create: []multiraft.Spec{spec}})
+	if err != nil {
+		return fmt.Errorf("create a replica of shard %s: %w", s.ID, err)
+	}
+	r.group = groups[0]
+	m.put(r)
+	m.opts.Logger.Info("replica created", "shard", s.ID, "raft_id", r.raftID, "kind", member.Kind)
+	return nil
+}
+
+// convert makes a replica with data of an arbiter, or the other way round. Its
+// log goes on; the data is built up from it, or deleted.
+func (m *Manager) convert(ctx context.Context, old *Replica, s *topology.Shard) error {
+	r := newReplica(m, old.id, old.raftID, !old.data)
+	if r.data {
+		if err := r.openMachine(); err != nil {
+			return err
+		}
+	}
+	m.take(old)
+	group, err := m.opts.Host.Reopen(ctx, r.spec(false, raftMembers(s)))
+	if err != nil {
+		return fmt.Errorf("convert a replica of shard %s: %w", r.id, err)
+	}
+	r.group = group
+	m.put(r)
+	m.opts.Logger.Info("replica converted", "shard", r.id, "raft_id", r.raftID, "data", r.data)
+	return old.destroy()
+}
+
+// founder reports whether the node is to create the shard's group: it is its
+// first member, and nobody has led the group yet.
+func founder(s *topology.Shard, member topology.Member, self topology.NodeID) bool {
+	if s.MasterTerm != 0 || s.Master != self {
+		return false
+	}
+	for _, o := range append(append([]topology.Member{}, s.Members...), s.Leaving...) {
+		if o.RaftID < member.RaftID {
+			return false
+		}
+	}
+	return true
+}
+
+// drop destroys a replica and its data.
+func (m *Manager) drop(ctx context.Context, r *Replica) error {
+	m.take(r)
+	change := multiraft.Change{Remove: []multiraft.GroupID{multiraft.GroupID(r.id)}}
+	if _, err := m.opts.Host.Apply(ctx, change); err != nil {
+		return fmt.Errorf("remove a replica of shard %s: %w", r.id, err)
+	}
+	m.opts.Logger.Info("replica removed", "shard", r.id, "raft_id", r.raftID)
+	return r.destroy()
+}
+
+// Reset removes every replica with its data, in one step of the log together
+// with change: this is how a node leaves its cluster.
+func (m *Manager) Reset(ctx context.Context, change multiraft.Change) ([]*multiraft.Group, error) {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	gone := *m.replicas.Load()
+	for id := range gone {
+		change.Remove = append(change.Remove, multiraft.GroupID(id))
+	}
+	m.replicas.Store(&map[topology.GroupID]*Replica{})
+	groups, err := m.opts.Host.Apply(ctx, change)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range gone {
+		if err := r.destroy(); err != nil {
+			return nil, err
+		}
+	}
+	return groups, nil
+}
+
+// Close closes the state of all replicas. The host has been closed before.
+func (m *Manager) Close() error {
+	var errs []error
+	for _, r := range *m.replicas.Load() {
+		errs = append(errs, r.closeMachine())
+	}
+	return errors.Join(errs...)
+}
+
+// replica returns the node's replica of the shard, or nil.
+func (m *Manager) replica(id topology.GroupID) *Replica { return (*m.replicas.Load())[id] }
+
+// put and take publish a changed set of replicas; changing is held, or the
+// Manager does not run yet.
+func (m *Manager) put(r *Replica) { m.publish(r.id, r) }
+
+func (m *Manager) take(r *Replica) { m.publish(r.id, nil) }
+
+func (m *Manager) publish(id topology.GroupID, r *Replica) {
+	next := make(map[topology.GroupID]*Replica)
+	for k, v := range *m.replicas.Load() {
+		next[k] = v
+	}
+	if r == nil {
+		delete(next, id)
+	} else {
+		next[id] = r
+	}
+	m.replicas.Store(&next)
+}
+
+// raftMembers lists everyone who may be in the shard's group.
+func raftMembers(s *topology.Shard) []multiraft.Member {
+	var members []multiraft.Member
+	for _, list := range [][]topology.Member{s.Leaving, s.Members} {
+		for _, o := range list {
+			members = append(members, multiraft.Member{
+				RaftID: o.RaftID, Node: uint64(o.Node), Arbiter: o.Kind == topology.Arbiter,
+			})
+		}
+	}
+	return members
+}

@@ -1,0 +1,129 @@
+package replica
+
+import (
+	"context"
+	"time"
+
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// Data returns the node's data replica of the shard, or nil.
+func (m *Manager) Data(id topology.GroupID) *Replica {
+	if r := m.replica(id); r != nil && r.machine != nil {
+		return r
+	}
+	return nil
+}
+
+// Own returns the data replica of the shard that the view gives to the node, or
+// nil. There is at most one.
+func (m *Manager) Own() *Replica {
+	me := m.opts.Topology.Current().Me()
+	if me == nil || me.Shard == nil {
+		return nil
+	}
+	return m.Data(me.Shard.ID)
+}
+
+// All returns every replica, arbiters included.
+func (m *Manager) All() []*Replica {
+	var all []*Replica
+	for _, r := range *m.replicas.Load() {
+		all = append(all, r)
+	}
+	return all
+}
+
+// LeaderNode returns the node that leads the shard as far as this node's own
+// replica knows; ok is false if it has none.
+func (m *Manager) LeaderNode(id topology.GroupID) (node topology.NodeID, ok bool) {
+	r := m.replica(id)
+	if r == nil {
+		return 0, false
+	}
+	return topology.NodeID(r.group.LeaderNode()), true
+}
+
+// AwaitOwned returns once this node's replica of the shard has applied the
+// ownership of the slots at epoch or a later one.
+func (m *Manager) AwaitOwned(ctx context.Context, id topology.GroupID, slots slot.Set, epoch uint64) error {
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		if r := m.Data(id); r != nil {
+			return r.awaitOwned(ctx, &slots, epoch)
+		}
+		m.Wake()
+		select {
+		case <-poll.C: // the Manager has yet to create it
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Keys returns how many keys the node's own shard holds: linearizable if the
+// node leads it and it has a quorum, else as far as this node has applied.
+func (m *Manager) Keys(ctx context.Context) (int64, error) {
+	r := m.Own()
+	if r == nil {
+		return 0, nil
+	}
+	if r.Leads() {
+		// Without a quorum: what is known here.
+		_ = multiraft.Run(ctx, new(multiraft.Call), r.Barrier)
+	}
+	return r.machine.Keys(), nil
+}
+
+// HandOff lets other replicas lead the groups that this node leads.
+func (m *Manager) HandOff(ctx context.Context) { m.opts.Host.HandOff(ctx) }
+
+// WaitReplicas returns how many replicas (arbiters aside) store everything that
+// the node's shard had appended when it was called; it waits until there are n,
+// or until ctx ends.
+func (m *Manager) WaitReplicas(ctx context.Context, n int) int {
+	r := m.Own()
+	if r == nil || !r.Leads() {
+		return 0
+	}
+	status, err := r.group.Status(ctx)
+	if err != nil {
+		return 0
+	}
+	target := status.Last
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		stored := r.storing(status, target)
+		if stored >= n {
+			return stored
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return stored
+		}
+		if next, err := r.group.Status(ctx); err == nil {
+			status = next
+		}
+	}
+}
+
+// storing counts the replicas that store the log up to target.
+func (r *Replica) storing(status multiraft.Status, target uint64) int {
+	s := r.manager.opts.Topology.Current().Shard(r.id)
+	if s == nil {
+		return 0
+	}
+	count := 0
+	for _, m := range status.Members {
+		member, _, ok := s.Member(topology.NodeID(m.Node))
+		if ok && member.RaftID == m.RaftID && member.Kind == topology.Data && m.RaftID != r.raftID && m.Match >= target {
+			count++
+		}
+	}
+	return count
+}

@@ -1,0 +1,209 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/shard"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// Replica is this node's copy of one shard, or its vote in it. Methods may be
+// called concurrently.
+type Replica struct {
+	manager *Manager
+	id      topology.GroupID
+	raftID  uint64
+	data    bool
+	dir     string
+
+	group   *multiraft.Group
+	store   storage.Store
+	machine *shard.Machine // nil for an arbiter
+
+	// unfinished is set while a step waits to be tried again.
+	unfinished atomic.Bool
+	// reporting is set while a report to MetaRaft, or a write to the group for
+	// the topology's sake, is under way: one at a time is enough.
+	reporting atomic.Bool
+	sweeping  atomic.Bool
+	wished    uint64 // version of the last wish handed on; owned by reconcile
+
+	applied notifier
+}
+
+func newReplica(m *Manager, id topology.GroupID, raftID uint64, data bool) *Replica {
+	return &Replica{
+		manager: m, id: id, raftID: raftID, data: data,
+		dir: filepath.Join(m.opts.Dir, fmt.Sprintf("%016x-%d", uint64(id), raftID)),
+	}
+}
+
+// openMachine opens the replica's database and state machine.
+func (r *Replica) openMachine() error {
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return err
+	}
+	store, err := r.manager.opts.OpenStore(r.dir)
+	if err != nil {
+		return fmt.Errorf("shard %s: %w", r.id, err)
+	}
+	machine, err := shard.Open(store, r.manager.opts.Table, r.manager.opts.Shard)
+	if err != nil {
+		store.Close()
+		return fmt.Errorf("shard %s: %w", r.id, err)
+	}
+	r.store, r.machine = store, machine
+	return nil
+}
+
+func (r *Replica) closeMachine() error {
+	if r.store == nil {
+		return nil
+	}
+	return r.store.Close()
+}
+
+// destroy deletes the replica's data; its group has stopped.
+func (r *Replica) destroy() error {
+	if err := r.closeMachine(); err != nil {
+		return err
+	}
+	if !r.data {
+		return nil
+	}
+	return os.RemoveAll(r.dir)
+}
+
+// spec describes the replica to the host.
+func (r *Replica) spec(bootstrap bool, members []multiraft.Member) multiraft.Spec {
+	s := multiraft.Spec{
+		ID: multiraft.GroupID(r.id), RaftID: r.raftID, Bootstrap: bootstrap, Members: members,
+	}
+	if r.machine != nil {
+		s.Machine = &machine{replica: r}
+	}
+	return s
+}
+
+// machine makes shard.Machine what multiraft applies to.
+type machine struct {
+	replica *Replica
+	entries []shard.Entry // reused
+	results []*resp.Value
+}
+
+// Applied implements multiraft.Machine.
+func (m *machine) Applied() uint64 { return m.replica.machine.Applied() }
+
+// Apply implements multiraft.Machine.
+func (m *machine) Apply(committed []multiraft.Committed) error {
+	m.entries, m.results = m.entries[:0], m.results[:0]
+	for i := range committed {
+		c := &committed[i]
+		e := shard.Entry{Index: c.Index, Time: c.Time, Commands: c.Payloads}
+		if len(c.Calls) == len(c.Payloads) && len(c.Calls) > 0 {
+			start := len(m.results)
+			for _, call := range c.Calls {
+				result, _ := call.Result.(*resp.Value)
+				m.results = append(m.results, result)
+			}
+			e.Results = m.results[start:len(m.results):len(m.results)]
+		}
+		m.entries = append(m.entries, e)
+	}
+	if err := m.replica.machine.Apply(m.entries); err != nil {
+		return err
+	}
+	m.replica.applied.notify()
+	return nil
+}
+
+// notifier tells waiters that something moved. Its zero value is ready; telling
+// nobody costs one atomic load.
+type notifier struct {
+	mu      sync.Mutex
+	waiters atomic.Int32
+	ch      chan struct{}
+}
+
+// wait returns a channel that is closed at the next notify. The caller looks
+// at the condition after this call and calls done when it waits no more.
+func (n *notifier) wait() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ch == nil {
+		n.ch = make(chan struct{})
+	}
+	n.waiters.Add(1)
+	return n.ch
+}
+
+func (n *notifier) done() { n.waiters.Add(-1) }
+
+func (n *notifier) notify() {
+	if n.waiters.Load() == 0 {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ch != nil {
+		close(n.ch)
+		n.ch = nil
+	}
+}
+
+// Leads reports whether the replica may serve.
+func (r *Replica) Leads() bool { return r.group.Leads() }
+
+// Submit hands writes to the group.
+func (r *Replica) Submit(calls ...*multiraft.Call) { r.group.Submit(calls...) }
+
+// Barrier ends call once reads of applied state are linearizable.
+func (r *Replica) Barrier(call *multiraft.Call) { r.group.Barrier(call) }
+
+// Read evaluates a command against applied state.
+func (r *Replica) Read(cmd *command.Command, args [][]byte) (resp.Value, bool) {
+	return r.machine.Read(cmd, args, r.manager.opts.Now().UnixMilli())
+}
+
+// Machine returns the replica's state machine; nil for an arbiter.
+func (r *Replica) Machine() *shard.Machine { return r.machine }
+
+// Group returns the replica's Raft group.
+func (r *Replica) Group() *multiraft.Group { return r.group }
+
+// awaitOwned returns once the replica has applied the ownership of the slots.
+func (r *Replica) awaitOwned(ctx context.Context, slots *slot.Set, epoch uint64) error {
+	owned := func() bool {
+		for n := range slots.All {
+			if r.machine.SlotEpoch(n) < epoch {
+				return false
+			}
+		}
+		return true
+	}
+	for {
+		moved := r.applied.wait()
+		if owned() {
+			r.applied.done()
+			return nil
+		}
+		select {
+		case <-moved:
+			r.applied.done()
+		case <-ctx.Done():
+			r.applied.done()
+			return ctx.Err()
+		}
+	}
+}
