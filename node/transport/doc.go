@@ -1,0 +1,34 @@
+// Package transport carries bytes between the nodes of a cluster over gRPC.
+//
+// # Two services
+//
+// Frames: from each node to each peer there is one one-way stream per Class,
+// each on a TCP connection of its own, so that a big entry (Bulk) never delays
+// a heartbeat (Control). Frames of a stream arrive in order, each at most once;
+// frames are lost when a stream breaks, which Raft tolerates. Sending never
+// blocks: a frame that does not fit the bounded queue is refused.
+//
+// Calls: a unary request with an answer, to an address rather than to a node,
+// because it also serves nodes that are not yet members of a cluster.
+//
+// # Who is let in
+//
+// The first message of every stream, and the head of every call, is a hello:
+// protocol range, feature bits, cluster id, node id, the node meant, and the
+// token. A stream needs the same cluster id and token, an overlapping protocol
+// range, and the right receiver: an address that meanwhile belongs to another
+// node gets no frames. A call needs token and protocol; what a foreign cluster
+// may ask is for Handler.Serve to decide. The token travels in clear unless
+// TLS is configured.
+//
+// # Invariants
+//
+//   - Receive runs on at most one goroutine at a time for a given sender and
+//     class, also across reconnects.
+//   - After IdentityChanged has returned, no frame that was sent under the old
+//     cluster id reaches Receive, except one whose Receive had already begun.
+//   - Close returns after every goroutine of the transport has ended.
+//
+// The border lies here because nothing in this package knows Raft: frames are
+// opaque, and who is a peer comes from outside.
+package transport
