@@ -1,0 +1,89 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows says which of our packages each may import (tests aside). A new
+// package, or a new arrow, is a decision about the architecture: it changes
+// this table and node/README.md together. Packages slot and resp are leaves
+// that hold vocabulary only.
+func arrows() map[string][]string {
+	all := []string{
+		"command", "config", "frontend", "keyspace", "metaraft", "multiraft", "replica",
+		"resp", "shard", "slot", "storage", "topology", "transport", "wal",
+	}
+	return map[string][]string{
+		".":         {"config", "resp", "server"},
+		"command":   {"keyspace", "resp", "slot", "topology"},
+		"config":    {},
+		"frontend":  {"command", "multiraft", "resp", "slot", "topology"},
+		"keyspace":  {"slot", "storage"},
+		"metaraft":  {"slot", "storage", "topology"},
+		"multiraft": {"wal"},
+		"replica":   {"command", "keyspace", "multiraft", "resp", "shard", "slot", "storage", "topology"},
+		"resp":      {},
+		"server":    all,
+		"shard":     {"command", "keyspace", "resp", "slot", "storage"},
+		"slot":      {},
+		"storage":   {},
+		"topology":  {"slot"},
+		"transport": {},
+		"wal":       {},
+		// A file system that loses what was not synced, for tests.
+		"wal/crashfs": {"wal"},
+	}
+}
+
+func TestImportArrows(t *testing.T) {
+	const module = "github.com/genuineh/aikv/node"
+	allowed := arrows()
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && entry.Name() == "testdata" {
+			return filepath.SkipDir
+		}
+		if entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		seen[pkg] = true
+		list, ok := allowed[pkg]
+		if !ok {
+			t.Errorf("%s: package %s is not in the table", path, pkg)
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if own, ok := strings.CutPrefix(name, module+"/"); ok && !slices.Contains(list, own) {
+				t.Errorf("%s imports %s; %s may only import %v", path, own, pkg, list)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range []string{".", "config", "server", "slot"} {
+		if !seen[pkg] {
+			t.Errorf("no package %s was found: the test looks at the wrong place", pkg)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package frontend
+
+import (
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// Backend is the node behind the front end. All methods may be called
+// concurrently.
+type Backend interface {
+	command.Node
+	// LocalView returns the topology as this node has applied it, without
+	// asking anyone. It is called for every pipeline: an atomic load.
+	LocalView() *topology.View
+	// Replica returns this node's data replica of the shard, or nil.
+	Replica(shard topology.GroupID) Replica
+	// Own returns the replica of the shard that the node serves or follows, or
+	// nil if it holds no data. There is at most one.
+	Own() Replica
+}
+
+// Replica is this node's copy of a shard's data. All methods may be called
+// concurrently. Replicas are compared with ==.
+type Replica interface {
+	// Leads reports whether the replica leads its group and has applied an
+	// entry of its own term: only then may it serve.
+	Leads() bool
+	// Submit hands writes to the group, in order, and does not block. Each
+	// call's Payload is in command.AppendArgs's form and its Result a
+	// *resp.Value. The group ends every call. Payload and Result are the
+	// submitter's again when the call has ended, except after ErrUncertain:
+	// then they are left to the group for good. The slice of calls is the
+	// caller's again on return.
+	Submit(calls ...*multiraft.Call)
+	// Barrier ends call once reads of applied state are linearizable with
+	// every write that was acknowledged before. It does not block.
+	Barrier(call *multiraft.Call)
+	// Read evaluates a Read command against applied state. behind is true if
+	// the reply depends on a key that has expired by the local clock but not
+	// by the replicated one: then the caller submits command.AppendTick's write
+	// and reads again (so that no successor with a slower clock revives it).
+	Read(cmd *command.Command, args [][]byte) (reply resp.Value, behind bool)
+}

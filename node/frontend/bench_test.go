@@ -1,0 +1,112 @@
+package frontend
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// instantNode is a backend without a group behind it: what remains is the cost
+// of the front end.
+type instantNode struct{ testNode }
+
+func (n *instantNode) Replica(topology.GroupID) Replica { return n }
+func (n *instantNode) Leads() bool                      { return true }
+func (n *instantNode) Barrier(call *multiraft.Call)     { call.Done.Done() }
+
+func (n *instantNode) Submit(calls ...*multiraft.Call) {
+	for _, call := range calls {
+		*call.Result.(*resp.Value) = resp.OK
+		call.Done.Done()
+	}
+}
+
+func (n *instantNode) Read(*command.Command, [][]byte) (resp.Value, bool) { return resp.OK, false }
+
+// replay is a connection on which the same pipeline arrives again and again.
+type replay struct {
+	net.Conn
+	text string
+}
+
+func (c *replay) Read(p []byte) (int, error) {
+	if len(p) < len(c.text) {
+		return 0, io.ErrShortBuffer
+	}
+	return copy(p, c.text), nil
+}
+
+func newReplay(text string) *conn {
+	node := &instantNode{}
+	node.view.Store(buildView(1, 1, &topology.Shard{
+		ID: 10, Master: 1, Members: []topology.Member{{Node: 1}}, Slots: slot.Full(),
+	}))
+	s := &Server{opts: Options{
+		Table: command.NewTable(), Backend: node, RequirePass: func() string { return "" },
+	}}
+	s.SetLimits(Limits{})
+	return &conn{
+		server: s, session: &command.Session{Authenticated: true}, run: &run{},
+		in:  input{conn: &replay{text: text}, maxQuery: 1 << 20},
+		out: &output{},
+	}
+}
+
+// serveOne does what loop does, but for the socket.
+func (c *conn) serveOne() error {
+	if err := c.in.fill(); err != nil {
+		return err
+	}
+	if err := c.pipeline(); err != nil {
+		return err
+	}
+	c.finish()
+	c.out.buf = c.out.buf[:0]
+	return nil
+}
+
+const (
+	setCommand = "*3\r\n$3\r\nSET\r\n$16\r\nkey:000000012345\r\n$3\r\nxxx\r\n"
+	getCommand = "*2\r\n$3\r\nGET\r\n$16\r\nkey:000000012345\r\n"
+)
+
+// In the steady state a pipeline of plain commands allocates nothing.
+func TestNoAllocations(t *testing.T) {
+	for name, text := range map[string]string{
+		"SET": setCommand, "GET": getCommand,
+		"16 SET": strings.Repeat(setCommand, 16), "16 GET": strings.Repeat(getCommand, 16),
+	} {
+		c := newReplay(text)
+		if n := testing.AllocsPerRun(100, func() {
+			if err := c.serveOne(); err != nil {
+				t.Fatal(err)
+			}
+		}); n > 0 {
+			t.Errorf("%s: %.1f allocations", name, n)
+		}
+	}
+}
+
+func BenchmarkPipeline(b *testing.B) {
+	for name, text := range map[string]string{
+		"SET": setCommand, "GET": getCommand,
+		"16xSET": strings.Repeat(setCommand, 16), "16xGET": strings.Repeat(getCommand, 16),
+	} {
+		b.Run(name, func(b *testing.B) {
+			c := newReplay(text)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := c.serveOne(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

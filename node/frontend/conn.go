@@ -1,0 +1,197 @@
+package frontend
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/genuineh/aikv/node/command"
+)
+
+const (
+	// lingerTime and lingerBytes bound how long a connection that broke the
+	// protocol is still read: a socket that is closed with unread input is
+	// reset, and the client may never see why.
+	lingerTime  = 200 * time.Millisecond
+	lingerBytes = 1 << 20
+)
+
+// errDraining ends a connection that waits for commands when the server closes.
+var errDraining = errors.New("the server is closing")
+
+// conn is one client connection. All of it belongs to the goroutine of serve,
+// except nc, session and what mu guards.
+type conn struct {
+	server  *Server
+	nc      net.Conn
+	session *command.Session
+	in      input
+	out     *output
+	run     *run
+	call    command.Call
+	closing bool // nothing is read any more
+	last    *command.Command
+
+	mu       sync.Mutex
+	deadline bool // a read deadline is set
+}
+
+func newConn(s *Server, nc net.Conn, id uint64, limits Limits) *conn {
+	c := &conn{
+		server: s,
+		nc:     nc,
+		session: &command.Session{
+			ID: id, Addr: nc.RemoteAddr().String(), LAddr: nc.LocalAddr().String(), Created: s.opts.Now(),
+			Authenticated: s.opts.RequirePass() == "",
+		},
+		in:  input{conn: reader(nc), maxQuery: limits.QueryBuffer},
+		out: newOutput(nc, limits, &s.counters.sent),
+		run: &run{},
+	}
+	c.session.LastActive.Store(c.session.Created.UnixMilli())
+	c.call = command.Call{Node: s.opts.Backend, Session: c.session, Table: s.opts.Table}
+	return c
+}
+
+// serve is the connection's goroutine.
+func (c *conn) serve() {
+	err := c.loop()
+	// What was answered is the client's, however the connection ends.
+	if flushed := c.out.flush(); flushed == nil {
+		c.out.wait()
+	}
+	var broken protocolError
+	if errors.As(err, &broken) {
+		c.linger()
+	}
+	_ = c.nc.Close()
+	c.out.wait()
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+		c.server.opts.Logger.Debug("client connection closed",
+			slog.Uint64("id", c.session.ID), slog.String("addr", c.session.Addr), slog.Any("reason", err))
+	}
+	c.server.remove(c)
+}
+
+// loop serves pipelines until the connection ends; nil means that the client
+// asked for it.
+func (c *conn) loop() error {
+	for {
+		if err := c.fill(); err != nil {
+			return err
+		}
+		err := c.pipeline()
+		c.finish()
+		if err != nil {
+			c.answer(refusal(err))
+			return err
+		}
+		if err := c.out.flush(); err != nil {
+			return err
+		}
+		if c.closing {
+			return nil
+		}
+	}
+}
+
+// pipeline executes every whole command that was read. The last ones may still
+// be queued in c.run. An error is the client's breach of the protocol.
+func (c *conn) pipeline() error {
+	limits := frameLimits{maxBulk: c.server.limits.Load().MaxBulk}
+	commands := int64(0)
+	defer func() {
+		c.server.counters.commands.Add(commands)
+		if c.last != nil {
+			c.session.LastCommand.Store(c.last)
+		}
+	}()
+	for !c.closing {
+		limits.unauthenticated = c.mustAuthenticate()
+		args, ok, err := c.in.next(limits)
+		if err != nil || !ok {
+			return err
+		}
+		commands++
+		c.execute(args)
+	}
+	return nil
+}
+
+// mustAuthenticate reports whether the client has yet to give the password.
+func (c *conn) mustAuthenticate() bool {
+	return !c.session.Authenticated && c.server.opts.RequirePass() != ""
+}
+
+// fill waits for input. An expired deadline only means that it is time to look
+// why: the server closes, the timeout changed, or the client idles.
+func (c *conn) fill() error {
+	for {
+		if err := c.arm(); err != nil {
+			return err
+		}
+		before := c.in.end - c.in.start
+		err := c.in.fill()
+		if err == nil {
+			c.server.counters.received.Add(int64(c.in.end - c.in.start - before))
+			c.session.LastActive.Store(c.server.opts.Now().UnixMilli())
+			return nil
+		}
+		var timeout net.Error
+		if !errors.As(err, &timeout) || !timeout.Timeout() {
+			return err
+		}
+	}
+}
+
+// errIdle ends a connection after the configured timeout.
+var errIdle = errors.New("the client has been idle for too long")
+
+// arm sets the read deadline that the timeout asks for. wake interferes only
+// before or after: an earlier wake is seen here, a later one ends the read.
+func (c *conn) arm() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.server.drained:
+		return errDraining
+	default:
+	}
+	timeout := c.server.limits.Load().Timeout
+	if timeout <= 0 {
+		if !c.deadline {
+			return nil
+		}
+		c.deadline = false
+		return c.nc.SetReadDeadline(time.Time{})
+	}
+	idle := c.server.opts.Now().Sub(time.UnixMilli(c.session.LastActive.Load()))
+	if idle >= timeout {
+		return errIdle
+	}
+	c.deadline = true
+	return c.nc.SetReadDeadline(time.Now().Add(timeout - idle))
+}
+
+// wake makes a connection that waits for input look at its surroundings again.
+// Any goroutine may call it.
+func (c *conn) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = true
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+// linger discards a little of what the client still sends, after telling it
+// that nothing more will come.
+func (c *conn) linger() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, c.nc, lingerBytes)
+}

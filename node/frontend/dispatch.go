@@ -1,0 +1,133 @@
+package frontend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/resp"
+)
+
+// execute runs a command, or queues it in the run.
+func (c *conn) execute(args [][]byte) {
+	cmd, err := c.server.opts.Table.Lookup(args)
+	if err != nil {
+		c.refuseUnknown(args, err)
+		return
+	}
+	c.last = cmd
+	if cmd.Flags&command.FlagNoAuth == 0 && c.mustAuthenticate() {
+		c.refuse(errAuthRequire)
+		return
+	}
+	if c.server.pause.active.Load() && cmd != c.server.unpause {
+		c.finish()
+		_ = c.out.flush() // an error shows at the next flush too
+		c.server.hold(c.server.ctx, cmd)
+	}
+	if cmd.Local != nil {
+		c.local(cmd, args)
+	} else {
+		c.data(cmd, args)
+	}
+	if c.session.Asking && cmd != c.server.asking {
+		c.session.Asking = false
+	}
+}
+
+// refuseUnknown answers a command that the table does not have. A browser that
+// was made to talk to us is cut off instead, before its request's body is
+// taken for commands, as Redis does.
+func (c *conn) refuseUnknown(args [][]byte, err error) {
+	if bytes.EqualFold(args[0], []byte("post")) || bytes.EqualFold(args[0], []byte("host:")) {
+		c.server.opts.Logger.Warn("possible cross-protocol attack: a client sent an HTTP request, connection closed",
+			slog.String("addr", c.session.Addr))
+		c.closing = true
+		return
+	}
+	c.session.Asking = false
+	c.refuse(err)
+}
+
+// refuse answers with an error in the command's place.
+func (c *conn) refuse(err error) {
+	if len(c.run.ops) >= maxRun {
+		c.finish()
+	}
+	c.run.add().reply = refusal(err)
+}
+
+// data sends a Read or Write command where it belongs.
+func (c *conn) data(cmd *command.Command, args [][]byte) {
+	to, err := c.server.route(c.session, cmd, args)
+	if err != nil {
+		c.refuse(err)
+		return
+	}
+	kind := runReads
+	if cmd.Write != nil {
+		if kind = runWrites; to.replica == nil {
+			// No shard, so no keys that FLUSHALL could delete.
+			if len(c.run.ops) >= maxRun {
+				c.finish()
+			}
+			c.run.add().reply = resp.OK
+			return
+		}
+	}
+	if !c.run.accepts(kind, to) {
+		c.finish()
+	}
+	c.run.join(kind, to, cmd, args)
+}
+
+// local runs a command on this goroutine, behind everything before it.
+func (c *conn) local(cmd *command.Command, args [][]byte) {
+	c.finish()
+	ctx := c.server.ctx
+	switch {
+	case cmd == c.server.wait:
+		_ = c.out.flush() // it may take long
+		c.server.counters.blocked.Add(1)
+		defer c.server.counters.blocked.Add(-1)
+	case cmd.Flags&command.FlagFast == 0:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.server.opts.CommandTimeout)
+		defer cancel()
+	}
+	c.session.LastCommand.Store(cmd)
+	c.answer(cmd.Local(ctx, &c.call, args))
+	if c.session.CloseAfterReply {
+		c.closing = true
+	}
+}
+
+// answer encodes the reply of the next command in line, unless the client
+// wants none.
+func (c *conn) answer(v resp.Value) {
+	if v.IsError() {
+		c.server.counters.errors.Add(1)
+	}
+	if c.session.SuppressReply() {
+		return
+	}
+	c.out.value(v, c.session.Proto())
+	if len(c.out.buf) >= flushAt {
+		_ = c.out.flush() // an error shows at the next flush too
+	}
+}
+
+// refusal makes a reply of an error.
+func refusal(err error) resp.Value {
+	var text resp.Error
+	if errors.As(err, &text) {
+		return resp.Value{Kind: resp.KindError, Str: []byte(text)}
+	}
+	var broken protocolError
+	if errors.As(err, &broken) {
+		return resp.Value{Kind: resp.KindError, Str: []byte(broken.Error())}
+	}
+	return resp.FromError(err)
+}

@@ -1,0 +1,368 @@
+package frontend
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// testReplica runs commands on a keyspace in memory, in place of a Raft group.
+// What it is asked for, it notes in events.
+type testReplica struct {
+	table *command.Table
+	ks    *keyspace.Keyspace
+	leads atomic.Bool
+	// local and entry are the two clocks, unix ms.
+	local, entry atomic.Int64
+
+	mu     sync.Mutex
+	index  uint64
+	events []string
+	// submitErrs and barrierErrs are what the next calls end with, one each.
+	submitErrs, barrierErrs []error
+	// gate, if not nil, holds calls back until it is closed.
+	gate chan struct{}
+	// stepDown makes the replica a follower when a call fails.
+	stepDown bool
+}
+
+func newTestReplica(t *testing.T, table *command.Table) *testReplica {
+	t.Helper()
+	ks, err := keyspace.Open(storage.NewMemory(), keyspace.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &testReplica{table: table, ks: ks}
+	r.leads.Store(true)
+	r.local.Store(1_000_000)
+	r.entry.Store(1_000_000)
+	return r
+}
+
+func (r *testReplica) Leads() bool { return r.leads.Load() }
+
+// note records an event. r.mu is held.
+func (r *testReplica) note(format string, args ...any) {
+	r.events = append(r.events, fmt.Sprintf(format, args...))
+}
+
+func (r *testReplica) takeEvents() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	events := r.events
+	r.events = nil
+	return events
+}
+
+// later runs fn when the gate is open. r.mu is held.
+func (r *testReplica) later(fn func()) {
+	if gate := r.gate; gate != nil {
+		go func() {
+			<-gate
+			fn()
+		}()
+		return
+	}
+	fn()
+}
+
+func take(errs *[]error) error {
+	if len(*errs) == 0 {
+		return nil
+	}
+	err := (*errs)[0]
+	*errs = (*errs)[1:]
+	return err
+}
+
+func (r *testReplica) Submit(calls ...*multiraft.Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var names []string
+	for _, call := range calls {
+		args, err := command.DecodeArgs(nil, call.Payload)
+		if err != nil {
+			panic(err)
+		}
+		names = append(names, strings.TrimPrefix(string(args[0]), "\x00"))
+	}
+	r.note("submit %s", strings.Join(names, " "))
+	for _, call := range calls {
+		if err := take(&r.submitErrs); err != nil {
+			if r.stepDown {
+				r.leads.Store(false)
+			}
+			call.Err = err
+			r.later(call.Done.Done)
+			continue
+		}
+		call.Err = nil
+		r.apply(call)
+		r.later(call.Done.Done)
+	}
+}
+
+func (r *testReplica) apply(call *multiraft.Call) {
+	args, _ := command.DecodeArgs(nil, call.Payload)
+	cmd, err := r.table.Replicated(args)
+	if err != nil {
+		panic(err)
+	}
+	r.index++
+	tx := r.ks.Begin()
+	tx.StartEntry(r.index, r.entry.Load())
+	*call.Result.(*resp.Value) = cmd.Write(tx, args)
+	if err := tx.Commit(); err != nil {
+		panic(err)
+	}
+}
+
+func (r *testReplica) Barrier(call *multiraft.Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note("barrier")
+	if call.Err = take(&r.barrierErrs); call.Err != nil && r.stepDown {
+		r.leads.Store(false)
+	}
+	r.later(call.Done.Done)
+}
+
+func (r *testReplica) Read(cmd *command.Command, args [][]byte) (resp.Value, bool) {
+	r.mu.Lock()
+	r.note("read %s", cmd.Name)
+	r.mu.Unlock()
+	now := r.local.Load()
+	tx := r.ks.View(now)
+	defer tx.Close()
+	reply := cmd.Read(command.At(tx, now), args)
+	return reply, tx.Behind()
+}
+
+// testNode is a Backend with what the front end needs; other methods of
+// command.Node panic.
+type testNode struct {
+	command.Node
+	view    atomic.Pointer[topology.View]
+	leaders sync.Map // topology.GroupID → topology.NodeID
+	own     *testReplica
+	shard   atomic.Uint64 // whose data own holds; 0: it does not count
+	config  *command.Config
+	server  *Server
+}
+
+func (n *testNode) LocalView() *topology.View                { return n.view.Load() }
+func (n *testNode) View(context.Context) *topology.View      { return n.view.Load() }
+func (n *testNode) Live() topology.Live                      { return n }
+func (n *testNode) Contact(topology.NodeID) topology.Contact { return topology.Contact{} }
+func (n *testNode) ShardUp(topology.GroupID) bool            { return true }
+func (n *testNode) Config() *command.Config                  { return n.config }
+func (n *testNode) Sessions() command.Sessions               { return n.server }
+
+func (n *testNode) ShardStatuses() []command.ShardStatus { return nil }
+func (n *testNode) Info() command.NodeInfo               { return command.NodeInfo{} }
+
+func (n *testNode) Leader(group topology.GroupID) topology.NodeID {
+	if id, ok := n.leaders.Load(group); ok {
+		return id.(topology.NodeID)
+	}
+	return 0
+}
+
+func (n *testNode) Replica(shard topology.GroupID) Replica {
+	if shard == 0 || topology.GroupID(n.shard.Load()) != shard {
+		return nil
+	}
+	return n.own
+}
+
+func (n *testNode) Own() Replica {
+	return n.Replica(topology.GroupID(n.shard.Load()))
+}
+
+func (n *testNode) WaitReplicas(ctx context.Context, _ int, _ time.Duration) int {
+	<-ctx.Done()
+	return 0
+}
+
+// buildView makes a view of nodes 1..count, at 10.0.0.<id>:7000+id, and shards.
+func buildView(self topology.NodeID, nodes int, shards ...*topology.Shard) *topology.View {
+	v := &topology.View{Self: self, Shards: shards}
+	for id := 1; id <= nodes; id++ {
+		v.Nodes = append(v.Nodes, &topology.Node{
+			ID:      topology.NodeID(id),
+			Address: topology.Address{Host: fmt.Sprintf("10.0.0.%d", id), Port: uint16(7000 + id)},
+		})
+	}
+	for _, s := range shards {
+		for n := range s.Slots.All {
+			v.Owner[n] = s
+		}
+		for _, m := range s.Members {
+			if m.Kind == topology.Data {
+				v.Node(m.Node).Shard = s
+			}
+		}
+	}
+	return v
+}
+
+// fixture is a running server with a client-side view of it.
+type fixture struct {
+	t      *testing.T
+	node   *testNode
+	server *Server
+	served chan error
+}
+
+// start runs a server on a node that leads the one shard of its cluster.
+func start(t *testing.T, change func(*Options)) *fixture {
+	t.Helper()
+	table := command.NewTable()
+	node := &testNode{own: newTestReplica(t, table)}
+	node.shard.Store(10)
+	node.view.Store(buildView(1, 1, &topology.Shard{
+		ID: 10, Master: 1, Members: []topology.Member{{Node: 1}}, Slots: slot.Full(),
+	}))
+	opts := Options{
+		Address: "127.0.0.1:0", Backend: node, Table: table,
+		RequirePass: func() string { return node.config.Value("requirepass") },
+	}
+	if change != nil {
+		change(&opts)
+	}
+	node.config = command.NewConfig(command.ConfigOptions{})
+	server, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.server = server
+	f := &fixture{t: t, node: node, server: server, served: make(chan error, 1)}
+	go func() { f.served <- server.Serve() }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		server.Close(ctx)
+		if err := <-f.served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return f
+}
+
+// client is a raw connection.
+type client struct {
+	t *testing.T
+	net.Conn
+	r *bufio.Reader
+	v *resp.Reader
+}
+
+func (f *fixture) dial() *client {
+	f.t.Helper()
+	nc, err := net.Dial("tcp", f.server.Addr().String())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { _ = nc.Close() })
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	r := bufio.NewReaderSize(nc, 16<<10) // so large that resp.NewReader adds no buffer of its own
+	return &client{f.t, nc, r, resp.NewReader(r)}
+}
+
+func (c *client) send(text string) {
+	c.t.Helper()
+	if _, err := c.Write([]byte(text)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// reply reads one reply and shows it as one line.
+func (c *client) reply() string {
+	c.t.Helper()
+	v, err := c.v.ReadValue()
+	if err != nil {
+		c.t.Fatalf("read a reply: %v", err)
+	}
+	return show(v)
+}
+
+// do sends inline commands as one pipeline and returns their replies.
+func (c *client) do(lines ...string) []string {
+	c.t.Helper()
+	c.send(strings.Join(lines, "\r\n") + "\r\n")
+	var replies []string
+	for range lines {
+		replies = append(replies, c.reply())
+	}
+	return replies
+}
+
+// want runs a pipeline and compares the replies.
+func (c *client) want(lines []string, replies ...string) {
+	c.t.Helper()
+	if got := c.do(lines...); !slices.Equal(got, replies) {
+		c.t.Errorf("%q:\n got %q\nwant %q", lines, got, replies)
+	}
+}
+
+// closed waits for the end of the connection and returns what came before.
+func (c *client) closed() string {
+	c.t.Helper()
+	rest, err := io.ReadAll(c.r)
+	if err != nil {
+		c.t.Errorf("after %q: %v, not the end of the connection", rest, err)
+	}
+	return string(rest)
+}
+
+func show(v resp.Value) string {
+	switch v.Kind {
+	case resp.KindNull, resp.KindNullArray:
+		return "(nil)"
+	case resp.KindInt:
+		return fmt.Sprintf(":%d", v.Int)
+	case resp.KindError:
+		return "-" + string(v.Str)
+	case resp.KindArray, resp.KindMap, resp.KindSet:
+		var parts []string
+		for _, e := range v.Elems {
+			parts = append(parts, show(e))
+		}
+		return "[" + strings.Join(parts, " ") + "]"
+	default:
+		return string(v.Str)
+	}
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in time: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+var errTest = errors.New("an error that nobody has heard of")

@@ -1,0 +1,122 @@
+package frontend
+
+import (
+	"errors"
+	"io"
+
+	"github.com/tidwall/redcon"
+)
+
+const (
+	// firstBuffer is what an idle connection holds for its next command.
+	firstBuffer = 4 << 10
+	// keepBuffer is the largest buffer that a connection keeps between
+	// pipelines, and so the most that one pipeline takes in at a time.
+	keepBuffer = 64 << 10
+	// keepArgs is the most argument slots that a connection keeps.
+	keepArgs = 4 << 10
+)
+
+// input reads a connection's commands. The commands of a pipeline share the
+// buffer that they were read into: they are valid until fill is called.
+type input struct {
+	conn io.Reader
+	// maxQuery bounds the bytes of an unfinished command.
+	maxQuery int
+
+	guard      guard
+	buf        []byte
+	start, end int // unread bytes: buf[start:end]
+	full       bool
+
+	args [][]byte // reused for every pipeline
+	free [][]byte // what is left of it, empty but for its capacity
+	used int      // slots that the pipeline needed so far
+}
+
+// next returns the next whole command that was read; ok is false if there is
+// none.
+func (in *input) next(limits frameLimits) (args [][]byte, ok bool, err error) {
+	for {
+		kind, n, err := in.guard.next(in.buf[in.start:in.end], limits)
+		if err != nil || kind == frameIncomplete {
+			return nil, false, err
+		}
+		frame := in.buf[in.start : in.start+n]
+		in.start += n
+		switch kind {
+		case frameInline:
+			args, ok = splitLine(frame, in.free)
+			if !ok {
+				return nil, false, protocolError("unbalanced quotes in request")
+			}
+		case frameArray:
+			var rest []byte
+			ok, args, _, rest, err = redcon.ReadNextCommand(frame, in.free)
+			if err != nil || !ok || len(rest) > 0 {
+				// The guard checked all of it; should the two ever disagree, the
+				// connection must not go on out of step.
+				return nil, false, errors.Join(protocolError("invalid request"), err)
+			}
+		}
+		if len(args) == 0 || kind == frameEmpty {
+			continue
+		}
+		in.used += len(args)
+		in.free = args[len(args):]
+		return args[:len(args):len(args)], true, nil
+	}
+}
+
+// fill reads more, after the commands returned so far are done with. It ends
+// their validity.
+func (in *input) fill() error {
+	in.makeRoom()
+	if in.end-in.start >= in.maxQuery {
+		return errQueryBuffer
+	}
+	n, err := in.conn.Read(in.buf[in.end:])
+	in.end += n
+	in.full = in.end == len(in.buf)
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
+// makeRoom moves the unfinished command to the front and sizes the buffer: it
+// doubles when the last read filled it, and falls back when a large command is
+// through.
+func (in *input) makeRoom() {
+	// Stale arguments would keep old buffers alive.
+	clear(in.args[:min(in.used, cap(in.args))])
+	if cap(in.args) < in.used && in.used <= keepArgs {
+		in.args = make([][]byte, 0, max(in.used, 2*cap(in.args), 16))
+	}
+	in.used, in.free = 0, in.args[:0]
+
+	pending := in.buf[in.start:in.end]
+	size := len(in.buf)
+	switch {
+	case size == 0:
+		size = firstBuffer
+	case len(pending) > 0 && len(pending) == size:
+		size *= 2 // an unfinished command fills all of it
+	case in.full && size < keepBuffer:
+		size *= 2
+	case size > keepBuffer && len(pending) <= keepBuffer/2 && in.start > 0:
+		size = keepBuffer
+	}
+	in.full = false
+	if size != len(in.buf) {
+		buf := make([]byte, size)
+		copy(buf, pending)
+		in.buf = buf
+	} else if in.start > 0 {
+		copy(in.buf, pending)
+	}
+	in.start, in.end = 0, len(pending)
+}

@@ -1,0 +1,149 @@
+package frontend
+
+import (
+	"strconv"
+	"sync/atomic"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// What a client is told when nobody may run its command. Clients retry
+// CLUSTERDOWN and TRYAGAIN by themselves: no text here may begin so after a
+// write that could have been applied.
+var (
+	errNotServed   error = resp.Error("CLUSTERDOWN Hash slot not served")
+	errDown        error = resp.Error("CLUSTERDOWN The cluster is down")
+	errNoLeader    error = resp.Error("CLUSTERDOWN The shard has no leader")
+	errNoQuorum    error = resp.Error("CLUSTERDOWN The shard has no quorum")
+	errClosing     error = resp.Error("CLUSTERDOWN The node is shutting down")
+	errUndecided   error = resp.Error("CLUSTERDOWN The shard did not confirm the read in time")
+	errCrossSlot   error = resp.Error("CROSSSLOT Keys in request don't hash to the same slot")
+	errReadOnly    error = resp.Error("READONLY You can't write against a read only replica.")
+	errSuperseded  error = resp.Error("TRYAGAIN The write was superseded, it was not applied")
+	errUncertain   error = resp.Error("UNCERTAIN the write may or may not have been applied")
+	errAuthRequire error = resp.Error("NOAUTH Authentication required.")
+)
+
+// route is where a data command runs.
+type route struct {
+	replica Replica // nil: nowhere, the node holds no data
+	// linear says that the replica leads: reads need its barrier.
+	linear bool
+	keyed  bool
+	slot   uint16
+}
+
+// healthCache remembers whether all slots are assigned in the view that was
+// asked for last: counting them for every command would be slow.
+type healthCache struct {
+	last atomic.Pointer[health]
+}
+
+type health struct {
+	view     *topology.View
+	complete bool
+}
+
+func (h *healthCache) complete(v *topology.View) bool {
+	last := h.last.Load()
+	if last == nil || last.view != v {
+		last = &health{view: v, complete: v.Assigned() == slot.Count}
+		h.last.Store(last)
+	}
+	return last.complete
+}
+
+// route decides where a Read or Write command runs, or why it does not. Leading
+// the shard's group is what counts: MetaRaft's record of the master may be
+// older. The order of the checks is Redis's.
+func (s *Server) route(session *command.Session, cmd *command.Command, args [][]byte) (route, error) {
+	v := s.opts.Backend.LocalView()
+	keySlot, keyed, cross := cmd.Slot(args)
+	if !keyed {
+		return s.routeKeyless(v, cmd)
+	}
+	shard := v.Owner[keySlot]
+	switch {
+	case shard == nil:
+		return route{}, errNotServed
+	case cross:
+		return route{}, errCrossSlot
+	case !s.topology.complete(v):
+		return route{}, errDown
+	}
+	r := route{replica: s.opts.Backend.Replica(shard.ID), keyed: true, slot: keySlot}
+	if r.replica != nil {
+		if r.replica.Leads() {
+			r.linear = true
+			return r, nil
+		}
+		if session.ReadOnly && cmd.Read != nil {
+			return r, nil
+		}
+	}
+	return route{}, s.redirect(v, keySlot)
+}
+
+// routeKeyless serves a command without keys from the node's own shard.
+func (s *Server) routeKeyless(v *topology.View, cmd *command.Command) (route, error) {
+	r := route{replica: s.opts.Backend.Own()}
+	if r.replica == nil {
+		return r, nil
+	}
+	r.linear = r.replica.Leads()
+	if cmd.Write != nil && !r.linear {
+		return route{}, s.refuseWrite(v)
+	}
+	return r, nil
+}
+
+// refuseWrite tells why the node's own shard cannot take a write without keys:
+// another node leads it, or none does.
+func (s *Server) refuseWrite(v *topology.View) error {
+	me := v.Me()
+	if me == nil || me.Shard == nil {
+		return errNoLeader
+	}
+	if leader := s.leader(v, me.Shard); leader != nil && leader.ID != v.Self {
+		return errReadOnly
+	}
+	return errNoLeader
+}
+
+// redirect returns the MOVED to whoever leads the slot's shard, never to this
+// node: it calls redirect because it does not lead.
+func (s *Server) redirect(v *topology.View, keySlot uint16) error {
+	shard := v.Owner[keySlot]
+	if shard == nil {
+		return errNotServed
+	}
+	leader := s.leader(v, shard)
+	if leader == nil || leader.ID == v.Self || leader.Address.Host == "" {
+		return errNoLeader
+	}
+	text := make([]byte, 0, 64)
+	text = append(text, "MOVED "...)
+	text = strconv.AppendUint(text, uint64(keySlot), 10)
+	text = append(text, ' ')
+	text = append(text, leader.Address.Host...)
+	text = append(text, ':')
+	text = strconv.AppendUint(text, uint64(leader.Address.Port), 10)
+	return resp.Error(text)
+}
+
+// leader returns the node that clients of the shard belong to: the data member
+// that is known to lead at this moment, else the recorded master; nil if it is
+// not in the view.
+func (s *Server) leader(v *topology.View, shard *topology.Shard) *topology.Node {
+	if id := s.opts.Backend.Live().Leader(shard.ID); id != 0 {
+		if m, _, ok := shard.Member(id); ok && m.Kind == topology.Data {
+			if n := v.Node(id); n != nil {
+				return n
+			}
+		}
+	}
+	return v.Node(shard.Master)
+}

@@ -1,0 +1,248 @@
+package frontend
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
+)
+
+const (
+	// maxRun bounds the commands that wait for each other.
+	maxRun = 1024
+	// keepRun and keepPayload are what a connection keeps for its next run.
+	keepRun     = 256
+	keepPayload = 64 << 10
+	// maxTicks bounds how often a read waits for the replicated clock. One tick
+	// is enough unless another key expires meanwhile.
+	maxTicks = 3
+)
+
+// runKind tells what a run waits for.
+type runKind uint8
+
+const (
+	runReplies runKind = iota // nothing: it has only answers
+	runWrites
+	runReads
+)
+
+// run is a stretch of a pipeline that is executed as one: writes to one
+// replica that are submitted together, or reads of one replica behind one
+// barrier, and among them commands whose answer is already known. It is reused;
+// its memory is handed to a group between Submit and the end of the calls.
+type run struct {
+	kind    runKind
+	replica Replica
+	linear  bool
+
+	ops     []op
+	calls   []*multiraft.Call
+	payload []byte
+	done    sync.WaitGroup
+	single  multiraft.Call // the barrier
+}
+
+// op is one command of a run.
+type op struct {
+	cmd   *command.Command // nil if reply is the answer
+	args  [][]byte
+	keyed bool
+	slot  uint16
+	reply resp.Value
+	call  multiraft.Call
+}
+
+// accepts reports whether a command that goes to r may join the run.
+func (r *run) accepts(kind runKind, to route) bool {
+	if len(r.ops) >= maxRun {
+		return false
+	}
+	return r.kind == runReplies || r.kind == kind && r.replica == to.replica && r.linear == to.linear
+}
+
+// add returns a new op of the run. It moves when another one is added.
+func (r *run) add() *op {
+	r.ops = append(r.ops, op{})
+	return &r.ops[len(r.ops)-1]
+}
+
+func (r *run) join(kind runKind, to route, cmd *command.Command, args [][]byte) {
+	r.kind, r.replica, r.linear = kind, to.replica, to.linear
+	o := r.add()
+	o.cmd, o.args, o.keyed, o.slot = cmd, args, to.keyed, to.slot
+}
+
+// reset empties the run and lets go of what it referred to.
+func (r *run) reset() {
+	clear(r.ops)
+	clear(r.calls)
+	if cap(r.ops) > keepRun {
+		r.ops, r.calls = nil, nil
+	}
+	if cap(r.payload) > keepPayload {
+		r.payload = nil
+	}
+	r.ops, r.calls, r.payload = r.ops[:0], r.calls[:0], r.payload[:0]
+	r.kind, r.replica, r.linear = runReplies, nil, false
+}
+
+// finish executes what is queued and encodes the answers. Afterwards the run
+// is empty.
+func (c *conn) finish() {
+	r := c.run
+	switch {
+	case len(r.ops) == 0:
+		return
+	case r.kind == runWrites:
+		if c.write() {
+			// A group may still hold this run's memory, so it cannot be reused.
+			c.run = &run{}
+			return
+		}
+	case r.kind == runReads:
+		c.read()
+	default:
+		for i := range r.ops {
+			c.answer(r.ops[i].reply)
+		}
+	}
+	r.reset()
+}
+
+// write submits the run's writes and answers when all have ended. It reports
+// whether the outcome of one is unknown.
+func (c *conn) write() (uncertain bool) {
+	r := c.run
+	for i := range r.ops {
+		o := &r.ops[i]
+		if o.cmd == nil {
+			continue
+		}
+		start := len(r.payload)
+		r.payload = command.AppendArgs(r.payload, o.args)
+		o.call.Payload = r.payload[start:len(r.payload):len(r.payload)]
+		o.call.Result, o.call.Done = &o.reply, &r.done
+		r.calls = append(r.calls, &o.call)
+	}
+	r.done.Add(len(r.calls))
+	r.replica.Submit(r.calls...)
+	r.done.Wait()
+	for i := range r.ops {
+		o := &r.ops[i]
+		if o.cmd == nil || o.call.Err == nil {
+			c.answer(o.reply)
+			continue
+		}
+		uncertain = uncertain || errors.Is(o.call.Err, multiraft.ErrUncertain)
+		c.answer(refusal(c.failedWrite(o)))
+	}
+	return uncertain
+}
+
+// failedWrite tells the client what became of its write.
+func (c *conn) failedWrite(o *op) error {
+	switch err := o.call.Err; {
+	case errors.Is(err, multiraft.ErrNotLeader):
+		return c.moved(o)
+	case errors.Is(err, multiraft.ErrSuperseded):
+		return errSuperseded
+	case errors.Is(err, multiraft.ErrNoQuorum):
+		return errNoQuorum
+	case errors.Is(err, multiraft.ErrClosed):
+		return errClosing
+	default:
+		// ErrUncertain, and anything that is not known to be harmless.
+		return errUncertain
+	}
+}
+
+// moved redirects a command whose replica turned out not to lead.
+func (c *conn) moved(o *op) error {
+	v := c.server.opts.Backend.LocalView()
+	if !o.keyed {
+		return c.server.refuseWrite(v)
+	}
+	return c.server.redirect(v, o.slot)
+}
+
+// read answers the run's reads, after a barrier if the replica leads.
+func (c *conn) read() {
+	r := c.run
+	var failure error
+	if r.linear {
+		failure = r.barrier()
+	}
+	for i := range r.ops {
+		o := &r.ops[i]
+		if o.cmd != nil {
+			o.reply = c.evaluate(o, failure)
+		}
+		c.answer(o.reply)
+		o.reply = resp.Value{}
+	}
+}
+
+// evaluate runs one read. failure is what became of the run's barrier.
+func (c *conn) evaluate(o *op, failure error) resp.Value {
+	r := c.run
+	if r.replica == nil {
+		return o.cmd.ReadEmpty(o.args)
+	}
+	if errors.Is(failure, multiraft.ErrNotLeader) && !o.keyed {
+		// The node has become a follower, and those answer for what they have.
+		failure = nil
+	}
+	if failure != nil {
+		return refusal(c.failedRead(o, failure))
+	}
+	for ticks := 0; ; ticks++ {
+		reply, behind := r.replica.Read(o.cmd, o.args)
+		if !behind || !r.linear || ticks == maxTicks {
+			return reply
+		}
+		if err := c.tick(); err != nil {
+			return refusal(c.failedRead(o, err))
+		}
+	}
+}
+
+// failedRead tells the client why its read was not answered. It may always
+// retry: a read changes nothing.
+func (c *conn) failedRead(o *op, err error) error {
+	switch {
+	case errors.Is(err, multiraft.ErrNotLeader) && o.keyed:
+		return c.server.redirect(c.server.opts.Backend.LocalView(), o.slot)
+	case errors.Is(err, multiraft.ErrNotLeader):
+		return errNoLeader
+	case errors.Is(err, multiraft.ErrNoQuorum):
+		return errNoQuorum
+	case errors.Is(err, multiraft.ErrClosed):
+		return errClosing
+	default:
+		return errUndecided
+	}
+}
+
+// barrier waits until the replica's applied state may be read.
+func (r *run) barrier() error {
+	r.single = multiraft.Call{Done: &r.done}
+	r.done.Add(1)
+	r.replica.Barrier(&r.single)
+	r.done.Wait()
+	return r.single.Err
+}
+
+// tick advances the replicated clock to the present. Its memory is its own,
+// because its outcome may stay unknown.
+func (c *conn) tick() error {
+	replica := c.run.replica
+	var done sync.WaitGroup
+	done.Add(1)
+	call := &multiraft.Call{Payload: command.AppendTick(nil), Result: new(resp.Value), Done: &done}
+	replica.Submit(call)
+	done.Wait()
+	return call.Err
+}

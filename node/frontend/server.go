@@ -1,0 +1,288 @@
+// Package frontend serves Redis clients: it reads their pipelines, decides for
+// each command who may run it (this node, another one, nobody), hands writes
+// and reads to the replica of the shard, and answers in order.
+//
+// A connection is one goroutine. Its pipeline is cut into runs of writes and
+// runs of reads: a run's writes are submitted together before any is awaited,
+// a run's reads share one barrier. Nothing of a later run starts before the
+// earlier one is done, so a client sees its own commands in its own order.
+package frontend
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/genuineh/aikv/node/command"
+)
+
+// Limits bound what clients may use. The zero value of a field means its
+// default, unless it says otherwise.
+type Limits struct {
+	// MaxClients is how many connections there may be; 10000 by default.
+	MaxClients int
+	// Timeout closes connections that have been idle for so long; 0: never.
+	Timeout time.Duration
+	// MaxBulk is the largest argument in bytes; 64 MB by default.
+	MaxBulk int
+	// QueryBuffer bounds the bytes of one command; 256 MB by default.
+	QueryBuffer int
+	// OutputBuffer bounds the replies of a connection that its client has not
+	// taken yet, beyond what a single reply needs; 32 MB by default.
+	OutputBuffer int
+	// WriteTimeout closes connections that take no replies for so long; one
+	// minute by default.
+	WriteTimeout time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	defaultTo(&l.MaxClients, 10000)
+	defaultTo(&l.MaxBulk, 64<<20)
+	defaultTo(&l.QueryBuffer, 256<<20)
+	defaultTo(&l.OutputBuffer, 32<<20)
+	defaultTo(&l.WriteTimeout, time.Minute)
+	return l
+}
+
+func defaultTo[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Options configures a Server.
+type Options struct {
+	// Address is where to listen, "127.0.0.1:6379"; ignored if Listener is set.
+	Address string
+	// Listener, if not nil, is used and closed by the server.
+	Listener net.Listener
+	// TLS, if not nil, is spoken on every connection.
+	TLS *tls.Config
+
+	Backend Backend
+	Table   *command.Table
+	Limits  Limits
+	// RequirePass returns the password that clients must give, "" for none;
+	// nil means none. It is called often, by any goroutine.
+	RequirePass func() string
+	// CommandTimeout is the deadline of commands such as CLUSTER MEET; five
+	// seconds by default.
+	CommandTimeout time.Duration
+	Logger         *slog.Logger
+	// Now is the clock for ages and idle times; time.Now by default.
+	Now func() time.Time
+}
+
+// Server accepts clients and serves them. It is the node's command.Sessions.
+type Server struct {
+	opts     Options
+	limits   atomic.Pointer[Limits]
+	listener net.Listener
+	counters counters
+	topology healthCache
+	pause    pause
+
+	// Rows that the front end treats by itself.
+	asking, wait, unpause *command.Command
+
+	ctx    context.Context // of Local commands; ends when Close stops waiting
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // connections and the sampler
+
+	mu       sync.Mutex
+	conns    map[uint64]*conn
+	lastID   uint64
+	draining bool
+	drained  chan struct{} // closed when draining begins
+}
+
+// New returns a server that listens; Serve makes it accept.
+func New(opts Options) (*Server, error) {
+	ln := opts.Listener
+	if ln == nil {
+		var err error
+		if ln, err = listen(opts.Address); err != nil {
+			return nil, err
+		}
+	}
+	if opts.TLS != nil {
+		ln = tls.NewListener(ln, opts.TLS)
+	}
+	if opts.RequirePass == nil {
+		opts.RequirePass = func() string { return "" }
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	defaultTo(&opts.CommandTimeout, 5*time.Second)
+	s := &Server{
+		opts:     opts,
+		listener: ln,
+		asking:   opts.Table.ByFullName([]byte("asking")),
+		wait:     opts.Table.ByFullName([]byte("wait")),
+		unpause:  opts.Table.ByFullName([]byte("client|unpause")),
+		conns:    make(map[uint64]*conn),
+		drained:  make(chan struct{}),
+	}
+	s.SetLimits(opts.Limits)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+func listen(address string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen for clients: %s is in use by another process: %w", address, err)
+	case err != nil:
+		return nil, fmt.Errorf("listen for clients: %w", err)
+	}
+	return ln, nil
+}
+
+// Addr returns where the server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// SetLimits changes the limits. OutputBuffer and WriteTimeout concern new
+// connections only.
+func (s *Server) SetLimits(l Limits) {
+	l = l.withDefaults()
+	s.limits.Store(&l)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		c.wake() // it waits with the old timeout
+	}
+}
+
+// Serve accepts clients until Close. It returns nil then, or the error that
+// keeps it from accepting.
+func (s *Server) Serve() error {
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		return nil
+	}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go s.sample()
+	s.warnIfOpen()
+
+	const maxDelay = time.Second
+	delay := 5 * time.Millisecond
+	for {
+		nc, err := s.listener.Accept()
+		if err == nil {
+			delay = 5 * time.Millisecond
+			s.accept(nc)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			if s.isDraining() {
+				return nil
+			}
+			return fmt.Errorf("accept clients: %w", err)
+		}
+		// Out of file descriptors, or a client that was gone already: others
+		// may do better in a moment.
+		s.opts.Logger.Warn("cannot accept a client", "error", err, "retry_in", delay)
+		select {
+		case <-time.After(delay):
+		case <-s.drained:
+			return nil
+		}
+		delay = min(2*delay, maxDelay)
+	}
+}
+
+// warnIfOpen says so when anybody on the network may use the node.
+func (s *Server) warnIfOpen() {
+	addr, ok := s.listener.Addr().(*net.TCPAddr)
+	if ok && !addr.IP.IsLoopback() && s.opts.RequirePass() == "" {
+		s.opts.Logger.Warn("clients are served beyond this machine and no password is required",
+			slog.String("address", addr.String()))
+	}
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// accept starts to serve a client, or turns it away.
+func (s *Server) accept(nc net.Conn) {
+	s.counters.connections.Add(1)
+	limits := s.limits.Load()
+	s.mu.Lock()
+	full := len(s.conns) >= limits.MaxClients
+	if s.draining || full {
+		s.mu.Unlock()
+		if full {
+			s.counters.rejected.Add(1)
+			_ = nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			_, _ = nc.Write([]byte("-ERR max number of clients reached\r\n"))
+		}
+		_ = nc.Close()
+		return
+	}
+	s.lastID++
+	c := newConn(s, nc, s.lastID, *limits)
+	s.conns[c.session.ID] = c
+	s.wg.Add(1)
+	s.mu.Unlock()
+	go c.serve()
+}
+
+// remove ends a connection's registration; its goroutine calls it last.
+func (s *Server) remove(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c.session.ID)
+	s.mu.Unlock()
+	s.wg.Done()
+}
+
+// Close stops accepting, lets pipelines that run finish until ctx is done,
+// then cuts them off. It returns once every goroutine of the server has ended,
+// except Serve's caller, whose Serve returns.
+func (s *Server) Close(ctx context.Context) {
+	s.mu.Lock()
+	first := !s.draining
+	s.draining = true
+	if first {
+		close(s.drained)
+	}
+	for _, c := range s.conns {
+		c.wake()
+	}
+	s.mu.Unlock()
+	_ = s.listener.Close()
+
+	ended := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+	s.cancel()
+	s.mu.Lock()
+	for _, c := range s.conns {
+		_ = c.nc.Close()
+	}
+	s.mu.Unlock()
+	<-ended
+}

@@ -1,0 +1,288 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/frontend"
+	"github.com/genuineh/aikv/node/metaraft"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// backend is the node as its front end and the command handlers see it; it
+// implements frontend.Backend.
+type backend struct {
+	node   *node
+	live   live
+	config *command.Config
+	front  atomic.Pointer[frontend.Server]
+	info   processInfo
+	limits frontend.Limits // as CONFIG SET left them
+}
+
+var _ frontend.Backend = (*backend)(nil)
+
+func newBackend(n *node) *backend {
+	s := n.cfg.Server
+	b := &backend{node: n, live: live{n}, info: newProcessInfo(), limits: frontend.Limits{
+		MaxClients: s.MaxClients, Timeout: time.Duration(s.Timeout), MaxBulk: int(s.ProtoMaxBulkLen),
+		QueryBuffer: maxCommand,
+	}}
+	b.config = newConfig(n, b)
+	return b
+}
+
+// maxCommand bounds a whole command in bytes: with room for what it is wrapped
+// in, it has to fit into one frame of the transport.
+const maxCommand = 112 << 20
+
+// attach completes the backend with the front end that uses it.
+func (b *backend) attach(f *frontend.Server) { b.front.Store(f) }
+
+// password is what clients must give, "" for nothing.
+func (b *backend) password() string { return b.config.Value("requirepass") }
+
+// LocalView implements frontend.Backend.
+func (b *backend) LocalView() *topology.View { return b.node.meta.Current() }
+
+// Live implements command.Node.
+func (b *backend) Live() topology.Live { return b.live }
+
+// Replica implements frontend.Backend.
+func (b *backend) Replica(shard topology.GroupID) frontend.Replica {
+	if r := b.node.replicas.Data(shard); r != nil {
+		return r
+	}
+	return nil
+}
+
+// Own implements frontend.Backend.
+func (b *backend) Own() frontend.Replica {
+	if r := b.node.replicas.Own(); r != nil {
+		return r
+	}
+	return nil
+}
+
+// View implements command.Node.
+func (b *backend) View(ctx context.Context) *topology.View { return b.node.meta.View(ctx) }
+
+// Meet implements command.Node.
+func (b *backend) Meet(ctx context.Context, host string, port, busPort int) error {
+	return clientError(b.node.meta.Meet(ctx, host, port, busPort))
+}
+
+// Forget implements command.Node.
+func (b *backend) Forget(ctx context.Context, id topology.NodeID) error {
+	return clientError(b.node.meta.Forget(ctx, id))
+}
+
+// AddSlots implements command.Node.
+func (b *backend) AddSlots(ctx context.Context, slots slot.Set) error {
+	return clientError(b.node.meta.AddSlots(ctx, slots))
+}
+
+// DelSlots implements command.Node.
+func (b *backend) DelSlots(ctx context.Context, slots slot.Set) error {
+	return clientError(b.node.meta.DelSlots(ctx, slots))
+}
+
+// FlushSlots implements command.Node.
+func (b *backend) FlushSlots(ctx context.Context) error {
+	return clientError(b.node.meta.FlushSlots(ctx))
+}
+
+// Replicate implements command.Node.
+func (b *backend) Replicate(ctx context.Context, master topology.NodeID) error {
+	return clientError(b.node.meta.Replicate(ctx, master))
+}
+
+// Reset implements command.Node.
+func (b *backend) Reset(ctx context.Context, hard bool) error {
+	return clientError(b.node.meta.Reset(ctx, hard))
+}
+
+// SetConfigEpoch implements command.Node.
+func (b *backend) SetConfigEpoch(ctx context.Context, epoch uint64) error {
+	return clientError(b.node.meta.SetConfigEpoch(ctx, epoch))
+}
+
+// BumpEpoch implements command.Node.
+func (b *backend) BumpEpoch(ctx context.Context) (uint64, bool, error) {
+	epoch, bumped, err := b.node.meta.BumpEpoch(ctx)
+	return epoch, bumped, clientError(err)
+}
+
+// SaveConfig implements command.Node.
+func (b *backend) SaveConfig(ctx context.Context) error {
+	return clientError(b.node.meta.SaveConfig(ctx))
+}
+
+// MetaAddLearner implements command.Node.
+func (b *backend) MetaAddLearner(ctx context.Context, id topology.NodeID, addr string) error {
+	return clientError(b.node.meta.MetaAddLearner(ctx, id, addr))
+}
+
+// MetaPromote implements command.Node.
+func (b *backend) MetaPromote(ctx context.Context, ids []topology.NodeID) (string, error) {
+	warning, err := b.node.meta.MetaPromote(ctx, ids)
+	if err != nil {
+		return "", clientError(err)
+	}
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !promoted(b.MetaStatus(ctx), ids) {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return "", resp.Error("ERR the promotion is decided, but the group does not vote with it yet: see CLUSTER METARAFT MEMBERS")
+		}
+	}
+	return warning, nil
+}
+
+// promoted reports whether MetaRaft's leader counts the nodes as voters.
+func promoted(s command.MetaStatus, ids []topology.NodeID) bool {
+	voters := 0
+	for _, m := range s.Members {
+		if m.Voter && m.Match > 0 && slices.Contains(ids, m.Node) {
+			voters++
+		}
+	}
+	return voters == len(ids)
+}
+
+// WaitReplicas implements command.Node.
+func (b *backend) WaitReplicas(ctx context.Context, n int, timeout time.Duration) int {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	return b.node.replicas.WaitReplicas(ctx, n)
+}
+
+// Config implements command.Node.
+func (b *backend) Config() *command.Config { return b.config }
+
+// Sessions implements command.Node.
+func (b *backend) Sessions() command.Sessions { return b.front.Load() }
+
+// MetaStatus implements command.Node.
+func (b *backend) MetaStatus(ctx context.Context) command.MetaStatus {
+	own := b.node.metaStatus(ctx)
+	if own.Role == command.RoleLeader || own.Leader == 0 {
+		return own
+	}
+	leader := b.LocalView().Node(own.Leader)
+	if leader == nil {
+		return own
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	reply, err := b.node.transport.Call(ctx, leader.Address.Raft, methodMetaStatus, nil)
+	var theirs command.MetaStatus
+	if err != nil || json.Unmarshal(reply, &theirs) != nil || theirs.Role != command.RoleLeader {
+		return own // what this node knows itself
+	}
+	theirs.Role = own.Role
+	return theirs
+}
+
+// methodMetaStatus asks a node for its own MetaStatus, as JSON. The numbers up
+// to 31 are metaraft's.
+const methodMetaStatus = 32
+
+// statusTimeout bounds how long the leader is waited for.
+const statusTimeout = 500 * time.Millisecond
+
+// metaStatus is the state of MetaRaft as this node knows it.
+func (n *node) metaStatus(ctx context.Context) command.MetaStatus {
+	r := n.home.replica.Load()
+	status, err := r.group.Status(ctx)
+	if err != nil {
+		return command.MetaStatus{}
+	}
+	byID := make(map[uint64]multiraft.MemberStatus)
+	for _, m := range status.Members {
+		byID[m.RaftID] = m
+	}
+	out := command.MetaStatus{
+		Role: status.Role, Term: status.Term, Commit: status.Commit, Applied: status.Applied, Settled: status.Settled,
+	}
+	for _, m := range r.machine.State().MetaMembers() {
+		out.Members = append(out.Members, n.metaMember(m, byID, status))
+		if m.MetaID == status.Leader {
+			out.Leader = m.Node
+		}
+	}
+	return out
+}
+
+// metaMember describes one member of MetaRaft: by what the group says if this
+// node leads it, else by the topology and the links of this node.
+func (n *node) metaMember(m metaraft.MetaMember, byID map[uint64]multiraft.MemberStatus, s multiraft.Status) command.MetaMember {
+	out := command.MetaMember{
+		Node: m.Node, RaftID: m.MetaID, Addr: m.RaftAddr, Voter: m.Voter,
+		Leader: m.MetaID == s.Leader, LastContact: -1,
+	}
+	heard := n.contact(m.Node).Pong
+	if known, ok := byID[m.MetaID]; ok {
+		out.Match, out.Voter, heard = known.Match, known.Voter, known.Contact
+	}
+	if m.Node == n.home.Identity().Node {
+		out.LastContact = 0
+	} else if !heard.IsZero() {
+		out.LastContact = time.Since(heard)
+	}
+	return out
+}
+
+// ShardStatuses implements command.Node.
+func (b *backend) ShardStatuses() []command.ShardStatus {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	var all []command.ShardStatus
+	for _, r := range b.node.replicas.All() {
+		s, err := r.Group().Status(ctx)
+		if err != nil {
+			continue // it was removed meanwhile
+		}
+		all = append(all, b.shardStatus(topology.GroupID(s.ID), topology.NodeID(r.Group().LeaderNode()), s))
+	}
+	return all
+}
+
+func (b *backend) shardStatus(id topology.GroupID, leader topology.NodeID, s multiraft.Status) command.ShardStatus {
+	out := command.ShardStatus{
+		Group: id, Role: s.Role, Leader: leader, Term: s.Term, Commit: s.Commit, Applied: s.Applied,
+		Voters: len(s.Voters), Learners: len(s.Learners), Settled: s.Settled,
+	}
+	if !s.Data {
+		out.Kind = topology.Arbiter
+	}
+	shard := b.LocalView().Shard(id)
+	for _, m := range s.Members {
+		member := command.ShardMember{Node: topology.NodeID(m.Node), Match: m.Match, Voter: m.Voter, LastContact: -1}
+		if m.Voter && m.Match < s.Last {
+			out.Lag = max(out.Lag, s.Last-m.Match)
+		}
+		if !m.Contact.IsZero() {
+			member.LastContact = time.Since(m.Contact)
+		}
+		if shard != nil {
+			if known, _, ok := shard.Member(member.Node); ok {
+				member.Kind = known.Kind
+			}
+		}
+		out.Members = append(out.Members, member)
+	}
+	return out
+}

@@ -1,0 +1,136 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/genuineh/aikv/node/config"
+	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/shard"
+	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/node/wal"
+)
+
+// dataDir is the node's data folder:
+//
+//	FORMAT      the layout's version
+//	wal/        the shared Raft log, and the node's identity in it
+//	meta/…/     the applied state of MetaRaft
+//	shards/…/   the data of each shard replica
+type dataDir struct {
+	cfg          config.Config
+	logger       *slog.Logger
+	log          *wal.Log
+	meta, shards string
+}
+
+// dataFormat is the version of the layout that this program writes.
+const dataFormat = 1
+
+// openDataDir opens the folder; the log's lock makes it this process's own.
+func openDataDir(cfg config.Config, logger *slog.Logger) (*dataDir, error) {
+	root := cfg.Storage.DataDir
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot use the data folder: %w", err)
+	}
+	if err := checkFormat(filepath.Join(root, "FORMAT")); err != nil {
+		return nil, fmt.Errorf("cannot use the data folder %s: %w", root, err)
+	}
+	log, err := wal.Open(wal.Options{
+		Dir:         filepath.Join(root, "wal"),
+		SegmentSize: int64(cfg.WAL.SegmentSize), Preallocate: int64(cfg.WAL.Preallocate),
+		Sync: syncPolicy(cfg.WAL.Fsync), SyncInterval: time.Duration(cfg.WAL.FsyncInterval),
+		Logger: logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the data folder %s: %w", root, err)
+	}
+	return &dataDir{
+		cfg: cfg, logger: logger, log: log,
+		meta: filepath.Join(root, "meta"), shards: filepath.Join(root, "shards"),
+	}, nil
+}
+
+// errNewer is returned for a folder that a newer version wrote.
+var errNewer = errors.New("it was written by a newer version of aikv")
+
+// checkFormat reads the layout's version, or writes it into a new folder.
+func checkFormat(path string) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return os.WriteFile(path, []byte(strconv.Itoa(dataFormat)+"\n"), 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	version, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return fmt.Errorf("%s is damaged", path)
+	}
+	if version > dataFormat {
+		return fmt.Errorf("%w (format %d, this one knows %d)", errNewer, version, dataFormat)
+	}
+	return nil
+}
+
+func syncPolicy(word string) wal.SyncPolicy {
+	switch word {
+	case config.FsyncInterval:
+		return wal.Interval
+	case config.FsyncNever:
+		return wal.Never
+	default:
+		return wal.Always
+	}
+}
+
+// openShard opens the database of a shard replica.
+func (d *dataDir) openShard(dir string) (storage.Store, error) {
+	s := d.cfg.Storage
+	return storage.OpenLevel(dir, storage.LevelOptions{
+		WriteBuffer: int(s.WriteBuffer), BlockCache: orNone(int(s.BlockCache)), BloomBits: orNone(s.BloomBits),
+		Logger: d.logger,
+	})
+}
+
+func (d *dataDir) shardOptions() shard.Options {
+	return shard.Options{Keyspace: keyspace.Options{CacheBytes: int64(orNone(int(d.cfg.Storage.HotCache)))}}
+}
+
+// orNone turns the configuration's 0 for "none" into the libraries' -1.
+func orNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// openMeta opens the small database of a MetaRaft replica.
+func (d *dataDir) openMeta(dir string) (storage.Store, error) {
+	return storage.OpenLevel(dir, storage.LevelOptions{WriteBuffer: 256 << 10, BlockCache: -1, BloomBits: -1, Logger: d.logger})
+}
+
+// close closes the log after a clean stop.
+func (d *dataDir) close() error { return d.log.Close() }
+
+// release gives the folder up after a failure, without writing.
+func (d *dataDir) release() { _ = d.log.Close() }
+
+// randomID returns a random number that is not 0.
+func randomID() uint64 {
+	for {
+		var b [8]byte
+		_, _ = rand.Read(b[:]) // never fails
+		if id := binary.LittleEndian.Uint64(b[:]); id != 0 {
+			return id
+		}
+	}
+}

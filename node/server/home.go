@@ -1,0 +1,373 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/genuineh/aikv/node/metaraft"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/node/transport"
+)
+
+// identity is the blob that the log keeps: who the node is, which cluster it
+// belongs to, and whom it knew there when it came. It changes only in one batch
+// with the groups that it speaks of.
+type identity struct {
+	Node          topology.NodeID
+	Cluster       uint64
+	MetaID        uint64
+	Peers         []metaraft.MetaMember `json:",omitempty"`
+	Former        uint64                `json:",omitempty"` // see metaraft.Identity
+	PendingTarget string                `json:",omitempty"`
+}
+
+// identityFormat is the first byte of the blob.
+const identityFormat = 1
+
+func (i identity) encode() ([]byte, error) {
+	text, err := json.Marshal(i)
+	return append([]byte{identityFormat}, text...), err
+}
+
+func decodeIdentity(blob []byte) (i identity, err error) {
+	if blob[0] != identityFormat {
+		return i, fmt.Errorf("the node's identity has format %d: %w", blob[0], errNewer)
+	}
+	return i, json.Unmarshal(blob[1:], &i)
+}
+
+// metaGroup is the id of the MetaRaft group: the cluster's.
+func (i identity) metaGroup() multiraft.GroupID { return multiraft.GroupID(i.Cluster) }
+
+// home is this node's place in the world: its identity, and the MetaRaft
+// replica that goes with it. It implements metaraft.Home.
+type home struct {
+	node *node
+
+	mu       sync.Mutex // held while the place changes
+	current  atomic.Pointer[identity]
+	replica  atomic.Pointer[metaReplica]
+	replaced chan struct{} // signalled after replica changed
+	links    links
+}
+
+// metaReplica is a MetaRaft replica and what belongs to it.
+type metaReplica struct {
+	identity identity
+	dir      string
+	store    storage.Store
+	machine  *metaraft.Machine
+	group    *multiraft.Group
+}
+
+func newHome(n *node) *home { return &home{node: n, replaced: make(chan struct{}, 1)} }
+
+// load reads the identity from the log, or invents that of a new node, which
+// is stored with its first group.
+func (h *home) load() error {
+	blob := h.node.data.log.Identity()
+	id := identity{Node: topology.NodeID(randomID()), Cluster: randomID(), MetaID: 1}
+	if len(blob) > 0 {
+		var err error
+		if id, err = decodeIdentity(blob); err != nil {
+			return fmt.Errorf("cannot use the data folder: %w", err)
+		}
+	}
+	h.current.Store(&id)
+	return nil
+}
+
+// restore brings the replicas back that the log holds, or founds a cluster of
+// one.
+func (h *home) restore(ctx context.Context) error {
+	id := *h.current.Load()
+	if err := h.removeMetaDirs(id); err != nil {
+		return err
+	}
+	stored, err := multiraft.StoredGroups(h.node.data.log)
+	if err != nil {
+		return err
+	}
+	meta, err := h.openReplica(id)
+	if err != nil {
+		return err
+	}
+	if len(h.node.data.log.Identity()) == 0 {
+		if err := h.establish(ctx, meta, multiraft.Change{}, h.node.host.Apply, true); err != nil {
+			return err
+		}
+		return h.node.replicas.Restore(ctx, nil)
+	}
+	var shards []multiraft.Stored
+	for _, s := range stored {
+		if s.ID != id.metaGroup() {
+			shards = append(shards, s)
+			continue
+		}
+		if meta.group, err = h.node.host.Open(ctx, meta.spec(false)); err != nil {
+			return err
+		}
+	}
+	if meta.group == nil {
+		return errors.New("cannot use the data folder: the log does not hold the MetaRaft group that the node belongs to")
+	}
+	h.adopt(meta)
+	return h.node.replicas.Restore(ctx, shards)
+}
+
+// removeMetaDirs deletes the state of MetaRaft replicas that are no more.
+func (h *home) removeMetaDirs(id identity) error {
+	entries, err := os.ReadDir(h.node.data.meta)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != id.dirName() {
+			if err := os.RemoveAll(filepath.Join(h.node.data.meta, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (i identity) dirName() string { return fmt.Sprintf("%016x-%d", i.Cluster, i.MetaID) }
+
+// openReplica opens the state of a MetaRaft replica; it has no group yet.
+func (h *home) openReplica(id identity) (*metaReplica, error) {
+	r := &metaReplica{identity: id, dir: filepath.Join(h.node.data.meta, id.dirName())}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return nil, err
+	}
+	store, err := h.node.data.openMeta(r.dir)
+	if err != nil {
+		return nil, err
+	}
+	if r.machine, err = metaraft.NewMachine(store); err != nil {
+		store.Close()
+		return nil, err
+	}
+	r.store = store
+	return r, nil
+}
+
+// spec describes the replica to the host.
+func (r *metaReplica) spec(bootstrap bool) multiraft.Spec {
+	s := multiraft.Spec{
+		ID: r.identity.metaGroup(), RaftID: r.identity.MetaID, Machine: &metaMachine{machine: r.machine},
+		Bootstrap: bootstrap, Prompt: true,
+	}
+	for _, p := range r.identity.Peers {
+		s.Members = append(s.Members, multiraft.Member{RaftID: p.MetaID, Node: uint64(p.Node)})
+	}
+	return s
+}
+
+// apply carries out a change of groups: multiraft.Host.Apply, or the replica
+// manager's way of doing it together with the loss of all shards.
+type apply func(context.Context, multiraft.Change) ([]*multiraft.Group, error)
+
+// establish makes next the node's MetaRaft replica, in one batch of the log
+// with change.
+func (h *home) establish(ctx context.Context, next *metaReplica, change multiraft.Change, apply apply, found bool) error {
+	blob, err := next.identity.encode()
+	if err != nil {
+		return err
+	}
+	change.Create = append(change.Create, next.spec(found))
+	change.Identity, change.Cluster = blob, next.identity.Cluster
+	groups, err := apply(ctx, change)
+	if err != nil {
+		return err
+	}
+	next.group = groups[len(groups)-1]
+	h.adopt(next)
+	return nil
+}
+
+// adopt publishes a replica that runs.
+func (h *home) adopt(r *metaReplica) {
+	h.current.Store(&r.identity)
+	h.replica.Store(r)
+	h.connect()
+	h.node.transport.IdentityChanged()
+	h.node.meta.Attach(metaRaft{h.node, r.group}, r.machine)
+	select {
+	case h.replaced <- struct{}{}:
+	default:
+	}
+}
+
+// move replaces the MetaRaft replica while the node runs.
+func (h *home) move(ctx context.Context, id identity, apply apply, found bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	old := h.replica.Load()
+	next, err := h.openReplica(id)
+	if err != nil {
+		return err
+	}
+	change := multiraft.Change{Remove: []multiraft.GroupID{old.identity.metaGroup()}}
+	if err := h.establish(ctx, next, change, apply, found); err != nil {
+		// The old group may have stopped, and whether the log has the change is
+		// unknown: only a restart can tell.
+		h.node.fail(fmt.Errorf("change the cluster: %w", err))
+		return err
+	}
+	if err := old.store.Close(); err != nil {
+		return err
+	}
+	return os.RemoveAll(old.dir)
+}
+
+// Identity implements metaraft.Home.
+func (h *home) Identity() metaraft.Identity {
+	i := h.current.Load()
+	id := metaraft.Identity{
+		Node: i.Node, Cluster: i.Cluster, MetaID: i.MetaID, Former: i.Former, PendingTarget: i.PendingTarget,
+	}
+	for _, p := range i.Peers {
+		id.Bootstrap = append(id.Bootstrap, p.RaftAddr)
+	}
+	return id
+}
+
+// hello is the identity that the transport tells its peers.
+func (h *home) hello() transport.Identity {
+	i := h.current.Load()
+	return transport.Identity{ClusterID: i.Cluster, NodeID: uint64(i.Node), RaftAddr: h.node.address.Raft}
+}
+
+// Adopt implements metaraft.Home.
+func (h *home) Adopt(ctx context.Context, admit metaraft.AdmitOutcome) error {
+	old := h.current.Load()
+	id := identity{
+		Node: old.Node, Cluster: admit.ClusterID, MetaID: admit.MetaID, Peers: admit.Peers, Former: old.Cluster,
+	}
+	return h.move(ctx, id, h.node.host.Apply, false)
+}
+
+// BecomeLone implements metaraft.Home.
+func (h *home) BecomeLone(ctx context.Context, newID bool, pendingTarget string) error {
+	old := h.current.Load()
+	id := identity{
+		Node: old.Node, Cluster: randomID(), MetaID: 1, Former: old.Former, PendingTarget: pendingTarget,
+	}
+	if newID {
+		id.Node = topology.NodeID(randomID())
+	}
+	return h.move(ctx, id, h.node.replicas.Reset, true)
+}
+
+// follow keeps streams, MetaRaft's membership and the replicas in step with the
+// topology until ctx ends.
+func (h *home) follow(ctx context.Context) {
+	look := time.NewTicker(linger)
+	defer look.Stop()
+	for {
+		r := h.replica.Load()
+		watch := r.machine.Watch()
+		h.connect()
+		// Also if the wish no longer has this node: as the leader it has to hand
+		// over and see itself out.
+		if s := r.machine.State(); len(s.Nodes) > 0 {
+			r.group.SetWish(metaWish(s))
+		}
+		h.node.replicas.Wake()
+		for waiting := true; waiting; {
+			select {
+			case <-watch:
+				waiting = false
+			case <-h.replaced:
+				waiting = false
+			case <-look.C:
+				waiting = !h.links.lingering()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// metaWish is the membership that MetaRaft gives itself.
+func metaWish(s *metaraft.State) multiraft.Wish {
+	w := multiraft.Wish{Version: s.Index}
+	for _, m := range s.MetaMembers() {
+		member := multiraft.Member{RaftID: m.MetaID, Node: uint64(m.Node)}
+		if m.Voter {
+			w.Voters = append(w.Voters, member)
+		} else {
+			w.Learners = append(w.Learners, member)
+		}
+	}
+	return w
+}
+
+// linger is how long a removed member is kept connected: the groups need it to
+// see itself out, and it waits for that as long.
+const linger = 5 * time.Second
+
+// links are the members that a home keeps streams to.
+type links struct {
+	mu    sync.Mutex
+	addrs map[uint64]string
+	gone  map[uint64]time.Time // when a removed member may be dropped
+}
+
+// connect keeps streams to all other members, to those that the node was told
+// of when it came, and for a while to those that were removed.
+func (h *home) connect() {
+	r := h.replica.Load()
+	wanted := make(map[uint64]string)
+	s := r.machine.State()
+	if s.Node(r.identity.Node) == nil {
+		for _, p := range r.identity.Peers {
+			wanted[uint64(p.Node)] = p.RaftAddr
+		}
+	}
+	for _, m := range s.MetaMembers() {
+		wanted[uint64(m.Node)] = m.RaftAddr
+	}
+	delete(wanted, uint64(r.identity.Node))
+	h.node.transport.SetPeers(h.links.update(wanted, time.Now()))
+}
+
+// update takes in the wanted members and returns them with those that linger.
+func (l *links) update(wanted map[uint64]string, now time.Time) map[uint64]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	gone := make(map[uint64]time.Time)
+	for id, addr := range l.addrs {
+		if _, ok := wanted[id]; ok {
+			continue
+		}
+		until, ok := l.gone[id]
+		if !ok {
+			until = now.Add(linger)
+		}
+		if now.Before(until) {
+			wanted[id], gone[id] = addr, until
+		}
+	}
+	l.addrs, l.gone = wanted, gone
+	return wanted
+}
+
+// lingering reports whether a removed member is still connected.
+func (l *links) lingering() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.gone) > 0
+}
+
+// close closes MetaRaft's state after its group has stopped.
+func (h *home) close() error { return h.replica.Load().store.Close() }

@@ -1,0 +1,131 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/frontend"
+)
+
+// processInfo is what stays the same for as long as the process runs.
+type processInfo struct {
+	runID   string
+	started time.Time
+}
+
+func newProcessInfo() processInfo {
+	return processInfo{
+		runID:   fmt.Sprintf("%016x%016x%08x", randomID(), randomID(), uint32(randomID())),
+		started: time.Now(),
+	}
+}
+
+// Info implements command.Node.
+func (b *backend) Info() command.NodeInfo {
+	cfg := &b.node.cfg
+	info := command.NodeInfo{
+		Version: cfg.Version, RunID: b.info.runID, Started: b.info.started,
+		Port: cfg.Server.Port, RaftAddr: b.node.address.Raft, ConfigFile: cfg.File, DataDir: cfg.Storage.DataDir,
+	}
+	if path, err := filepath.Abs(cfg.Storage.DataDir); err == nil {
+		info.DataDir = path
+	}
+	s := b.front.Load().Stats()
+	info.ConnectedClients, info.BlockedClients = s.ConnectedClients, s.BlockedClients
+	info.TotalConnections, info.RejectedConnections = s.TotalConnections, s.RejectedConnections
+	info.TotalCommands, info.TotalErrorReplies = s.TotalCommands, s.TotalErrorReplies
+	info.NetInputBytes, info.NetOutputBytes = s.NetInputBytes, s.NetOutputBytes
+	info.OpsPerSec, info.InputKbps, info.OutputKbps = s.OpsPerSec, s.InputKbps, s.OutputKbps
+	info.RaftMessagesSent, info.RaftMessagesReceived = int64(b.node.sent.Load()), int64(b.node.received.Load())
+	info.Fsyncs = b.node.data.log.Stats().Syncs
+	if r := b.node.replicas.Own(); r != nil {
+		info.Keys, info.Expires = r.Machine().Keys(), r.Machine().Expiring()
+	}
+	return info
+}
+
+// newConfig makes the parameters that CONFIG shows, with hooks for those that
+// the node acts upon.
+func newConfig(n *node, b *backend) *command.Config {
+	cfg := &n.cfg
+	dir, err := filepath.Abs(cfg.Storage.DataDir)
+	if err != nil {
+		dir = cfg.Storage.DataDir
+	}
+	return command.NewConfig(command.ConfigOptions{
+		Values: map[string]string{
+			"port": strconv.Itoa(cfg.Server.Port), "bind": cfg.Server.Host, "dir": dir,
+			"maxclients": strconv.Itoa(cfg.Server.MaxClients), "requirepass": cfg.Server.RequirePass,
+			"timeout":              strconv.Itoa(int(time.Duration(cfg.Server.Timeout).Seconds())),
+			"proto-max-bulk-len":   strconv.FormatInt(int64(cfg.Server.ProtoMaxBulkLen), 10),
+			"loglevel":             redisLevel(n.level.Level()),
+			"logfile":              cfg.Logging.File,
+			"cluster-enabled":      "yes",
+			"cluster-node-timeout": strconv.FormatInt(time.Duration(cfg.Cluster.NodeTimeout).Milliseconds(), 10),
+			"appendonly":           "yes", "appendfsync": redisFsync(cfg.WAL.Fsync), "save": "",
+		},
+		Hooks: map[string]func(string) error{
+			"loglevel": func(value string) error {
+				n.level.Set(slogLevel(value))
+				return nil
+			},
+			"maxclients":         b.limitHook(func(l *frontend.Limits, v int) { l.MaxClients = v }),
+			"timeout":            b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
+			"proto-max-bulk-len": b.limitHook(func(l *frontend.Limits, v int) { l.MaxBulk = v }),
+		},
+		ResetStat: func() { b.front.Load().ResetStats() },
+	})
+}
+
+// redisLevel names a level as Redis's loglevel does.
+func redisLevel(l slog.Level) string {
+	switch {
+	case l <= slog.LevelDebug:
+		return "debug"
+	case l <= slog.LevelInfo:
+		return "notice"
+	default:
+		return "warning"
+	}
+}
+
+func slogLevel(name string) slog.Level {
+	switch name {
+	case "debug":
+		return slog.LevelDebug
+	case "warning":
+		return slog.LevelWarn
+	default: // verbose and notice
+		return slog.LevelInfo
+	}
+}
+
+// redisFsync names our policy as Redis's appendfsync does.
+func redisFsync(policy string) string {
+	switch policy {
+	case "interval":
+		return "everysec"
+	case "never":
+		return "no"
+	default:
+		return "always"
+	}
+}
+
+// limitHook makes a number of CONFIG SET a limit of the front end. Config runs
+// its hooks one at a time.
+func (b *backend) limitHook(set func(*frontend.Limits, int)) func(string) error {
+	return func(value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return err
+		}
+		set(&b.limits, n)
+		b.front.Load().SetLimits(b.limits)
+		return nil
+	}
+}

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/genuineh/aikv/node/metaraft"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// metaMachine makes metaraft.Machine what multiraft applies to.
+type metaMachine struct{ machine *metaraft.Machine }
+
+// Applied implements multiraft.Machine.
+func (m *metaMachine) Applied() uint64 { return m.machine.Applied() }
+
+// Apply implements multiraft.Machine.
+func (m *metaMachine) Apply(committed []multiraft.Committed) error {
+	entries := make([]metaraft.Entry, len(committed))
+	for i, c := range committed {
+		entries[i] = metaraft.Entry{Index: c.Index, Time: c.Time, Payloads: c.Payloads}
+		if len(c.Calls) == 0 {
+			continue
+		}
+		entries[i].Results = make([]*[]byte, len(c.Calls))
+		for j, call := range c.Calls {
+			entries[i].Results[j], _ = call.Result.(*[]byte)
+		}
+	}
+	return m.machine.Apply(entries)
+}
+
+// metaRaft is the node's replica of the MetaRaft group; it implements
+// metaraft.Raft.
+type metaRaft struct {
+	node  *node
+	group *multiraft.Group
+}
+
+// Propose implements metaraft.Raft.
+func (r metaRaft) Propose(ctx context.Context, payload []byte) ([]byte, error) {
+	result := new([]byte)
+	err := multiraft.Run(ctx, &multiraft.Call{Payload: payload, Result: result}, func(c *multiraft.Call) { r.group.Submit(c) })
+	switch {
+	case err == nil:
+		return *result, nil
+	case errors.Is(err, multiraft.ErrUncertain), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return nil, metaraft.ErrUncertain
+	default: // certainly not applied
+		return nil, metaraft.ErrNotLeader
+	}
+}
+
+// Barrier implements metaraft.Raft.
+func (r metaRaft) Barrier(ctx context.Context) error {
+	return multiraft.Run(ctx, new(multiraft.Call), r.group.Barrier)
+}
+
+// Leader implements metaraft.Raft.
+func (r metaRaft) Leader() (uint64, bool) {
+	leader, _ := r.group.Leader()
+	return leader, leader != 0 && leader == r.group.RaftID()
+}
+
+// Progress implements metaraft.Raft.
+func (r metaRaft) Progress() []metaraft.MemberProgress {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	status, err := r.group.Status(ctx)
+	if err != nil {
+		return nil
+	}
+	var members []metaraft.MemberProgress
+	for _, m := range status.Members {
+		members = append(members, metaraft.MemberProgress{
+			MetaID: m.RaftID, Voter: m.Voter, Match: m.Match, Contact: m.Contact,
+		})
+	}
+	return members
+}
+
+// reporter is MetaRaft as the replicas see it; it implements replica.Topology.
+type reporter struct{ node *node }
+
+// Current implements replica.Topology.
+func (r reporter) Current() *topology.View { return r.node.meta.Current() }
+
+// Takeover implements replica.Topology.
+func (r reporter) Takeover(ctx context.Context, shard topology.GroupID, term uint64) error {
+	self := r.node.home.Identity().Node
+	r.node.log.Info("MetaRaft is told of a master", "shard", shard, "node", self, "term", term)
+	return r.propose(ctx, &metaraft.Takeover{Shard: shard, Node: self, Term: term})
+}
+
+// MembershipDone implements replica.Topology.
+func (r reporter) MembershipDone(ctx context.Context, shard topology.GroupID, version uint64) error {
+	return r.propose(ctx, &metaraft.MembershipDone{Shard: shard, Version: version})
+}
+
+// Sealed implements replica.Topology.
+func (r reporter) Sealed(ctx context.Context, intent uint64, shard topology.GroupID, residue slot.Set) error {
+	return r.propose(ctx, &metaraft.Sealed{Intent: intent, Group: shard, Residue: metaraft.Slots{Set: residue}})
+}
+
+// ClearResidue implements replica.Topology.
+func (r reporter) ClearResidue(ctx context.Context, shard topology.GroupID, slots slot.Set) error {
+	return r.propose(ctx, &metaraft.ClearResidue{Group: shard, Slots: metaraft.Slots{Set: slots}})
+}
+
+func (r reporter) propose(ctx context.Context, change metaraft.Change) error {
+	_, err := r.node.meta.Propose(ctx, change)
+	return err
+}
+
+// clientError turns MetaRaft's refusals, which are exact texts, into replies.
+func clientError(err error) error {
+	var text metaraft.Error
+	if errors.As(err, &text) {
+		return resp.Error(text)
+	}
+	return err
+}

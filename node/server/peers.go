@@ -1,0 +1,195 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/genuineh/aikv/node/metaraft"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/node/transport"
+)
+
+// link makes the transport what multiraft sends through.
+type link struct{ node *node }
+
+// Send implements multiraft.Transport.
+func (l link) Send(node uint64, control bool, frame []byte) bool {
+	l.node.sent.Add(1)
+	class := transport.Bulk
+	if control {
+		class = transport.Control
+	}
+	return l.node.transport.Send(node, class, frame)
+}
+
+// peerHandler takes what peers send. It exists before what it hands things to,
+// since the transport listens first: until it is opened, frames are dropped and
+// calls wait.
+type peerHandler struct {
+	host  atomic.Pointer[multiraft.Host]
+	node  *node
+	ready chan struct{} // closed when node is complete
+}
+
+func newPeerHandler(n *node) *peerHandler { return &peerHandler{node: n, ready: make(chan struct{})} }
+
+func (h *peerHandler) open() {
+	h.host.Store(h.node.host)
+	close(h.ready)
+}
+
+// Receive implements transport.Handler.
+func (h *peerHandler) Receive(from uint64, _ transport.Class, frame []byte) {
+	if len(frame) == len(beat) {
+		return // the transport has noted it
+	}
+	h.node.received.Add(1)
+	if host := h.host.Load(); host != nil {
+		host.Receive(from, frame)
+	}
+}
+
+// Serve implements transport.Handler.
+func (h *peerHandler) Serve(ctx context.Context, from transport.Identity, method uint8, request []byte) ([]byte, error) {
+	select {
+	case <-h.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if method == methodMetaStatus {
+		return json.Marshal(h.node.metaStatus(ctx))
+	}
+	return h.node.meta.Serve(ctx, from.NodeID, method, request)
+}
+
+// beat is a frame that says nothing but that the sender lives. Groups talk only
+// to their members; with it every pair of nodes knows of each other.
+var beat = [1]byte{}
+
+// sendBeats sends beats until ctx ends to members that have heard nothing else
+// for a third of the time after which silence is suspicious.
+func (n *node) sendBeats(ctx context.Context) {
+	interval := time.Duration(n.cfg.Cluster.NodeTimeout) / 3
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			view := n.meta.Current()
+			for _, peer := range view.Nodes {
+				id := uint64(peer.ID)
+				if peer.ID != view.Self && time.Since(n.transport.Contact(id).LastSent) > interval/2 {
+					n.transport.Send(id, transport.Control, beat[:])
+				}
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// peers makes the transport what metaraft calls through.
+type peers struct{ transport *transport.Transport }
+
+// Call implements metaraft.Peers.
+func (p peers) Call(ctx context.Context, addr string, method uint8, request []byte) ([]byte, error) {
+	reply, err := p.transport.Call(ctx, addr, method, request)
+	if errors.Is(err, transport.ErrNotSent) {
+		return nil, notSent{err}
+	}
+	return reply, err
+}
+
+// notSent marks an error after which the peer has certainly heard nothing.
+type notSent struct{ error }
+
+func (notSent) NotSent() bool   { return true }
+func (e notSent) Unwrap() error { return e.error }
+
+// clientPort asks whoever listens on a client port for its Raft address; it
+// implements metaraft.ClientPort.
+type clientPort struct{ node *node }
+
+// Identify implements metaraft.ClientPort.
+func (c clientPort) Identify(ctx context.Context, hostport string) (metaraft.PeerInfo, error) {
+	client, err := resp.Dial(ctx, hostport)
+	if err != nil {
+		return metaraft.PeerInfo{}, err
+	}
+	defer client.Close()
+	if password := c.node.backend.password(); password != "" {
+		if reply, err := client.Do(ctx, "AUTH", password); err != nil || reply.IsError() {
+			return metaraft.PeerInfo{}, fmt.Errorf("%s refused our password", hostport)
+		}
+	}
+	reply, err := client.Do(ctx, "INFO", "server")
+	if err != nil {
+		return metaraft.PeerInfo{}, err
+	}
+	if reply.IsError() {
+		return metaraft.PeerInfo{}, fmt.Errorf("%s answered %s", hostport, reply.Str)
+	}
+	for line := range strings.Lines(string(reply.Str)) {
+		if addr, ok := strings.CutPrefix(strings.TrimSpace(line), "raft_addr:"); ok && addr != "" {
+			return metaraft.PeerInfo{Address: topology.Address{Raft: addr}}, nil
+		}
+	}
+	return metaraft.PeerInfo{}, fmt.Errorf("%s is no aikv node", hostport)
+}
+
+// contact is what the node knows of its link to a peer.
+func (n *node) contact(id topology.NodeID) topology.Contact {
+	c := n.transport.Contact(uint64(id))
+	heard := c.LastReceived
+	return topology.Contact{
+		Connected: c.Connected, Ping: c.LastSent, Pong: heard, Since: c.Since, SendBuffer: c.QueuedBytes,
+		Suspect: !heard.IsZero() && time.Since(heard) > time.Duration(n.cfg.Cluster.NodeTimeout),
+	}
+}
+
+// live is what the node knows of the cluster at this moment; it implements
+// topology.Live.
+type live struct{ node *node }
+
+// Messages implements topology.MessageCounter: it counts frames.
+func (l live) Messages() (sent, received uint64) { return l.node.sent.Load(), l.node.received.Load() }
+
+// Contact implements topology.Live.
+func (l live) Contact(peer topology.NodeID) topology.Contact { return l.node.contact(peer) }
+
+// Leader implements topology.Live.
+func (l live) Leader(group topology.GroupID) topology.NodeID {
+	if leader, member := l.node.replicas.LeaderNode(group); member {
+		return leader
+	}
+	if s := l.node.meta.Current().Shard(group); s != nil && l.ShardUp(group) {
+		return s.Master
+	}
+	return 0
+}
+
+// ShardUp implements topology.Live.
+func (l live) ShardUp(group topology.GroupID) bool {
+	if leader, member := l.node.replicas.LeaderNode(group); member {
+		return leader != 0
+	}
+	view := l.node.meta.Current()
+	s := view.Shard(group)
+	if s == nil {
+		return false
+	}
+	up := 0
+	for _, m := range s.Members {
+		if peer := view.Node(m.Node); peer != nil && !peer.Failed {
+			up++
+		}
+	}
+	return up > len(s.Members)/2
+}

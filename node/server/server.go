@@ -1,0 +1,280 @@
+// Package server is the composition root of a node: it builds everything, ties
+// it together and owns the order of start and stop.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/config"
+	"github.com/genuineh/aikv/node/frontend"
+	"github.com/genuineh/aikv/node/metaraft"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/replica"
+	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/node/transport"
+)
+
+// node is a running node. What is built later comes later.
+type node struct {
+	cfg     config.Config
+	log     *slog.Logger
+	level   *slog.LevelVar
+	address topology.Address
+
+	clientListener, raftListener net.Listener
+
+	data      *dataDir
+	handler   *peerHandler
+	transport *transport.Transport
+	host      *multiraft.Host
+	table     *command.Table
+	replicas  *replica.Manager
+	home      *home
+	meta      *metaraft.Node
+	front     *frontend.Server
+	backend   *backend
+
+	// Frames to and from peers.
+	sent, received atomic.Uint64
+
+	// fatal receives the error that ends the node.
+	fatal chan error
+	wg    sync.WaitGroup
+}
+
+// Run runs a node until ctx ends, then stops it in order and returns nil. An
+// error says in one line why the node cannot start or go on; nothing was
+// damaged then.
+func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) error {
+	n := &node{cfg: cfg, log: log, level: level, fatal: make(chan error, 1)}
+	if err := n.listen(); err != nil {
+		return err
+	}
+	if err := n.open(); err != nil {
+		n.abandon()
+		return err
+	}
+	running, stop := context.WithCancel(context.Background())
+	if err := n.start(running); err != nil {
+		stop()
+		n.abandon()
+		return err
+	}
+	log.Info("node is ready", "node", n.home.Identity().Node, "client", n.clientListener.Addr(),
+		"raft", n.raftListener.Addr(), "data", cfg.Storage.DataDir, "version", cfg.Version)
+	var failure error
+	select {
+	case <-ctx.Done():
+		log.Info("node is stopping")
+		n.handOff()
+	case failure = <-n.fatal:
+	}
+	return errors.Join(failure, n.stop(stop, failure))
+}
+
+// listen takes both ports before anything is touched, so that a second node
+// started by mistake changes nothing.
+func (n *node) listen() error {
+	var err error
+	if n.clientListener, err = bind(n.cfg.ClientListen(), "clients"); err != nil {
+		return err
+	}
+	if n.raftListener, err = bind(n.cfg.RaftListen(), "Raft"); err != nil {
+		n.clientListener.Close()
+		return err
+	}
+	machine, err := net.InterfaceAddrs()
+	if err != nil {
+		machine = nil // the announced addresses are then what was configured
+	}
+	host, _ := n.cfg.AnnouncedHost(machine)
+	raft, _ := n.cfg.AnnouncedRaft(machine)
+	port := n.cfg.AnnouncedPort()
+	n.address = topology.Address{
+		Host: host, Port: uint16(port), BusPort: uint16(port + busPortOffset),
+		Hostname: n.cfg.Server.AnnounceHostname, Raft: raft,
+	}
+	return nil
+}
+
+// busPortOffset is what Redis adds to a client port for its cluster bus. Only
+// shown: nothing listens there.
+const busPortOffset = 10000
+
+// bind listens on addr.
+func bind(addr, purpose string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("cannot listen for %s: %s is in use by another program", purpose, addr)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen for %s: %w", purpose, err)
+	}
+	return ln, nil
+}
+
+// open opens the data folder and builds what needs no peers.
+func (n *node) open() error {
+	var err error
+	if n.data, err = openDataDir(n.cfg, n.log); err != nil {
+		return err
+	}
+	n.table = command.NewTable()
+	n.handler = newPeerHandler(n)
+	n.home = newHome(n)
+	if err := n.home.load(); err != nil {
+		return err
+	}
+	n.transport, err = transport.New(transport.Options{
+		Listener: n.raftListener, Identity: n.home.hello, Token: n.cfg.Raft.Token,
+		Handler: n.handler, Logger: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("cannot start the Raft listener: %w", err)
+	}
+	n.host = multiraft.New(n.hostOptions())
+	n.replicas = replica.NewManager(n.replicaOptions())
+	n.meta = metaraft.NewNode(n.metaOptions())
+	return nil
+}
+
+func (n *node) hostOptions() multiraft.Options {
+	r := n.cfg.Raft
+	return multiraft.Options{
+		Log: n.data.log, Transport: link{n}, Cluster: n.home.Identity().Cluster,
+		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
+		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
+		RequestTimeout: time.Duration(r.RequestTimeout), CommitDelay: time.Duration(r.CommitDelay),
+		Now: time.Now, Logger: n.log, Fatal: n.fail,
+		Notify: func(multiraft.GroupID) { n.replicas.Wake() },
+	}
+}
+
+func (n *node) replicaOptions() replica.Options {
+	return replica.Options{
+		Host: n.host, Topology: reporter{n}, Table: n.table, Dir: n.data.shards,
+		OpenStore: n.data.openShard, Shard: n.data.shardOptions(),
+		ReportTimeout: time.Duration(n.cfg.Cluster.CommandTimeout),
+		Now:           time.Now, Logger: n.log, Fatal: n.fail,
+	}
+}
+
+func (n *node) metaOptions() metaraft.Options {
+	c := n.cfg.Cluster
+	return metaraft.Options{
+		Home: n.home, Peers: peers{n.transport}, Shards: n.replicas, ClientPort: clientPort{n},
+		Contact: n.contact, Address: n.address, Seeds: n.cfg.Raft.Seeds, Feature: featureLevel,
+		CommandTimeout: time.Duration(c.CommandTimeout), MeetTimeout: time.Duration(c.MeetTimeout),
+		NodeTimeout: time.Duration(c.NodeTimeout),
+		Random:      randomID, Logger: n.log,
+	}
+}
+
+// featureLevel is the replicated behaviour that this version brings to a
+// cluster that it founds.
+const featureLevel = 1
+
+// start sets everything going. After it, the node answers clients.
+func (n *node) start(ctx context.Context) error {
+	n.host.Start()
+	if err := n.home.restore(ctx); err != nil {
+		return err
+	}
+	n.handler.open()
+	n.spawn(func() { n.meta.Run(ctx) })
+	n.spawn(func() { n.home.follow(ctx) })
+	n.spawn(func() { n.replicas.Run(ctx) })
+	n.spawn(func() { n.sendBeats(ctx) })
+	n.backend = newBackend(n)
+	front, err := frontend.New(n.frontOptions())
+	if err != nil {
+		return err
+	}
+	n.front = front
+	n.backend.attach(front)
+	n.spawn(func() {
+		if err := front.Serve(); err != nil {
+			n.fail(fmt.Errorf("serve clients: %w", err))
+		}
+	})
+	return nil
+}
+
+func (n *node) frontOptions() frontend.Options {
+	return frontend.Options{
+		Listener: n.clientListener, Backend: n.backend, Table: n.table, Limits: n.backend.limits,
+		RequirePass: n.backend.password,
+		// A little more than the commands' own limits: their errors say more.
+		CommandTimeout: max(time.Duration(n.cfg.Cluster.CommandTimeout), time.Duration(n.cfg.Cluster.MeetTimeout)) + time.Second,
+		Logger:         n.log,
+	}
+}
+
+// spawn runs fn in a goroutine that stop waits for.
+func (n *node) spawn(fn func()) {
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		fn()
+	}()
+}
+
+// fail ends the node: the first error counts.
+func (n *node) fail(err error) {
+	select {
+	case n.fatal <- err:
+	default:
+	}
+}
+
+// handOff lets other replicas lead, so that nobody has to wait for an election.
+func (n *node) handOff() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(n.cfg.Cluster.HandoffTimeout))
+	defer cancel()
+	n.host.HandOff(ctx)
+}
+
+// drainTimeout is how long a stopping node lets running commands finish.
+const drainTimeout = 2 * time.Second
+
+// stop stops a node that was started, in the reverse order. After a failure the
+// state of the replicas is not trusted, and nothing more is written.
+func (n *node) stop(cancel context.CancelFunc, failure error) error {
+	ctx, done := context.WithTimeout(context.Background(), drainTimeout)
+	defer done()
+	n.front.Close(ctx)
+	cancel()
+	n.host.Close()
+	n.wg.Wait()
+	err := n.transport.Close()
+	if failure != nil {
+		n.data.release()
+		return nil
+	}
+	return errors.Join(err, n.replicas.Close(), n.home.close(), n.data.close())
+}
+
+// abandon gives up a node that could not start.
+func (n *node) abandon() {
+	if n.host != nil {
+		n.host.Close()
+	}
+	if n.transport != nil {
+		n.transport.Close()
+	} else {
+		n.raftListener.Close()
+	}
+	n.clientListener.Close()
+	if n.data != nil {
+		n.data.release()
+	}
+}

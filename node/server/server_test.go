@@ -1,0 +1,197 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/genuineh/aikv/node/config"
+	"github.com/genuineh/aikv/node/resp"
+)
+
+// freePort returns a port that nobody listened on a moment ago.
+func freePort(t *testing.T) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+func testConfig(t *testing.T) config.Config {
+	cfg := config.Default()
+	cfg.Server.Port, cfg.Raft.Port = freePort(t), freePort(t)
+	cfg.Storage.DataDir = filepath.Join(t.TempDir(), "data")
+	return cfg
+}
+
+// run starts a node and returns how to stop it; stop returns Run's result.
+func run(t *testing.T, cfg config.Config) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	result := make(chan error, 1)
+	go func() { result <- Run(ctx, cfg, slog.New(slog.DiscardHandler), new(slog.LevelVar)) }()
+	stopped := false
+	stop = func() error {
+		stopped = true
+		cancel()
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(20 * time.Second):
+			t.Fatal("the node does not stop")
+			return nil
+		}
+	}
+	t.Cleanup(func() {
+		if !stopped {
+			_ = stop()
+		}
+	})
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if reply, err := do(cfg, "CLUSTER", "INFO"); err == nil && !reply.IsError() {
+			return stop
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the node does not answer")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func do(cfg config.Config, args ...string) (resp.Value, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	client, err := resp.Dial(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Server.Port)))
+	if err != nil {
+		return resp.Value{}, err
+	}
+	defer client.Close()
+	return client.Do(ctx, args...)
+}
+
+func expect(t *testing.T, cfg config.Config, want string, args ...string) {
+	t.Helper()
+	reply, err := do(cfg, args...)
+	if err != nil {
+		t.Fatalf("%v: %v", args, err)
+	}
+	if got := string(reply.Str); got != want {
+		t.Fatalf("%v: got %q, want %q", args, got, want)
+	}
+}
+
+func TestDataSurvivesRestart(t *testing.T) {
+	cfg := testConfig(t)
+	stop := run(t, cfg)
+	expect(t, cfg, "OK", "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+	expect(t, cfg, "OK", "SET", "key", "value")
+	id, err := do(cfg, "CLUSTER", "MYID")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stop(); err != nil {
+		t.Fatalf("Run returned %v", err)
+	}
+	stop = run(t, cfg)
+	expect(t, cfg, string(id.Str), "CLUSTER", "MYID")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		reply, err := do(cfg, "GET", "key")
+		if err == nil && string(reply.Str) == "value" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("GET key: %q, %v", reply.Str, err)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whoever starts a second node by mistake gets one clear line, and the first
+// one goes on.
+func TestConflictsAreRefused(t *testing.T) {
+	first := testConfig(t)
+	stop := run(t, first)
+	cases := []struct {
+		name, want string
+		change     func(*config.Config)
+	}{
+		{"client port", "is in use by another program", func(c *config.Config) { c.Server.Port = first.Server.Port }},
+		{"raft port", "is in use by another program", func(c *config.Config) { c.Raft.Port = first.Raft.Port }},
+		{"data folder", "in use by another process", func(c *config.Config) { c.Storage.DataDir = first.Storage.DataDir }},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := testConfig(t)
+			c.change(&cfg)
+			err := Run(context.Background(), cfg, slog.New(slog.DiscardHandler), new(slog.LevelVar))
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("Run returned %v, want one line with %q", err, c.want)
+			}
+		})
+	}
+	expect(t, first, "PONG", "PING")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNewerDataIsRefused(t *testing.T) {
+	cfg := testConfig(t)
+	if err := os.MkdirAll(cfg.Storage.DataDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	format := filepath.Join(cfg.Storage.DataDir, "FORMAT")
+	if err := os.WriteFile(format, []byte("2\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := Run(context.Background(), cfg, slog.New(slog.DiscardHandler), new(slog.LevelVar))
+	if err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("Run returned %v", err)
+	}
+	if entries, err := os.ReadDir(cfg.Storage.DataDir); err != nil || len(entries) != 1 {
+		t.Errorf("the folder was touched: %v, %v", entries, err)
+	}
+}
+
+func TestIdentityRoundTrip(t *testing.T) {
+	want := identity{Node: 1, Cluster: 2, MetaID: 3, PendingTarget: "host:1"}
+	blob, err := want.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeIdentity(blob)
+	if err != nil || got.Node != want.Node || got.Cluster != want.Cluster || got.MetaID != want.MetaID || got.PendingTarget != want.PendingTarget {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	blob[0] = identityFormat + 1
+	if _, err := decodeIdentity(blob); err == nil {
+		t.Error("a newer format was accepted")
+	}
+}
+
+// A removed member stays connected for a while, and no longer.
+func TestRemovedMembersLinger(t *testing.T) {
+	var l links
+	now := time.Now()
+	l.update(map[uint64]string{1: "a", 2: "b"}, now)
+	if got := l.update(map[uint64]string{1: "a"}, now); got[2] != "b" || !l.lingering() {
+		t.Errorf("right after its removal: %v", got)
+	}
+	if got := l.update(map[uint64]string{1: "a"}, now.Add(linger-1)); got[2] != "b" {
+		t.Errorf("just before the end: %v", got)
+	}
+	if got := l.update(map[uint64]string{1: "a"}, now.Add(linger)); len(got) != 1 || l.lingering() {
+		t.Errorf("at the end: %v", got)
+	}
+}
