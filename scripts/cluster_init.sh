@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Brings up and verifies an AiKv cluster. See --help and README.md.
+set -euo pipefail
+export LC_ALL=C
+
+# The folder of this file, through symbolic links.
+self=${BASH_SOURCE[0]}
+while [[ -L $self ]]; do
+  link=$(readlink "$self")
+  case $link in
+    /*) self=$link ;;
+    *) self=$(dirname "$self")/$link ;;
+  esac
+done
+SCRIPTS=$(cd "$(dirname "$self")" && pwd -P)
+ROOT=$(dirname "$SCRIPTS")
+# shellcheck source=lib/ui.sh
+. "$SCRIPTS/lib/ui.sh"
+# shellcheck source=lib/cli.sh
+. "$SCRIPTS/lib/cli.sh"
+# shellcheck source=lib/state.sh
+. "$SCRIPTS/lib/state.sh"
+# shellcheck source=lib/nodes.sh
+. "$SCRIPTS/lib/nodes.sh"
+# shellcheck source=lib/options.sh
+. "$SCRIPTS/lib/options.sh"
+# shellcheck source=lib/checklist.sh
+. "$SCRIPTS/lib/checklist.sh"
+# shellcheck source=lib/init.sh
+. "$SCRIPTS/lib/init.sh"
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then init_main "$@"; fi

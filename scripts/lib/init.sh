@@ -1,0 +1,497 @@
+# shellcheck shell=bash
+# cluster_init: from whatever is there to a verified cluster.
+#
+# Order: find the nodes (start them if nothing runs) -> reset if asked ->
+# compare with the plan -> MEET -> ADDSLOTS -> REPLICATE -> checklist. What is
+# already done is not done again, which is what finishes an interrupted run.
+
+VERDICT="" # fresh, partial or complete
+PLAN=()    # the missing actions
+BUILD_PID=""
+START_PIDS=()
+
+# probe asks every node what it is; sets KINDS. On a quiet machine the answer is
+# there in milliseconds: two seconds without one is a port that does not speak Redis.
+probe() {
+  local node seconds=2
+  ui_left
+  if ((LEFT_S < seconds)); then seconds=$((LEFT_S > 0 ? LEFT_S : 1)); fi
+  collect "$seconds"
+  KINDS=()
+  COUNT_AIKV=0 COUNT_FREE=0 COUNT_WAIT=0
+  CONFLICTS=()
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    node_kind "$node"
+    KINDS[node]=$KIND
+    case $KIND in
+      aikv) COUNT_AIKV=$((COUNT_AIKV + 1)) ;;
+      free) COUNT_FREE=$((COUNT_FREE + 1)) ;;
+      busy) COUNT_WAIT=$((COUNT_WAIT + 1)) ;;
+      auth) die "$EXIT_UNREACHABLE" "${ADDRS[node]} wants a password" "Set REDISCLI_AUTH and run again." ;;
+      redis) CONFLICTS+=("${ADDRS[node]}: a Redis server, not aikv") ;;
+      *) CONFLICTS+=("${ADDRS[node]}: something that does not answer as aikv ($(why_silent "$node"))") ;;
+    esac
+  done
+}
+
+# raft_conflicts adds the Raft ports of nodes about to be started that are taken.
+raft_conflicts() {
+  local node
+  if ((${HAVE_DEV_TCP:-1} == 0)); then return 0; fi
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if [[ ${KINDS[node]} != free ]]; then continue; fi
+    split_addr "${ADDRS[node]}"
+    raft_port "$NODE_PORT"
+    if port_open "$NODE_HOST" "$RAFT_PORT" && ((HAVE_DEV_TCP == 1)); then
+      CONFLICTS+=("$NODE_HOST:$RAFT_PORT: the Raft port of node $((node + 1)) is in use")
+    fi
+  done
+}
+
+die_conflicts() {
+  if ((${#CONFLICTS[@]} == 0)); then return 0; fi
+  local hint="Stop what listens there, or choose other ports with --base-port."
+  if ((GIVEN == 1)); then hint="Stop what listens there, or name the aikv nodes."; fi
+  die "$EXIT_CONFLICT" "${#CONFLICTS[@]} port(s) are taken by something else" "${CONFLICTS[@]}" "$hint"
+}
+
+# find_nodes ends when every node answers: those that run already, and those of
+# this folder, which are started.
+find_nodes() {
+  step_begin
+  probe
+  if ((COUNT_AIKV + COUNT_WAIT < ${#ADDRS[@]} && GIVEN == 0)); then
+    raft_conflicts
+  fi
+  die_conflicts
+  if ((GIVEN == 0 && COUNT_FREE > 0)); then start_missing; fi
+  wait_for_nodes
+  local text="${#ADDRS[@]} of ${#ADDRS[@]} answer"
+  if ((${#STARTED[@]} > 0)); then text="$text, ${#STARTED[@]} started"; fi
+  step_done nodes "$text"
+}
+
+# start_missing starts the nodes that do not answer: all of them if none does,
+# else those whose data is in DIR. The others, somebody else is about to start.
+start_missing() {
+  local node todo=() foreign=()
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if [[ ${KINDS[node]} != free ]]; then continue; fi
+    if ((COUNT_AIKV + COUNT_WAIT == 0)) || [[ -d "$DIR/data/node$((node + 1))" ]]; then
+      todo+=("$((node + 1))")
+    else
+      foreign+=("${ADDRS[node]}")
+    fi
+  done
+  if ((${#foreign[@]} > 0)); then
+    say "  waiting for ${foreign[*]}: others answer, and $DIR does not hold these nodes"
+  fi
+  if ((${#todo[@]} == 0)); then return 0; fi
+  check_shape
+  aikv_build
+  ui_deadline "$UI_TIMEOUT"
+  step_begin
+  lock_take
+  dir_create
+  for node in "${todo[@]}"; do
+    node_pid "$node"
+    if [[ -n $NODE_PID ]]; then continue; fi # still starting, or not listening yet
+    node_start "$node"
+    START_PIDS+=($!)
+  done
+}
+
+# check_shape refuses a folder that holds a cluster of another shape.
+check_shape() {
+  conf_read || return 0
+  if [[ $CONF_SHARDS != "$MASTERS" || $CONF_REPLICAS != "$REPLICAS" || $CONF_BASE_PORT != "$BASE_PORT" ]]; then
+    die "$EXIT_MISMATCH" "$DIR holds another cluster" \
+      "There: $CONF_SHARDS shards, $CONF_REPLICAS replicas each, ports from $CONF_BASE_PORT. Asked for: $MASTERS, $REPLICAS, $BASE_PORT." \
+      "Use another --dir, give that shape, or remove it: aikv-tool cluster clean --dir $DIR"
+  fi
+}
+
+wait_for_nodes() {
+  local node k
+  while :; do
+    if ((COUNT_AIKV == ${#ADDRS[@]})); then return 0; fi
+    k=0
+    for node in ${STARTED[@]+"${STARTED[@]}"}; do
+      if ! kill -0 "${START_PIDS[k]}" 2>/dev/null; then start_again "$node" "$k"; fi
+      k=$((k + 1))
+    done
+    ui_left
+    if ((LEFT_S == 0)); then silent_nodes; fi
+    sleep 0.02
+    if ! ports_open; then continue; fi
+    probe
+    if ((${#STARTED[@]} == 0)); then die_conflicts; fi
+  done
+}
+
+# ports_open: every node accepts connections, which is cheap to find out and
+# saves asking those that cannot answer yet.
+ports_open() {
+  local node
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if [[ ${KINDS[node]} == aikv ]]; then continue; fi
+    split_addr "${ADDRS[node]}"
+    port_open "$NODE_HOST" "$NODE_PORT" || return 1
+  done
+}
+
+# start_again NODE INDEX deals with a node that ended while starting. A port that
+# nobody listens on can still be "in use" for a while, by a closed connection
+# that had it as its own end: that passes, anything else does not.
+start_again() {
+  local last
+  last=$(log_tail "$1")
+  split_addr "${ADDRS[$1 - 1]}"
+  raft_port "$NODE_PORT"
+  case $last in
+    *"in use"*)
+      ui_left
+      if ((LEFT_S > 0)) && ! port_open "$NODE_HOST" "$NODE_PORT" && ! port_open "$NODE_HOST" "$RAFT_PORT"; then
+        sleep 0.5
+        node_start "$1"
+        START_PIDS[$2]=$!
+        unset "STARTED[$((${#STARTED[@]} - 1))]"
+        return 0
+      fi
+      ;;
+  esac
+  start_failed "$1" "$last"
+}
+
+start_failed() {
+  local last=$2
+  stop_started
+  die "$EXIT_INTERNAL" "node $1 (${ADDRS[$1 - 1]}) stopped while starting" "$last" "Its log: $DIR/logs/node$1.log"
+}
+
+silent_nodes() {
+  local node list=""
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if [[ ${KINDS[node]} != aikv ]]; then list="$list ${ADDRS[node]}"; fi
+  done
+  local hint="Start them and run again, or raise --timeout."
+  if ((${#STARTED[@]} > 0)); then
+    hint="See the logs in $DIR/logs, or raise --timeout."
+    stop_started
+  fi
+  die "$EXIT_UNREACHABLE" "no answer within $UI_TIMEOUT s from:$list" "$hint"
+}
+
+stop_started() {
+  if ((${#STARTED[@]} > 0)); then nodes_stop 5 "${STARTED[@]}"; fi
+  STARTED=()
+}
+
+# make_plan compares what the nodes say (collect) with what is asked for.
+make_plan() {
+  local line
+  PLAN=()
+  VERDICT=""
+  KEYS=()
+  state_run "$STATE_PLAN" >"$WORK/plan"
+  while IFS= read -r line; do
+    case $line in
+      "verdict "*) VERDICT=${line#verdict } ;;
+      "keys "*) KEYS+=("${line#keys }") ;;
+      "refuse "*)
+        line=${line#refuse }
+        die "$EXIT_MISMATCH" "${line%%|*}" "${line#*|}"
+        ;;
+      *) PLAN+=("$line") ;;
+    esac
+  done <"$WORK/plan"
+  [[ -n $VERDICT ]] || die "$EXIT_INTERNAL" "the nodes' answers could not be read" "They are printed by: redis-cli CLUSTER NODES"
+}
+
+# plan_lines PREFIX sets LINES to the plan's actions of one kind.
+plan_lines() {
+  local line
+  LINES_OF=()
+  for line in ${PLAN[@]+"${PLAN[@]}"}; do
+    case $line in "$1" | "$1 "*) LINES_OF+=("$line") ;; esac
+  done
+}
+
+# act sends the batches that were built; true if all answers are OK, else
+# ACT_ERROR says what the first was.
+act() {
+  local node label text
+  ui_left
+  ACT_ERROR=""
+  ask_all 0 "$LEFT_S"
+  for node in "${ASKED[@]}"; do
+    if ! answered "$node"; then ACT_ERROR="${ADDRS[node]}: $(why_silent "$node")"; fi
+  done
+  while read -r node label text; do
+    if [[ $label == end ]]; then continue; fi
+    if [[ -z $ACT_ERROR ]]; then ACT_ERROR="${ADDRS[node]} answered: $text"; fi
+  done < <(not_ok)
+  [[ -z $ACT_ERROR ]]
+}
+
+meet_all() {
+  local i j n=${#ADDRS[@]}
+  for ((i = 0; i < n; i++)); do
+    for ((j = 0; j < n; j++)); do
+      if ((i == j)); then continue; fi
+      split_addr "${ADDRS[j]}"
+      ask "$i" meet "CLUSTER MEET $NODE_HOST $NODE_PORT"
+    done
+  done
+  act
+}
+
+# add_slots: one master after the other, so that a conflict is seen where it is.
+add_slots() {
+  local line verb node first last
+  for line in "${LINES_OF[@]}"; do
+    read -r verb node first last <<<"$line"
+    : "$verb"
+    ask "$node" slots "CLUSTER ADDSLOTSRANGE $first $last"
+    act || return 1
+  done
+}
+
+set_replicas() {
+  local line verb node master
+  for line in "${LINES_OF[@]}"; do
+    read -r verb node master <<<"$line"
+    : "$verb"
+    ask "$node" replicate "CLUSTER REPLICATE ${IDS[master]}"
+  done
+  act
+}
+
+# read_ids sets IDS from the answers of collect.
+read_ids() {
+  local node line
+  IDS=()
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    while IFS= read -r line; do
+      case $line in *" myself,"* | *",myself"* | *" myself "*) IDS[node]=${line%% *} ;; esac
+    done <"$WORK/ans.$node"
+  done
+}
+
+# converge carries the plan out. Each action is idempotent, so after an error the
+# nodes are asked again and what is still missing is tried again.
+converge() {
+  local n=${#ADDRS[@]} failing_since=0 error=""
+  while ((${#PLAN[@]} > 0)); do
+    error=""
+    read_ids
+    run_step meet meet_all "$((n * (n - 1))) of $((n * (n - 1))), full mesh" &&
+      run_step slots add_slots "16384 over $MASTERS masters" &&
+      run_step replicate set_replicas "%d replicas assigned" &&
+      return 0
+    error=$ACT_ERROR
+    ui_left
+    if ((failing_since == 0)); then failing_since=$NOW_MS; fi
+    if ((LEFT_S == 0 || NOW_MS - failing_since > 20000)); then
+      die "$EXIT_UNREACHABLE" "the cluster could not be completed in time" "$error" "Run again: what is done is not done twice."
+    fi
+    sleep 0.1
+    refresh
+    make_plan
+  done
+}
+
+# run_step KIND FUNCTION TEXT: one step of the plan, if anything of it is missing.
+run_step() {
+  plan_lines "$1"
+  if ((${#LINES_OF[@]} == 0)); then return 0; fi
+  step_begin
+  "$2" || return 1
+  local text
+  # shellcheck disable=SC2059 # the text is ours
+  printf -v text "$3" "${#LINES_OF[@]}"
+  step_done "$1" "$text"
+}
+
+# refresh asks all nodes again and dies if one has gone.
+refresh() {
+  local node
+  ui_left
+  collect "$((LEFT_S > 0 ? LEFT_S : 1))"
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    answered "$node" || die "$EXIT_UNREACHABLE" "${ADDRS[node]} does not answer any more" \
+      "$(why_silent "$node")" "See its log, and run again."
+  done
+}
+
+# reset_nodes erases every node and makes it a cluster of one.
+reset_nodes() {
+  local line node count=0 label text
+  state_run "$STATE_PLAN" facts_only=1 >"$WORK/plan"
+  while read -r label node text; do
+    if [[ $label == keys ]]; then count=$((count + text)); fi
+  done <"$WORK/plan"
+  if ((count > 0 && OPT_YES == 0)); then
+    line="--reset erases $count keys (replicas counted)"
+    if [[ ! -t 0 ]]; then die "$EXIT_MISMATCH" "$line" "Add --yes if that is meant."; fi
+    ui_confirm "$line. Go on?" || die "$EXIT_MISMATCH" "not reset: you said no"
+  fi
+  step_begin
+  local n=${#ADDRS[@]}
+  for ((node = 0; node < n; node++)); do ask "$node" flush "FLUSHALL"; done
+  ui_left
+  ask_all 0 "$LEFT_S" # a replica refuses: its master's FLUSHALL empties it
+  for ((node = n - 1; node >= 0; node--)); do
+    ask "$node" reset "CLUSTER RESET"
+    act || die "$EXIT_UNREACHABLE" "CLUSTER RESET failed" "$ACT_ERROR" "See that node's log, and run again."
+  done
+  refresh
+  step_done reset "$n of $n flushed and reset"
+}
+
+# finish ACTION prints the result.
+finish() {
+  ui_now
+  local ms=$((NOW_MS - UI_START)) connect
+  split_addr "${ADDRS[0]}"
+  connect="redis-cli -c -h $NODE_HOST -p $NODE_PORT"
+  if ! command -v redis-cli >/dev/null 2>&1; then connect="aikv cli -c -h $NODE_HOST -p $NODE_PORT PING"; fi
+  ui_seconds "$ms"
+  if ((UI_JSON == 1)); then
+    printf '{"ok":true,"action":"%s","ms":%d,"shards":%d,"replicas_per_shard":%d,"connect":"%s","nodes":[%s],"steps":[%s],"checks":[%s]}\n' \
+      "$1" "$ms" "$MASTERS" "$REPLICAS" "$connect" "$NODES_JSON" "$UI_STEPS" "$CHECKS"
+    return 0
+  fi
+  local text
+  case $1 in
+    unchanged) text="The cluster is already initialised and healthy: nothing was changed." ;;
+    checked) text="The cluster is healthy." ;;
+    *) text="The cluster is ready: $MASTERS masters, $((${#ADDRS[@]} - MASTERS)) replicas, in $SECONDS_TEXT." ;;
+  esac
+  printf '%s Connect: %s\n' "$text" "$connect"
+}
+
+on_interrupt() {
+  trap '' INT TERM HUP
+  local count=${#STARTED[@]}
+  if [[ -n $BUILD_PID ]]; then kill "$BUILD_PID" 2>/dev/null || true; fi
+  stop_started
+  lock_release
+  work_close
+  if ((count > 0)); then
+    printf 'interrupted: the %d nodes this run had started are stopped, their data is kept. Run again to finish.\n' "$count" >&2
+  else
+    printf 'interrupted: nothing was stopped. Run again to finish.\n' >&2
+  fi
+  exit "$EXIT_INTERRUPTED"
+}
+
+# init_begin sets up what every path needs: a client, a scratch folder, traps.
+init_begin() {
+  trap 'on_interrupt' INT TERM HUP
+  trap 'lock_release; work_close' EXIT
+  work_open
+  cli_find
+  if ((${#CLI[@]} == 0)); then
+    if ((OPT_DRY_RUN == 1)); then aikv_find; else aikv_build; fi
+    [[ -n $AIKV ]] || die "$EXIT_PREREQ" "there is no redis-cli and no aikv binary to ask the nodes with" "Run 'make build'."
+  fi
+  ui_deadline "$UI_TIMEOUT"
+}
+
+init_main() {
+  ui_init
+  init_parse "$@"
+  init_targets
+  init_begin
+  if ((OPT_DRY_RUN == 1)); then
+    init_dry_run
+    return 0
+  fi
+  if ((OPT_CHECK_ONLY == 1)); then
+    init_check_only
+    return 0
+  fi
+  find_nodes
+  if ((OPT_RESET == 1)); then reset_nodes; fi
+  make_plan
+  local action=created
+  case $VERDICT in
+    partial) action=finished ;;
+    complete) action=unchanged ;;
+  esac
+  if ((${#STARTED[@]} > 0)) && [[ $action == unchanged ]]; then action=restarted; fi
+  if [[ $action == finished ]]; then say "  part of this cluster exists already: doing what is missing"; fi
+  if ((${#PLAN[@]} > 0)); then
+    converge
+    refresh
+  fi
+  checklist 0 || init_failed_checks
+  finish "$action"
+}
+
+init_check_only() {
+  local node list=""
+  step_begin
+  probe
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if [[ ${KINDS[node]} != aikv ]]; then list="$list ${ADDRS[node]}"; fi
+  done
+  die_conflicts
+  if [[ -n $list ]]; then die "$EXIT_UNREACHABLE" "no answer from:$list" "Start them: aikv-tool cluster start"; fi
+  checklist 1 || init_failed_checks
+  finish checked
+}
+
+# init_dry_run says what would be done; nothing is built, started or changed.
+init_dry_run() {
+  local node line verb a b c
+  probe
+  if ((GIVEN == 0 && COUNT_FREE > 0)); then raft_conflicts; fi
+  die_conflicts
+  aikv_find
+  if ((GIVEN == 0 && COUNT_FREE > 0)) && aikv_stale; then echo "build   make build"; fi
+  AIKV=${AIKV:-$ROOT/bin/aikv}
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if [[ ${KINDS[node]} == aikv ]]; then
+      echo "use     ${ADDRS[node]}"
+    elif ((GIVEN == 1)); then
+      echo "wait    ${ADDRS[node]}"
+    else
+      serve_command "$((node + 1))"
+      echo "start   ${SERVE[*]}"
+    fi
+  done
+  if ((OPT_RESET == 1)); then
+    echo "reset   FLUSHALL and CLUSTER RESET on ${#ADDRS[@]} nodes"
+  fi
+  if ((COUNT_AIKV < ${#ADDRS[@]} || OPT_RESET == 1)); then
+    dry_run_all
+    return 0
+  fi
+  make_plan
+  for line in ${PLAN[@]+"${PLAN[@]}"}; do
+    read -r verb a b c <<<"$line"
+    case $verb in
+      meet) echo "meet    every node meets every other" ;;
+      slots) echo "slots   ${ADDRS[a]} CLUSTER ADDSLOTSRANGE $b $c" ;;
+      replicate) echo "follow  ${ADDRS[a]} CLUSTER REPLICATE ${ADDRS[b]}" ;;
+    esac
+  done
+  echo "check   the checklist, on ${#ADDRS[@]} nodes"
+}
+
+# dry_run_all: the plan for empty nodes.
+dry_run_all() {
+  local s n=${#ADDRS[@]} first last
+  echo "meet    every node meets every other"
+  for ((s = 0; s < MASTERS; s++)); do
+    first=$(((2 * 16384 * s + MASTERS) / (2 * MASTERS)))
+    last=$(((2 * 16384 * (s + 1) + MASTERS) / (2 * MASTERS) - 1))
+    echo "slots   ${ADDRS[s]} CLUSTER ADDSLOTSRANGE $first $last"
+  done
+  for ((s = MASTERS; s < n; s++)); do
+    echo "follow  ${ADDRS[s]} CLUSTER REPLICATE ${ADDRS[(s - MASTERS) % MASTERS]}"
+  done
+  echo "check   the checklist, on $n nodes"
+}

@@ -1,0 +1,237 @@
+# shellcheck shell=bash
+# The nodes of one folder: build the binary, start, find and stop processes.
+#
+#   DIR/data/nodeN      data of node N (1 is the first master)
+#   DIR/logs/nodeN.log  what it wrote (node 1 also as logs/aikv.log)
+#   DIR/pids/nodeN.pid  its process
+#   DIR/cluster.conf    the shape: shards, replicas, base port
+
+RAFT_OFFSET=43672 # Raft port = client port + this: 6379 -> 50051
+DIR=""            # absolute, once dir_use has run
+DIR_DEFAULT=0     # 1: DIR is the project's own .aikv
+BASE_PORT=6379
+AIKV=""
+LOCKED=0
+STARTED=() # nodes (from 1) that this run has started
+
+# raft_port CLIENT-PORT sets RAFT_PORT.
+raft_port() {
+  RAFT_PORT=$(($1 + RAFT_OFFSET))
+  if ((RAFT_PORT > 65535)); then RAFT_PORT=$(($1 + 20000)); fi
+}
+
+# dir_use PATH sets DIR; an empty PATH means the default.
+dir_use() {
+  local path=$1
+  if [[ -z $path ]]; then
+    path="$ROOT/.aikv"
+    if [[ ! -f "$ROOT/go.mod" ]]; then path="$PWD/.aikv"; else DIR_DEFAULT=1; fi
+  fi
+  case $path in
+    /*) DIR=$path ;;
+    *) DIR=$PWD/$path ;;
+  esac
+  DIR=${DIR%/}
+}
+
+# conf_read loads DIR/cluster.conf into CONF_SHARDS, CONF_REPLICAS, CONF_BASE_PORT;
+# false if there is none.
+conf_read() {
+  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT=""
+  [[ -f "$DIR/cluster.conf" ]] || return 1
+  local key value
+  while IFS='=' read -r key value; do
+    case $key in
+      shards) CONF_SHARDS=$value ;;
+      replicas_per_shard) CONF_REPLICAS=$value ;;
+      base_port) CONF_BASE_PORT=$value ;;
+    esac
+  done <"$DIR/cluster.conf"
+}
+
+# dir_create makes all folders and writes the shape down before any node starts,
+# so that an interrupted run is recognised and finished by the next one.
+dir_create() {
+  local node
+  mkdir -p "$DIR/logs" "$DIR/pids" ||
+    die "$EXIT_INTERNAL" "cannot create $DIR" "Choose another place with --dir."
+  for ((node = 1; node <= ${#ADDRS[@]}; node++)); do mkdir -p "$DIR/data/node$node"; done
+  if [[ ! -f "$DIR/cluster.conf" ]]; then
+    printf 'shards=%d\nreplicas_per_shard=%d\nbase_port=%d\n' "$MASTERS" "$REPLICAS" "$BASE_PORT" \
+      >"$DIR/cluster.conf.new"
+    mv "$DIR/cluster.conf.new" "$DIR/cluster.conf"
+  fi
+  link_log
+}
+
+# lock_take: one run at a time starts nodes in a folder. The lock is a link that
+# names its owner's process; one whose owner has gone (kill -9) is taken over.
+lock_take() {
+  local pid
+  mkdir -p "$DIR" || die "$EXIT_INTERNAL" "cannot create $DIR" "Choose another place with --dir."
+  if ! ln -s "$$" "$DIR/lock" 2>/dev/null; then
+    pid=$(readlink "$DIR/lock") || pid=""
+    if [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null; then
+      die "$EXIT_MISMATCH" "another run (process $pid) is starting nodes in $DIR" "Wait for it, or stop it."
+    fi
+    rm -rf "$DIR/lock"
+    ln -s "$$" "$DIR/lock" || die "$EXIT_INTERNAL" "cannot write $DIR/lock"
+  fi
+  LOCKED=1
+}
+
+lock_release() {
+  if ((LOCKED == 1)); then rm -f "$DIR/lock"; fi
+  LOCKED=0
+}
+
+# link_log points logs/aikv.log at node 1's log: in the project for the default
+# folder, else inside DIR.
+link_log() {
+  local place="$DIR/logs"
+  if ((DIR_DEFAULT == 1)); then place="$ROOT/logs"; fi
+  mkdir -p "$place"
+  if [[ -L "$place/aikv.log" || ! -e "$place/aikv.log" ]]; then
+    ln -sf "$DIR/logs/node1.log" "$place/aikv.log"
+  else
+    warn "$place/aikv.log is a file, not a link: node 1's log is $DIR/logs/node1.log"
+  fi
+}
+
+# aikv_find sets AIKV to the binary that is there, or to "".
+aikv_find() {
+  AIKV=""
+  if [[ -n "${AIKV_BIN:-}" ]]; then
+    if [[ ! -x $AIKV_BIN ]]; then
+      die "$EXIT_PREREQ" "AIKV_BIN=$AIKV_BIN is not a program" "Unset AIKV_BIN, or point it at the aikv binary."
+    fi
+    AIKV=$AIKV_BIN
+  elif [[ -x "$ROOT/bin/aikv" ]]; then
+    AIKV="$ROOT/bin/aikv"
+  elif [[ ! -f "$ROOT/go.mod" ]]; then
+    AIKV=$(command -v aikv || true)
+  fi
+}
+
+# aikv_stale: the binary is missing or older than the sources next to it.
+aikv_stale() {
+  [[ -n $AIKV ]] || return 0
+  if [[ -n "${AIKV_BIN:-}" || $AIKV != "$ROOT/bin/aikv" || ! -f "$ROOT/go.mod" ]]; then return 1; fi
+  command -v go >/dev/null 2>&1 || return 1
+  [[ -n $(find "$ROOT/node" "$ROOT/go.mod" "$ROOT/go.sum" -newer "$AIKV" \
+    \( -name '*.go' -o -name go.mod -o -name go.sum \) ! -name '*_test.go' -print 2>/dev/null | head -n 1) ]]
+}
+
+# aikv_build makes bin/aikv if it is missing or stale.
+aikv_build() {
+  aikv_find
+  aikv_stale || return 0
+  if [[ ! -f "$ROOT/go.mod" ]]; then
+    die "$EXIT_PREREQ" "there is no aikv binary" "Put aikv on PATH, or set AIKV_BIN."
+  fi
+  command -v go >/dev/null 2>&1 ||
+    die "$EXIT_PREREQ" "there is no $ROOT/bin/aikv, and no Go to build it" \
+      "Install Go (https://go.dev/dl), or set AIKV_BIN to a built aikv."
+  step_begin
+  say "  building bin/aikv (a first build takes a minute or two)"
+  local log="$WORK/build.log"
+  (cd "$ROOT" && make --no-print-directory build) >"$log" 2>&1 3>&- &
+  BUILD_PID=$!
+  if ! wait "$BUILD_PID"; then
+    cat "$log" >&2
+    die "$EXIT_INTERNAL" "the build failed" "See the lines above; 'make build' repeats it."
+  fi
+  BUILD_PID=""
+  AIKV="$ROOT/bin/aikv"
+  step_done build "bin/aikv built"
+}
+
+# serve_command NODE sets SERVE: how the node is started.
+serve_command() {
+  split_addr "${ADDRS[$1 - 1]}"
+  raft_port "$NODE_PORT"
+  local config="$ROOT/config/aikv-cluster.toml"
+  SERVE=("$AIKV" serve -c "$config" -H "$NODE_HOST" -p "$NODE_PORT" --raft-port "$RAFT_PORT"
+    --data-dir "$DIR/data/node$1")
+}
+
+# node_start NODE starts it in a session of its own: Ctrl-C here does not reach it.
+node_start() {
+  serve_command "$1"
+  local log="$DIR/logs/node$1.log" detach=()
+  if command -v setsid >/dev/null 2>&1; then detach=(setsid); else set -m; fi
+  # AIKV_BIN is ours; the node would take it for a setting of its own.
+  env -u AIKV_BIN nohup ${detach[@]+"${detach[@]}"} "${SERVE[@]}" </dev/null >>"$log" 2>&1 3>&- &
+  local pid=$!
+  if ((${#detach[@]} == 0)); then set +m; fi
+  printf '%d\n' "$pid" >"$DIR/pids/node$1.pid"
+  STARTED+=("$1")
+}
+
+# node_pid NODE sets NODE_PID to its running process, or to "". A pid file alone
+# proves nothing: the process must have been given this node's data folder.
+node_pid() {
+  NODE_PID=""
+  local pid="" command
+  [[ -f "$DIR/pids/node$1.pid" ]] || return 0
+  read -r pid <"$DIR/pids/node$1.pid" || true
+  case $pid in '' | *[!0-9]*) return 0 ;; esac
+  kill -0 "$pid" 2>/dev/null || return 0
+  if [[ -r /proc/$pid/cmdline ]]; then
+    command=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || return 0
+  else
+    command=$(ps -ww -o command= -p "$pid" 2>/dev/null) || return 0
+  fi
+  case "$command " in
+    *aikv*" --data-dir $DIR/data/node$1 "*) NODE_PID=$pid ;;
+  esac
+}
+
+# nodes_count sets NODES_IN_DIR: how many nodes the folder holds.
+nodes_count() {
+  local path
+  NODES_IN_DIR=0
+  for path in "$DIR"/data/node*; do
+    if [[ -d $path ]]; then NODES_IN_DIR=$((NODES_IN_DIR + 1)); fi
+  done
+}
+
+# nodes_stop SECONDS NODE…: asks with SIGTERM, all at once, and ends what has not
+# gone by then. Sets STOPPED and KILLED to how many.
+nodes_stop() {
+  local seconds=$1 node limit pids=() left pid
+  shift
+  STOPPED=0 KILLED=0
+  for node in "$@"; do
+    node_pid "$node"
+    if [[ -n $NODE_PID ]]; then
+      kill -TERM "$NODE_PID" 2>/dev/null || true
+      pids+=("$NODE_PID")
+      STOPPED=$((STOPPED + 1))
+    fi
+  done
+  ui_now
+  limit=$((NOW_MS + seconds * 1000))
+  while :; do
+    left=()
+    for pid in ${pids[@]+"${pids[@]}"}; do
+      if kill -0 "$pid" 2>/dev/null; then left+=("$pid"); fi
+    done
+    if ((${#left[@]} == 0)); then break; fi
+    ui_now
+    if ((NOW_MS > limit)); then
+      KILLED=${#left[@]}
+      kill -KILL "${left[@]}" 2>/dev/null || true
+      break
+    fi
+    sleep 0.05
+  done
+  for node in "$@"; do rm -f "$DIR/pids/node$node.pid"; done
+}
+
+# log_tail NODE: the last line of its log, for messages.
+log_tail() {
+  local line
+  line=$(tail -n 1 "$DIR/logs/node$1.log" 2>/dev/null) || line=""
+  printf '%s' "${line:-(empty log)}"
+}
