@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# The data commands through a real redis-cli, with redirects, on six nodes.
+load helpers
+
+setup_file() {
+  free_block 12
+  cluster_up -q
+}
+teardown_file() { cluster_down; }
+setup() { requires redis-cli; }
+
+@test "SET and GET through any node" {
+  local node
+  for node in 0 1 2 3 4 5; do is OK c "$node" SET "key$node" "value$node"; done
+  for node in 0 1 2 3 4 5; do is "value$node" c $(((node + 3) % 6)) GET "key$node"; done
+}
+
+@test "SET's options" {
+  is OK c 0 SET opt 1
+  is "" c 1 SET opt 2 NX
+  is OK c 2 SET opt 2 XX
+  is 2 c 3 SET opt 3 GET
+  is OK c 0 SET opt 4 EX 100
+  is 100 c 1 TTL opt
+  is OK c 0 SET opt 5 KEEPTTL
+  has 0 c 1 TTL opt
+  is OK c 0 SET opt 6
+  is -1 c 0 TTL opt
+  has "ERR syntax error" c 0 SET opt 7 NX XX
+  has "ERR invalid expire time in 'set' command" c 0 SET opt 7 EX 0
+}
+
+@test "DEL, EXISTS, TYPE, INCR" {
+  is OK c 0 SET num 41
+  is 42 c 1 INCR num
+  is string c 2 TYPE num
+  is 1 c 3 EXISTS num
+  is 1 c 4 DEL num
+  is 0 c 5 EXISTS num
+  is none c 0 TYPE num
+  is OK c 0 SET word abc
+  has "ERR value is not an integer or out of range" c 0 INCR word
+}
+
+@test "EXPIRE, PEXPIRE, TTL, PTTL, PERSIST: a key goes on every replica" {
+  is OK c 0 SET gone 1
+  is 1 c 0 EXPIRE gone 100
+  is 100 c 1 TTL gone
+  is 1 c 0 PERSIST gone
+  is -1 c 2 PTTL gone
+  is 1 c 0 PEXPIRE gone 100
+  retry 5 is "" c 3 GET gone
+  is -2 c 4 TTL gone
+}
+
+@test "MGET and MSET with one slot; several slots are CROSSSLOT" {
+  is OK c 0 MSET '{t}a' 1 '{t}b' 2
+  is $'1\n2' c 3 MGET '{t}a' '{t}b'
+  has "CROSSSLOT Keys in request don't hash to the same slot" on 0 MGET a b
+}
+
+@test "redirects have the text that clients follow" {
+  local slot
+  slot=$(on 0 CLUSTER KEYSLOT foo)
+  is 12182 echo "$slot"
+  is "MOVED 12182 127.0.0.1:$((BASE + 2))" on 0 GET foo
+  is "MOVED 12182 127.0.0.1:$((BASE + 2))" on 5 GET foo
+}
+
+@test "DBSIZE, KEYS, SCAN, FLUSHALL answer for the node" {
+  local node total=0 i
+  for node in 0 1 2; do is OK on "$node" FLUSHALL; done
+  for i in 1 2 3 4 5 6 7 8 9 10; do is OK c 0 SET "k$i" "$i"; done
+  for node in 0 1 2; do total=$((total + $(on "$node" DBSIZE))); done
+  is 10 echo "$total"
+  is 10 bash -c "for p in 0 1 2; do redis-cli -p \$(($BASE + p)) KEYS 'k*'; done | grep -c k"
+  is 10 bash -c "for p in 0 1 2; do redis-cli -p \$(($BASE + p)) --scan; done | grep -c k"
+  for node in 0 1 2; do is OK on "$node" FLUSHALL; done
+  for node in 0 1 2; do is 0 on "$node" DBSIZE; done
+}
+
+@test "COUNTKEYSINSLOT and GETKEYSINSLOT" {
+  is OK c 0 SET '{foo}1' a
+  is 1 on 2 CLUSTER COUNTKEYSINSLOT 12182
+  is '{foo}1' on 2 CLUSTER GETKEYSINSLOT 12182 10
+  is 0 on 0 CLUSTER COUNTKEYSINSLOT 12182
+  has "ERR Invalid slot" on 0 CLUSTER COUNTKEYSINSLOT 99999
+}
+
+@test "WAIT counts the replica" {
+  is OK c 0 SET '{06S}w' 1
+  is $'OK\n1' bash -c "printf 'SET {06S}w 2\nWAIT 1 5000\n' | redis-cli -p $BASE"
+}
+
+@test "a pipeline keeps its order" {
+  is $'OK\n1\nOK\n2\n3' bash -c "printf 'SET {06S}p 1\nGET {06S}p\nSET {06S}p 2\nGET {06S}p\nINCR {06S}p\n' | redis-cli -p $BASE"
+}
+
+@test "a replica serves reads after READONLY" {
+  is OK c 0 SET '{06S}r' yes
+  retry 5 is $'OK\nyes' bash -c "printf 'READONLY\nGET {06S}r\n' | redis-cli -p $((BASE + 3))"
+}
+
+@test "a value of a megabyte" {
+  head -c 1000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/big"
+  is OK c 0 -x SET big <"$BATS_TEST_TMPDIR/big"
+  c 4 GET big | head -c 1000000 | cmp - "$BATS_TEST_TMPDIR/big"
+}
+
+@test "RESP3 and INFO" {
+  is yes c 0 -3 SET '{06S}x' yes GET || true
+  has "cluster_enabled:1" on 0 INFO cluster
+  has "role:master" on 0 INFO replication
+  has "role:slave" on 3 INFO replication
+  has "aikv_version:" on 0 INFO server
+}
+
+@test "SELECT 0 is OK, other databases are not" {
+  is OK on 0 SELECT 0
+  has "ERR" on 0 SELECT 1
+}
+
+@test "unknown commands and wrong arity: Redis's texts" {
+  has "ERR unknown command 'NONSENSE'" on 0 NONSENSE
+  has "ERR wrong number of arguments for 'get' command" on 0 GET
+  has "ERR unknown subcommand 'NONSENSE'. Try CLUSTER HELP." on 0 CLUSTER NONSENSE
+}
+
+@test "redis-cli --cluster info, check and call" {
+  exits 0 redis-cli --cluster check "127.0.0.1:$BASE"
+  [[ $output == *"All 16384 slots covered"* ]]
+  exits 0 redis-cli --cluster info "127.0.0.1:$((BASE + 4))"
+  run redis-cli --cluster call "127.0.0.1:$BASE" PING
+  [ "$(grep -c PONG <<<"$output")" -eq 6 ]
+}

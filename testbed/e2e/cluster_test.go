@@ -1,0 +1,163 @@
+// Package e2e drives a real six-node cluster, brought up by the script, with a
+// real client library.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	nodes      = 6
+	raftOffset = 43672 // Raft port = client port + this, as the scripts have it
+	deadline   = 30 * time.Second
+)
+
+// cluster is six aikv processes in one folder, started by cluster_init.sh.
+type cluster struct {
+	t    *testing.T
+	root string // the project
+	dir  string
+	base int
+	bin  string
+}
+
+// startCluster builds the binary, brings six nodes up and takes them down when
+// the test ends. Skipped where a tool of the scripts is missing.
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts six processes")
+	}
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("needs bash")
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{t: t, root: root, dir: filepath.Join(t.TempDir(), "cluster"), bin: filepath.Join(t.TempDir(), "aikv")}
+	build := exec.Command("go", "build", "-o", c.bin, "./node")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	c.base = freeBlock(t)
+	t.Cleanup(func() { c.signal(syscall.SIGKILL) })
+	c.script("cluster_init.sh", "--base-port", strconv.Itoa(c.base), "--dir", c.dir)
+	return c
+}
+
+// freeBlock finds consecutive client ports that are free with their Raft ports.
+func freeBlock(t *testing.T) int {
+	t.Helper()
+search:
+	for range 100 {
+		base := 17340 + 20*rand.Intn(220)
+		for port := base; port < base+nodes; port++ {
+			for _, p := range []int{port, port + raftOffset} {
+				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
+				if err != nil {
+					continue search
+				}
+				_ = l.Close()
+			}
+		}
+		return base
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+func (c *cluster) script(name string, args ...string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*deadline)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(c.root, "scripts", name), args...)
+	cmd.Env = append(os.Environ(), "AIKV_BIN="+c.bin)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		c.t.Fatalf("%s %v: %v\n%s", name, args, err, out.String())
+	}
+}
+
+// signal sends every node of the folder a signal and waits until it is gone.
+func (c *cluster) signal(sig syscall.Signal) {
+	var pids []int
+	for node := 1; node <= nodes; node++ {
+		text, err := os.ReadFile(filepath.Join(c.dir, "pids", fmt.Sprintf("node%d.pid", node)))
+		if err != nil {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err == nil && syscall.Kill(pid, sig) == nil {
+			pids = append(pids, pid)
+		}
+	}
+	limit := time.Now().Add(deadline)
+	for _, pid := range pids {
+		for syscall.Kill(pid, 0) == nil && time.Now().Before(limit) {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+}
+
+// restart starts the stopped nodes and waits until every one says state ok.
+func (c *cluster) restart(ctx context.Context) {
+	c.t.Helper()
+	c.script("aikv-tool", "cluster", "start", "--dir", c.dir)
+	for node := range nodes {
+		one := redis.NewClient(&redis.Options{Addr: c.addr(node)})
+		eventually(c.t, func() error {
+			info, err := one.ClusterInfo(ctx).Result()
+			if err == nil && !strings.Contains(info, "cluster_state:ok") {
+				err = errors.New(info)
+			}
+			return err
+		})
+		_ = one.Close()
+	}
+}
+
+func (c *cluster) addr(node int) string { return fmt.Sprintf("127.0.0.1:%d", c.base+node) }
+
+func (c *cluster) client() *redis.ClusterClient {
+	var addrs []string
+	for node := range nodes {
+		addrs = append(addrs, c.addr(node))
+	}
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, MaxRedirects: 8})
+	c.t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// eventually calls f until it succeeds.
+func eventually(t *testing.T, f func() error) {
+	t.Helper()
+	limit := time.Now().Add(deadline)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("gave up: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

@@ -1,0 +1,333 @@
+#!/usr/bin/env bats
+# cluster_init.sh and aikv-tool: what they do with whatever they find.
+load helpers
+
+setup() {
+  requires redis-cli
+  free_block 12
+  DIR=$BATS_TEST_TMPDIR/cluster
+  export NODES=$BATS_TEST_TMPDIR/nodes
+}
+teardown() {
+  if [[ -n ${OTHER_PID:-} ]]; then kill -KILL "$OTHER_PID" 2>/dev/null || true; fi
+  cluster_down
+  stop_nodes KILL
+}
+
+init() { cluster_init.sh --base-port "$BASE" --dir "$DIR" "$@" 3>&-; }
+topology() { redis-cli -p "$BASE" CLUSTER NODES | awk '{ print $1, $2, $4, $9 }' | sort; }
+
+# silent_listener PORT: somebody who accepts and never answers.
+silent_listener() {
+  # shellcheck disable=SC2016 # perl's own dollars
+  perl -MIO::Socket::INET -e '
+    my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => $ARGV[0], Listen => 5, ReuseAddr => 1) or die;
+    my @keep; while (my $c = $s->accept) { push @keep, $c }' "$1" </dev/null >/dev/null 2>&1 3>&- &
+  OTHER_PID=$!
+  retry 5 port_is_open "$1"
+}
+
+@test "from nothing to a verified cluster; a line a step, the result on stdout" {
+  run --separate-stderr init
+  [ "$status" -eq 0 ]
+  [[ $output == *"redis-cli -c -h 127.0.0.1 -p $BASE" ]]
+  local step
+  # shellcheck disable=SC2154 # stderr is set by run
+  for step in nodes meet slots replicate see state replicas voters write; do [[ $stderr == *"✓ $step"* ]]; done
+  [[ $stderr == *"30 of 30"* ]]
+  is OK c 0 SET foo bar
+  is bar c 4 GET foo
+}
+
+@test "run again: says so, exit 0, changes nothing" {
+  init -q
+  local before
+  before=$(topology)
+  exits 0 init
+  [[ $output == *"already initialised"*"nothing was changed"* ]]
+  [[ $output != *"✓ meet"* ]]
+  is "$before" topology
+}
+
+@test "nodes that somebody else started are initialised; nothing is started" {
+  start_nodes 6
+  exits 0 init
+  [ ! -e "$DIR" ]
+  topology_agrees 6
+}
+
+@test "-m and -r, also with a node that starts later" {
+  requires aikv
+  start_nodes 3
+  (
+    sleep 1
+    node_begin 3
+  ) 3>&- &
+  local p=$BASE
+  exits 0 cluster_init.sh -m "127.0.0.1:$p,127.0.0.1:$((p + 1))" -r "127.0.0.1:$((p + 2)),127.0.0.1:$((p + 3))" --timeout 20
+  topology_agrees 4
+  has "slave $(id_of 1)" on 0 CLUSTER NODES
+}
+
+@test "only the missing nodes of its own folder are started" {
+  init -q
+  local pid5 pid6
+  pid5=$(<"$DIR/pids/node5.pid")
+  pid6=$(<"$DIR/pids/node6.pid")
+  kill -KILL "$pid6"
+  gone 5 "$pid6"
+  exits 0 init
+  [[ $output == *"1 started"* ]]
+  [ "$(<"$DIR/pids/node5.pid")" = "$pid5" ]
+  [ "$(<"$DIR/pids/node6.pid")" != "$pid6" ]
+}
+
+@test "other shapes: one master; two masters with two replicas each" {
+  exits 0 init --shards 1 --replicas-per-shard 0
+  is 16384 info_field 0 cluster_slots_assigned
+  cluster_down
+  exits 0 init --shards 2 --replicas-per-shard 2
+  topology_agrees 6
+  is 4 bash -c "redis-cli -p $BASE CLUSTER NODES | grep -c slave"
+}
+
+@test "interrupted by Ctrl-C: exit 130, what it started is stopped; the next run finishes" {
+  set -m
+  cluster_init.sh --base-port "$BASE" --dir "$DIR" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+  local script=$! status=0
+  set +m
+  retry 10 test -s "$DIR/pids/node2.pid"
+  kill -INT -- "-$script"
+  wait "$script" || status=$?
+  [ "$status" -eq 130 ]
+  has interrupted cat "$BATS_TEST_TMPDIR/out"
+  local pid
+  for pid in $(cluster_pids); do
+    run kill -0 "$pid"
+    [ "$status" -ne 0 ]
+  done
+  exits 0 init
+  topology_agrees 6
+}
+
+@test "killed half-way, at any moment: the next run finishes" {
+  local delay script
+  for delay in 0.15 0.4 0.7 1.0; do
+    cluster_init.sh --base-port "$BASE" --dir "$DIR" >/dev/null 2>&1 3>&- &
+    script=$!
+    sleep "$delay"
+    kill -KILL "$script" 2>/dev/null || true
+    wait "$script" 2>/dev/null || true
+    exits 0 init
+    topology_agrees 6
+    cluster_down
+    free_block 12
+  done
+}
+
+@test "interrupting a run over nodes that others started stops none of them" {
+  start_nodes 5
+  set -m
+  cluster_init.sh --base-port "$BASE" --dir "$DIR" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+  local script=$! status=0
+  set +m
+  retry 10 grep -q waiting "$BATS_TEST_TMPDIR/out"
+  kill -INT -- "-$script"
+  wait "$script" || status=$?
+  [ "$status" -eq 130 ]
+  local node
+  for node in 0 1 2 3 4; do answers "$node"; done
+}
+
+@test "half-assigned by hand: finished, not made anew" {
+  start_nodes 6
+  is OK on 0 CLUSTER ADDSLOTSRANGE 0 2000
+  is OK on 1 CLUSTER MEET 127.0.0.1 "$BASE"
+  is OK on 5 CLUSTER MEET 127.0.0.1 "$BASE"
+  is OK on 1 CLUSTER ADDSLOTS 6000
+  local id
+  id=$(id_of 0)
+  exits 0 init
+  is "$id" id_of 0
+  topology_agrees 6
+}
+
+@test "another shape: exit 5, and nothing has changed" {
+  init -q
+  local before
+  before=$(topology)
+  exits 5 init --shards 2 --replicas-per-shard 2
+  [[ $output == *"--reset"* ]]
+  exits 5 init --shards 2 --replicas-per-shard 1
+  is "$before" topology
+}
+
+@test "a stopped cluster of another shape in the folder: exit 5 before anything starts" {
+  init -q --shards 1 --replicas-per-shard 0
+  aikv-tool cluster stop -q --dir "$DIR"
+  exits 5 init --shards 3
+  [[ $output == *"another cluster"* ]]
+}
+
+@test "foreign data: exit 5 and says what to do; --reset --yes goes on" {
+  start_nodes 6
+  is OK on 2 CLUSTER ADDSLOTSRANGE 0 16383
+  retry 5 is OK on 2 SET mine 1
+  exits 5 init
+  [[ $output == *"holds 1 keys"* && $output == *"--reset --yes"* ]]
+  is 1 on 2 GET mine
+  exits 5 init --reset
+  [[ $output == *"--yes"* ]]
+  is 1 on 2 GET mine
+  exits 0 init --reset --yes
+  topology_agrees 6
+  is "" c 0 GET mine
+}
+
+@test "a node of another cluster among the targets: exit 5, and names the stranger" {
+  start_nodes 7
+  is OK on 0 CLUSTER MEET 127.0.0.1 $((BASE + 6))
+  exits 5 init
+  [[ $output == *"another node, 127.0.0.1:$((BASE + 6))"* ]]
+  is 1 info_field 1 cluster_known_nodes
+}
+
+@test "--reset of a healthy empty cluster asks nothing" {
+  init -q
+  exits 0 init --reset
+  [[ $output == *"✓ reset"* ]]
+  topology_agrees 6
+}
+
+@test "anything else on a port is a conflict: exit 4, all of them named, nothing started" {
+  requires redis-server perl
+  redis-server --port $((BASE + 1)) --save '' --dir "$BATS_TEST_TMPDIR" >/dev/null 2>&1 3>&- &
+  local redis=$!
+  retry 5 redis-cli -p $((BASE + 1)) PING
+  silent_listener $((BASE + 3))
+  run init
+  kill -KILL "$redis"
+  [ "$status" -eq 4 ]
+  [[ $output == *"127.0.0.1:$((BASE + 1))"*"Redis"* ]]
+  [[ $output == *"127.0.0.1:$((BASE + 3))"* ]]
+  [ ! -e "$DIR" ]
+}
+
+@test "a Raft port in use is a conflict too" {
+  requires perl
+  silent_listener $((BASE + 2 + RAFT_OFFSET))
+  exits 4 init
+  [[ $output == *"127.0.0.1:$((BASE + 2 + RAFT_OFFSET))"* ]]
+}
+
+@test "nobody there: exit 6 after --timeout" {
+  local begin=$SECONDS
+  exits 6 cluster_init.sh -m "127.0.0.1:$BASE" --timeout 1
+  [[ $output == *"127.0.0.1:$BASE"* ]]
+  ((SECONDS - begin <= 3))
+  exits 6 init --check-only
+}
+
+@test "wrong usage: exit 2" {
+  local args
+  for args in --nonsense --shards "--shards x" "--base-port 70000" "-r 127.0.0.1:1" "-m 127.0.0.1" "-m ::1:6379" \
+    "-m 127.0.0.1:1,127.0.0.1:1" "-m a:1,a:2 -r a:3" "--timeout 0" stray; do
+    # shellcheck disable=SC2086 # several words on purpose
+    exits 2 cluster_init.sh $args
+    [[ $output == *error:* ]]
+  done
+  exits 2 aikv-tool cluster nonsense
+}
+
+@test "a missing prerequisite: exit 3" {
+  AIKV_BIN=/nonexistent/aikv exits 3 init
+  REDIS_CLI=/nonexistent/redis-cli exits 3 init
+}
+
+@test "-h and --help: exit 0, on stdout" {
+  run --separate-stderr cluster_init.sh --help
+  [ "$status" -eq 0 ]
+  [[ $output == Usage:* && $output == *"Exit codes"* ]]
+  exits 0 cluster_init.sh -h
+  exits 0 aikv-tool --help
+  [[ $output == *setup*status*start*stop*clean*logs* ]]
+}
+
+@test "--dry-run changes nothing and names every step" {
+  exits 0 init --dry-run
+  [ ! -e "$DIR" ]
+  [[ $output == *"start"*"$BASE"*"meet"*"ADDSLOTSRANGE 0 5460"*"REPLICATE"* ]]
+  run answers 0
+  [ "$status" -ne 0 ]
+}
+
+@test "-q is silent but for the result; --json is one object" {
+  run --separate-stderr init -q
+  [ "$status" -eq 0 ]
+  [ -z "$stderr" ]
+  run --separate-stderr init --json -q
+  [ "$status" -eq 0 ]
+  [[ $output == '{"ok":true,"action":"unchanged",'*'}' ]]
+  if command -v jq >/dev/null; then [ "$(jq '.nodes | length' <<<"$output")" -eq 6 ]; fi
+  run --separate-stderr init --json -q --shards 2 --replicas-per-shard 2
+  [ "$status" -eq 5 ]
+  [[ $output == '{"ok":false,"code":5,'*'}' ]]
+}
+
+@test "no colour off a terminal" {
+  run init
+  [[ $output != *$'\033'* ]]
+}
+
+@test "without redis-cli, aikv cli does it all" {
+  local bin=$BATS_TEST_TMPDIR/bin tool
+  mkdir -p "$bin"
+  for tool in bash env awk sed cat mkdir mktemp rm ln mv dirname readlink sleep tail tr find head nohup setsid ps make go; do
+    if command -v "$tool" >/dev/null; then ln -s "$(command -v "$tool")" "$bin/$tool"; fi
+  done
+  PATH="$ROOT/bin:$ROOT/scripts:$bin" exits 0 cluster_init.sh --base-port "$BASE" --dir "$DIR"
+  [[ $output == *"aikv cli -c"* ]]
+  topology_agrees 6
+}
+
+@test "stop keeps the data, start brings it back, clean removes it" {
+  init -q
+  is OK c 0 SET kept 1
+  exits 0 aikv-tool cluster stop --dir "$DIR"
+  [[ $output == *"6 of 6"* ]]
+  run answers 0
+  [ "$status" -ne 0 ]
+  exits 0 aikv-tool cluster start --dir "$DIR"
+  retry 10 is 1 c 3 GET kept
+  exits 0 aikv-tool cluster logs --dir "$DIR" -n 1 2
+  [ -n "$output" ]
+  exits 0 aikv-tool cluster clean --dir "$DIR"
+  [ ! -e "$DIR" ]
+}
+
+@test "two runs at once: one starts the nodes, the other refuses or joins in; one cluster" {
+  local a b first=0 second=0
+  init -q >"$BATS_TEST_TMPDIR/a" 2>&1 &
+  a=$!
+  init -q >"$BATS_TEST_TMPDIR/b" 2>&1 &
+  b=$!
+  wait "$a" || first=$?
+  wait "$b" || second=$?
+  cat "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/b"
+  ((first == 0 || second == 0))
+  ((first == 0 || first == 5))
+  ((second == 0 || second == 5))
+  exits 0 init --check-only
+}
+
+@test "a pid file is not trusted: a stranger's process is never stopped" {
+  init -q --shards 1 --replicas-per-shard 0
+  local pid
+  pid=$(<"$DIR/pids/node1.pid")
+  sleep 60 3>&- &
+  OTHER_PID=$!
+  echo "$OTHER_PID" >"$DIR/pids/node1.pid"
+  aikv-tool cluster stop -q --dir "$DIR"
+  kill -0 "$OTHER_PID"
+  kill -KILL "$pid"
+}

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# Runs the suites named (lint, go, bats [FILE…]) and counts what passed. The last
+# line is "N passed, N failed"; the exit status is 1 if anything failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+PASSED=0
+FAILED=0
+SKIPPED=0
+# Packages whose point is concurrency run once more under the race detector, in
+# short form: it makes them ten times slower.
+RACE='/node/(frontend|multiraft|metaraft|transport|shard|replica|server)(/|$)'
+
+heading() { printf '\n== %s\n' "$*"; }
+
+# check NAME COMMAND…: one linter; what it prints is a finding.
+check() {
+  local name=$1 output status=0
+  shift
+  output=$("$@" 2>&1) || status=$?
+  if ((status == 0)) && [[ -z $output ]]; then
+    PASSED=$((PASSED + 1))
+    printf 'ok      %s\n' "$name"
+  else
+    FAILED=$((FAILED + 1))
+    printf 'FAILED  %s\n%s\n' "$name" "$output"
+  fi
+}
+
+shell_files() {
+  printf '%s\n' scripts/cluster_init.sh scripts/aikv-tool .ci/run
+  find scripts testbed -name '*.sh' -o -name '*.bash' | sort
+}
+
+suite_lint() {
+  heading lint
+  local file files=()
+  while IFS= read -r file; do files+=("$file"); done < <(shell_files | sort -u)
+  check "gofumpt -l" go tool gofumpt -l node testbed
+  check "go vet" go vet ./...
+  check "staticcheck" go tool staticcheck ./...
+  # The files in lib are parts of the two scripts, and checked as such.
+  check "shellcheck scripts" shellcheck -x -P SCRIPTDIR scripts/cluster_init.sh scripts/aikv-tool
+  check "shellcheck testbed" shellcheck -x -P SCRIPTDIR testbed/*.sh testbed/bench/*.sh .ci/run
+  # SC2030, SC2031: every @test is a subshell, and meant to be.
+  check "shellcheck bats" shellcheck -x -P SCRIPTDIR -e SC2030,SC2031 testbed/helpers.bash testbed/*.bats
+  check "shfmt" shfmt -i 2 -ci -l "${files[@]}"
+}
+
+# go_test ARGS…: runs and counts top-level tests. A package that passes gets one
+# line; of one that fails, everything is shown.
+go_test() {
+  local counts
+  counts=$(mktemp)
+  { go test -v "$@" 2>&1 || true; } | awk -v counts="$counts" '
+    /^--- PASS/ { passed++ }
+    /^--- SKIP/ { skipped++; skip = 1 }
+    /^--- FAIL/ { failed++; here++ }
+    /^\?.*\[no test files\]/ { next }
+    /^ok[ \t]/ { print; held = ""; here = 0; next }
+    /^FAIL[ \t]+[^ ]/ { if (!here) failed++; printf "%s%s\n", held, $0; held = ""; here = 0; next }
+    /^(FAIL|PASS|=== (RUN|PAUSE|CONT|NAME).*|testing: warning: no tests to run)$/ { next }
+    { held = held $0 "\n" }
+    END { if (held != "") printf "%s", held; print passed + 0, failed + 0, skipped + 0 >counts }
+  '
+  local passed failed skipped
+  read -r passed failed skipped <"$counts"
+  rm -f "$counts"
+  PASSED=$((PASSED + passed))
+  FAILED=$((FAILED + failed))
+  SKIPPED=$((SKIPPED + skipped))
+}
+
+suite_go() {
+  local race=() package
+  heading "go test"
+  go_test -timeout 8m ./...
+  if [[ $(go env CGO_ENABLED) != 1 ]] || ! command -v "$(go env CC)" >/dev/null 2>&1; then
+    echo "no C compiler: the race detector is off"
+    return
+  fi
+  for package in $(go list ./node/...); do
+    if [[ $package =~ $RACE ]]; then race+=("$package"); fi
+  done
+  heading "go test -race -short"
+  go_test -race -short -timeout 8m "${race[@]}"
+}
+
+suite_bats() {
+  heading bats
+  make --no-print-directory build
+  local file log
+  log=$(mktemp)
+  if (($# == 0)); then set -- testbed/*.bats; fi
+  for file in "$@"; do
+    local begin=$SECONDS
+    bats --formatter tap --jobs 1 "$file" </dev/null >"$log" 2>&1 3>&- || true
+    count_tap "$file" "$log" $((SECONDS - begin))
+  done
+  rm -f "$log"
+}
+
+# count_tap FILE LOG SECONDS: a file that promises tests and reports fewer has failed.
+count_tap() {
+  local planned passed failed skipped
+  read -r planned passed failed skipped < <(awk '
+    /^1\.\.[0-9]+/ { split($0, p, "[.][.]"); planned = p[2] }
+    /^ok .* # skip/ { skipped++; next }
+    /^ok / { passed++ }
+    /^not ok / { failed++ }
+    END { print planned + 0, passed + 0, failed + 0, skipped + 0 }' "$2")
+  if ((passed + failed + skipped < planned || planned == 0)); then failed=$((failed + 1)); fi
+  printf '%-32s %3d passed, %d failed, %d skipped (%d s)\n' "$1" "$passed" "$failed" "$skipped" "$3"
+  if ((failed > 0)); then grep -v '^ok ' "$2" || true; fi
+  if ((skipped > 0)); then grep '^ok .* # skip' "$2" || true; fi
+  PASSED=$((PASSED + passed))
+  FAILED=$((FAILED + failed))
+  SKIPPED=$((SKIPPED + skipped))
+}
+
+if ! testbed/tools.sh; then FAILED=$((FAILED + 1)); fi
+while (($# > 0)); do
+  suite=$1
+  shift
+  case $suite in
+    lint) suite_lint ;;
+    go) suite_go ;;
+    bats)
+      suite_bats "$@"
+      set --
+      ;;
+    *)
+      echo "unknown suite '$suite': lint, go or bats" >&2
+      exit 2
+      ;;
+  esac
+done
+
+echo
+if ((SKIPPED > 0)); then echo "$SKIPPED skipped"; fi
+echo "$PASSED passed, $FAILED failed"
+((FAILED == 0))
