@@ -331,3 +331,29 @@ silent_listener() {
   kill -0 "$OTHER_PID"
   kill -KILL "$pid"
 }
+
+# plan FILE…: what the plan is if the nodes answer so.
+plan() {
+  # shellcheck disable=SC2034 # state.sh reads them
+  local WORK=$BATS_TEST_TMPDIR/plan ADDRS=() file
+  mkdir -p "$WORK"
+  for file in "$@"; do
+    printf '@@nodes\n%s\n' "$file" >"$WORK/ans.${#ADDRS[@]}"
+    ADDRS+=("127.0.0.1:$((7000 + ${#ADDRS[@]}))")
+  done
+  # shellcheck source=../scripts/lib/state.sh
+  source "$ROOT/scripts/lib/state.sh"
+  MASTERS=1
+  state_run "$STATE_PLAN"
+}
+
+@test "members of one cluster that disagree are asked again; two clusters with one slot are refused" {
+  local old new same
+  old=$'aa 127.0.0.1:7000@1 myself,master - 0 0 1 connected 0-16383\nbb 127.0.0.1:7001@2 slave aa 0 0 1 connected'
+  same=$'aa 127.0.0.1:7000@1 master - 0 0 1 connected 0-16383\nbb 127.0.0.1:7001@2 myself,slave aa 0 0 1 connected'
+  new=$'aa 127.0.0.1:7000@1 slave bb 0 0 2 connected\nbb 127.0.0.1:7001@2 myself,master - 0 0 2 connected 0-16383'
+  is "unsettled 127.0.0.1:7000 and 127.0.0.1:7001 disagree about 127.0.0.1:7000" plan "$old" "$new"
+  is "verdict complete" plan "$old" "$same"
+  run plan "${old%%$'\n'*}" "bb 127.0.0.1:7001@2 myself,master - 0 0 1 connected 100"
+  [[ $output == "refuse slot 100 belongs to two nodes"* ]]
+}

@@ -119,6 +119,8 @@ count_tap() {
 }
 
 if ! testbed/tools.sh; then FAILED=$((FAILED + 1)); fi
+# First of all, so that no linter's output is the progress of a download.
+go mod download || FAILED=$((FAILED + 1))
 while (($# > 0)); do
   suite=$1
   shift

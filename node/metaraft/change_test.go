@@ -289,6 +289,11 @@ func TestResetAll(t *testing.T) {
 	for _, hard := range []bool{false, true} {
 		w := newWorld(t, 8)
 		nodes := w.bootCluster(6)
+		for _, n := range nodes { // a busy machine is slow, but gets there
+			n.kill()
+			n.tweak = func(o *Options) { o.LeaveTimeout = 30 * time.Second }
+			n.start()
+		}
 		w.own(nodes)
 		for i := range 3 {
 			w.must(nodes[3+i].running().Replicate(t.Context(), nodes[i].Identity().Node))

@@ -187,17 +187,32 @@ stop_started() {
   STARTED=()
 }
 
-# make_plan compares what the nodes say (collect) with what is asked for.
+# make_plan compares what the nodes say (collect) with what is asked for. While
+# members of one cluster disagree, it asks again.
 make_plan() {
+  until read_plan; do
+    ui_left
+    if ((LEFT_S == 0)); then
+      die "$EXIT_UNREACHABLE" "the nodes do not agree in time: $UNSETTLED" "See: aikv-tool cluster status"
+    fi
+    sleep 0.05
+    refresh
+  done
+}
+
+# read_plan sets VERDICT, KEYS and PLAN; false if the nodes disagree (UNSETTLED).
+read_plan() {
   local line
   PLAN=()
   VERDICT=""
   KEYS=()
+  UNSETTLED=""
   state_run "$STATE_PLAN" >"$WORK/plan"
   while IFS= read -r line; do
     case $line in
       "verdict "*) VERDICT=${line#verdict } ;;
       "keys "*) KEYS+=("${line#keys }") ;;
+      "unsettled "*) UNSETTLED=${line#unsettled } ;;
       "refuse "*)
         line=${line#refuse }
         die "$EXIT_MISMATCH" "${line%%|*}" "${line#*|}"
@@ -205,6 +220,7 @@ make_plan() {
       *) PLAN+=("$line") ;;
     esac
   done <"$WORK/plan"
+  if [[ -n $UNSETTLED ]]; then return 1; fi
   [[ -n $VERDICT ]] || die "$EXIT_INTERNAL" "the nodes' answers could not be read" "They are printed by: redis-cli CLUSTER NODES"
 }
 

@@ -107,6 +107,7 @@ function range_of(slot,   s) { for (s = masters - 1; s > 0; s--) if (slot >= fir
 #   verdict fresh|partial|complete
 #   keys NODE COUNT
 #   refuse TEXT|HINT
+#   unsettled TEXT (ask again: one of the nodes has not heard of a change yet)
 # and, unless refused, the actions that are missing:
 #   meet | slots NODE FIRST LAST | replicate NODE MASTER-NODE
 # shellcheck disable=SC2016
@@ -135,7 +136,21 @@ function check_islands(   i, j) {
       return
     }
 }
-# Every slot owner anybody reports, and a contradiction between two reports.
+# Members of one cluster learn of a change, a takeover say, one after the other.
+function check_settled(   i, j, k, who) {
+  for (i = 0; i < n; i++) for (j = i + 1; j < n; j++) {
+    if (!((i, id[j]) in view) || !((j, id[i]) in view)) continue
+    for (k = 1; k <= known[i]; k++) {
+      who = list[i, k]
+      if (!((j, who) in view)) continue
+      if (vslots[i, who] == vslots[j, who] && view[i, who] == view[j, who] && vmaster[i, who] == vmaster[j, who]) continue
+      print "unsettled " addr[i] " and " addr[j] " disagree about " vname(who)
+      refused = 1
+      return
+    }
+  }
+}
+# Every slot owner anybody reports, and a contradiction between two clusters.
 function merge_slots(   i, s, k) {
   for (i = 0; i < n; i++) {
     if (same[i] != i || !count[i]) continue
@@ -214,6 +229,7 @@ END {
     if (known[i] == 1 && n > 1 && keys[i] + 0 > 0)
       refuse(addr[i] " holds " keys[i] + 0 " keys and is not part of this cluster", "Save what you need and run again with --reset --yes, which erases every node, or choose other nodes.")
   if (!refused) check_islands()
+  if (!refused) check_settled()
   if (!refused) merge_slots()
   if (!refused) choose_masters()
   if (!refused) { plan_meet(); plan_slots(); plan_replicas() }
