@@ -7,11 +7,14 @@ LDFLAGS := -s -w$(if $(VERSION), -X main.version=$(VERSION))
 SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
 
 .DEFAULT_GOAL := build
-.PHONY: build install test test-go test-bats lint bench tools clean help
+.PHONY: build failpoints install test test-go test-bats lint bench tools clean help
 
 build: ## build bin/aikv
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/aikv ./node
+
+failpoints: ## build bin/aikv-failpoints: the same, with the "gofail:" comments turned into code
+	@testbed/failpoints.sh
 
 install: build ## install aikv, aikv-tool and the scripts under PREFIX (/usr/local)
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/aikv/scripts/lib' '$(DESTDIR)$(PREFIX)/share/aikv/config'

@@ -25,6 +25,7 @@ require (
 	github.com/tidwall/btree v1.1.0 // indirect
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/xrash/smetrics v0.0.0-20240521201337-686a1a2994c1 // indirect
+	go.etcd.io/gofail v0.2.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
@@ -39,6 +40,7 @@ require (
 )
 
 tool (
+	go.etcd.io/gofail
 	honnef.co/go/tools/cmd/staticcheck
 	mvdan.cc/gofumpt
 )

@@ -135,7 +135,12 @@ func (f osFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-func (f osFile) Sync() error { return syncData(f.File, f.slow) }
+func (f osFile) Sync() error {
+	// gofail: var walSync string
+	// return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: errors.New(walSync)}
+
+	return syncData(f.File, f.slow)
+}
 
 // retryInterrupted repeats a system call that a signal interrupted before it
 // did anything.
