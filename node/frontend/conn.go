@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/rawio"
 )
 
 const (
@@ -47,7 +48,7 @@ func newConn(s *Server, nc net.Conn, id uint64, limits Limits) *conn {
 			ID: id, Addr: nc.RemoteAddr().String(), LAddr: nc.LocalAddr().String(), Created: s.opts.Now(),
 			Authenticated: s.opts.RequirePass() == "",
 		},
-		in:  input{conn: reader(nc), maxQuery: limits.QueryBuffer},
+		in:  input{conn: rawio.NewConn(nc), maxQuery: limits.QueryBuffer},
 		out: newOutput(nc, limits, &s.counters.sent),
 		run: &run{},
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/genuineh/aikv/node/rawio"
 	"github.com/genuineh/aikv/node/resp"
 )
 
@@ -109,7 +110,7 @@ func (o *output) direct(b []byte) []byte {
 // is done, or the runtime would wait for the socket.
 func (o *output) writeSome(fd uintptr) bool {
 	for len(o.rest) > 0 {
-		n, err := writeNow(fd, o.rest)
+		n, err := rawio.Write(fd, o.rest)
 		switch {
 		case n > 0:
 			o.rest = o.rest[n:]

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	ldb "github.com/syndtr/goleveldb/leveldb/storage"
+
+	"github.com/genuineh/aikv/node/rawio"
 )
 
 // files stands between goleveldb and its file storage to give two promises that
@@ -57,6 +59,9 @@ func (f *files) Create(fd ldb.FileDesc) (ldb.Writer, error) {
 		return nil, err
 	}
 	j := &journalFile{Writer: w, files: f}
+	if d, ok := w.(rawio.Descriptor); ok {
+		j.raw = rawio.NewFile(d)
+	}
 	f.mu.Lock()
 	f.journal = j
 	f.mu.Unlock()
@@ -112,6 +117,7 @@ func (s *syncedFile) Sync() error {
 // may run next to it.
 type journalFile struct {
 	ldb.Writer
+	raw   *rawio.File // the same file, nil if it is no file of the system
 	files *files
 
 	mu       sync.Mutex
@@ -126,7 +132,11 @@ func (j *journalFile) Write(p []byte) (int, error) {
 	if err := j.files.err(); err != nil {
 		return 0, err
 	}
-	n, err := j.Writer.Write(p)
+	write := j.Writer.Write
+	if j.raw != nil {
+		write = j.raw.Write
+	}
+	n, err := write(p)
 	j.mu.Lock()
 	j.written += int64(n)
 	j.mu.Unlock()

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/genuineh/aikv/node/rawio"
 )
 
 // Timing of connections. Raft's own heartbeats keep streams busy; the rest is
@@ -46,7 +48,29 @@ func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	d.mu.Lock()
 	d.last = err
 	d.mu.Unlock()
-	return conn, err
+	if err != nil {
+		return nil, err
+	}
+	return socket(conn), nil
+}
+
+// socketListener hands gRPC connections that socket made.
+type socketListener struct{ net.Listener }
+
+func (l socketListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return socket(conn), nil
+}
+
+// socket returns conn as gRPC is to use it: with raw system calls, which a node
+// makes two of for each frame, and with the timeout that gRPC itself sets on
+// plain sockets only.
+func socket(conn net.Conn) net.Conn {
+	limitUnacknowledged(conn, silentTimeout)
+	return rawio.NewConn(conn)
 }
 
 // explain returns the last dial's error if there is one, else err.

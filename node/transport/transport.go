@@ -164,7 +164,7 @@ func New(opts Options) (*Transport, error) {
 	t.server = newServer(t)
 	go func() {
 		defer close(t.served)
-		if err := t.server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := t.server.Serve(socketListener{listener}); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.log.Error("transport: no longer accepting connections", "err", err)
 		}
 	}()

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
 	"syscall"
+
+	"github.com/genuineh/aikv/node/rawio"
 )
 
 // FS is the file system that a log lives on. The default is the operating
@@ -70,7 +71,7 @@ func (OSFS) Create(path string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f, new(atomic.Bool)}, nil
+	return osFile{f, rawio.NewFile(f)}, nil
 }
 
 // Open implements FS.
@@ -79,7 +80,7 @@ func (OSFS) Open(path string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f, new(atomic.Bool)}, nil
+	return osFile{f, rawio.NewFile(f)}, nil
 }
 
 // Rename implements FS.
@@ -123,9 +124,10 @@ func (OSFS) Lock(path string) (io.Closer, error) {
 // osFile is a file of the operating system.
 type osFile struct {
 	*os.File
-	// slow is set while syncs take long: see syncData.
-	slow *atomic.Bool
+	raw *rawio.File
 }
+
+func (f osFile) WriteAt(b []byte, off int64) (int, error) { return f.raw.WriteAt(b, off) }
 
 func (f osFile) Size() (int64, error) {
 	info, err := f.Stat()
@@ -139,7 +141,7 @@ func (f osFile) Sync() error {
 	// gofail: var walSync string
 	// return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: errors.New(walSync)}
 
-	return syncData(f.File, f.slow)
+	return f.raw.Datasync()
 }
 
 // retryInterrupted repeats a system call that a signal interrupted before it

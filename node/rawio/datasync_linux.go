@@ -1,0 +1,5 @@
+package rawio
+
+import "syscall"
+
+func datasync(fd uintptr) error { return syscall.Fdatasync(int(fd)) }

@@ -1,0 +1,159 @@
+package rawio
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pair returns both ends of a TCP connection.
+func pair(t *testing.T) (a, b net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if a, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return NewConn(a), NewConn(b)
+}
+
+// TestConnCarriesAll sends more than the socket buffers hold, so that both
+// directions have to wait, and compares.
+func TestConnCarriesAll(t *testing.T) {
+	a, b := pair(t)
+	if _, ok := a.(*Conn); !ok {
+		t.Fatalf("NewConn made a %T", a)
+	}
+	data := make([]byte, 16<<20)
+	for i, r := 0, rand.New(rand.NewPCG(1, 2)); i < len(data); i++ {
+		data[i] = byte(r.Uint32())
+	}
+	sent := make(chan error, 1)
+	go func() {
+		n, err := a.Write(data)
+		if err == nil && n != len(data) {
+			err = io.ErrShortWrite
+		}
+		sent <- errors.Join(err, a.Close())
+	}()
+	got, err := io.ReadAll(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, data) {
+		t.Fatalf("%d bytes arrived of %d, or other ones", len(got), len(data))
+	}
+}
+
+// TestConnEnds looks at the errors that callers tell apart.
+func TestConnEnds(t *testing.T) {
+	a, b := pair(t)
+	if err := a.SetReadDeadline(time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var timeout net.Error
+	if _, err := a.Read(make([]byte, 1)); !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("after the deadline: %v", err)
+	}
+	if n, err := a.Read(nil); n != 0 || err != nil {
+		t.Errorf("nothing to read: %d, %v", n, err)
+	}
+	if err := a.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if _, err := a.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the other end has closed: %v", err)
+	}
+	a.Close()
+	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("read after close: %v", err)
+	}
+	if _, err := a.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("write after close: %v", err)
+	}
+}
+
+// TestConnReset sends to somebody who has gone: the error comes, sooner or later.
+func TestConnReset(t *testing.T) {
+	a, b := pair(t)
+	b.Close()
+	if err := a.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := a.Write(make([]byte, 1<<16)); err != nil {
+			if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("writing to a closed peer: %v", err)
+			}
+			return
+		}
+	}
+}
+
+func TestNewConnLeavesOthersAlone(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	if NewConn(a) != a {
+		t.Error("a pipe is no socket, and was wrapped")
+	}
+}
+
+// TestFile writes by both ways, and both report errors with the path.
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	for _, slow := range []bool{false, true} {
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := NewFile(f)
+		raw.slow.Store(slow)
+		if n, err := raw.Write([]byte("hello, ")); n != 7 || err != nil {
+			t.Fatal(n, err)
+		}
+		raw.slow.Store(slow)
+		if n, err := raw.WriteAt([]byte("world"), 7); n != 5 || err != nil {
+			t.Fatal(n, err)
+		}
+		raw.slow.Store(slow)
+		if err := raw.Datasync(); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := os.ReadFile(path); string(got) != "hello, world" {
+			t.Errorf("slow %v: %q", slow, got)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		readOnly, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = NewFile(readOnly)
+		raw.slow.Store(slow)
+		var pathErr *os.PathError
+		if _, err := raw.Write([]byte("x")); !errors.As(err, &pathErr) || pathErr.Path != path {
+			t.Errorf("slow %v: writing to a file open for reading: %v", slow, err)
+		}
+		readOnly.Close()
+	}
+}
