@@ -55,6 +55,7 @@ type Group struct {
 	barriers []readWait // confirmed, waiting for their index to be applied
 
 	contact  map[uint64]time.Time // last message by Raft id
+	spare    []uint64             // arbiters whose appends may wait: see noteSpare
 	detached bool
 	served   bool // Leads as it was last made known
 }
@@ -315,6 +316,7 @@ func (g *Group) tick(ticks int64) {
 	g.rn.Tick()
 	g.expire(ticks)
 	g.retryRound(ticks)
+	g.noteSpare(g.host.now)
 	g.reconcile(ticks)
 	if g.hardDirty {
 		g.host.persist.add(appendTask{group: g, hard: g.hard})

@@ -1,6 +1,7 @@
 package multiraft
 
 import (
+	"slices"
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -13,12 +14,14 @@ type outbox struct {
 	peers map[uint64]*peerOut
 }
 
+// maxHeld is how many bytes of messages may wait for company.
+const maxHeld = 64 << 10
+
 // peerOut are the frames under construction for one node.
 type peerOut struct {
 	control, bulk []byte
-	// lazy counts messages in bulk that only move a commit index; since is when
-	// the first of them came. A frame of nothing else may wait a little for
-	// company.
+	// A frame of messages that nobody waits for may wait a little for company:
+	// until something urgent joins them, or CommitDelay after since.
 	urgent bool
 	since  time.Time
 	held   bool
@@ -41,8 +44,39 @@ func (o *outbox) add(g *Group, m *pb.Message) {
 		return
 	}
 	p.bulk = o.pack(p.bulk, g, m)
-	if g.prompt || m.GetType() != pb.MsgApp || len(m.GetEntries()) > 0 {
+	if g.prompt || m.GetType() != pb.MsgApp || !g.mayWait(m) || len(p.bulk) > maxHeld {
 		p.urgent = true
+	}
+}
+
+// mayWait reports whether nobody waits for the answer to a MsgApp: it only moves
+// the commit index, or goes to a voter that the group can do without.
+func (g *Group) mayWait(m *pb.Message) bool {
+	return len(m.GetEntries()) == 0 || slices.Contains(g.spare, m.GetTo())
+}
+
+// noteSpare finds out whether the leader's appends reach a quorum without the
+// arbiters: then these need the entries only in case that something fails, and
+// get them in larger pieces, which saves them syncs and everybody frames.
+func (g *Group) noteSpare(now time.Time) {
+	g.spare = g.spare[:0]
+	conf, opts := g.members.conf, &g.host.opts
+	if g.prompt || !g.leading() || len(conf.GetVotersOutgoing()) > 0 {
+		return
+	}
+	recent := now.Add(-time.Duration(2*opts.HeartbeatTicks+1) * opts.Tick)
+	live := 0
+	for _, v := range g.members.wish.Voters {
+		switch {
+		case !slices.Contains(conf.GetVoters(), v.RaftID):
+		case v.Arbiter:
+			g.spare = append(g.spare, v.RaftID)
+		case v.RaftID == g.raftID || g.contact[v.RaftID].After(recent):
+			live++
+		}
+	}
+	if live <= len(conf.GetVoters())/2 {
+		g.spare = g.spare[:0]
 	}
 }
 
