@@ -18,7 +18,7 @@ import (
 func arrows() map[string][]string {
 	all := []string{
 		"command", "config", "frontend", "keyspace", "metaraft", "multiraft", "replica",
-		"rawio", "resp", "shard", "slot", "storage", "topology", "transport", "wal",
+		"rawio", "resp", "sched", "shard", "slot", "storage", "topology", "transport", "wal",
 	}
 	return map[string][]string{
 		".":         {"config", "resp", "server"},
@@ -26,11 +26,12 @@ func arrows() map[string][]string {
 		"config":    {},
 		"frontend":  {"command", "multiraft", "rawio", "resp", "slot", "topology"},
 		"keyspace":  {"slot", "storage"},
-		"metaraft":  {"slot", "storage", "topology"},
+		"metaraft":  {"sched", "slot", "storage", "topology"},
 		"multiraft": {"wal"},
 		"replica":   {"command", "keyspace", "multiraft", "resp", "shard", "slot", "storage", "topology"},
 		"rawio":     {},
 		"resp":      {},
+		"sched":     {},
 		"server":    all,
 		"shard":     {"command", "keyspace", "resp", "slot", "storage"},
 		"slot":      {},

@@ -3,7 +3,6 @@ package metaraft
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
@@ -16,7 +15,7 @@ import (
 // AddSlots gives unassigned slots to this node's shard, and returns when the
 // shard's replica here has taken them up.
 func (n *Node) AddSlots(ctx context.Context, slots slot.Set) error {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	self := n.self()
 	outcome, err := n.Propose(ctx, &AddSlots{Node: self, Slots: Slots{slots}, NewGroup: topology.GroupID(n.token())})
@@ -41,7 +40,7 @@ func (n *Node) DelSlots(ctx context.Context, slots slot.Set) error {
 
 // FlushSlots takes all slots from this node, which must not hold keys.
 func (n *Node) FlushSlots(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	keys, err := n.opts.Shards.Keys(ctx)
 	if err != nil {
@@ -60,7 +59,7 @@ func (n *Node) FlushSlots(ctx context.Context) error {
 // delSlots sees an intent through: it waits for most of the time it has, and
 // keeps the rest for cancelling.
 func (n *Node) delSlots(ctx context.Context, change *DelSlots) error {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
 	outcome, err := n.Propose(ctx, change)
@@ -68,7 +67,7 @@ func (n *Node) delSlots(ctx context.Context, change *DelSlots) error {
 		return err
 	}
 	a, _ := n.replica()
-	wait, stop := context.WithTimeout(ctx, time.Until(deadline)*7/10)
+	wait, stop := n.within(ctx, deadline.Sub(n.sched.Now())*7/10)
 	defer stop()
 	ended, result := false, error(nil)
 	_, err = n.await(wait, func(b *attachment) bool {
@@ -93,7 +92,7 @@ func (n *Node) delSlots(ctx context.Context, change *DelSlots) error {
 // Replicate makes this node a replica of master. A master with slots or keys
 // refuses.
 func (n *Node) Replicate(ctx context.Context, master topology.NodeID) error {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	v := n.View(ctx)
 	me, wished := v.Me(), v.Node(master)
@@ -144,7 +143,7 @@ func (n *Node) MetaPromote(ctx context.Context, ids []topology.NodeID) (warning 
 // Forget removes another node from the cluster. Forgetting a node that was
 // removed before is no error.
 func (n *Node) Forget(ctx context.Context, id topology.NodeID) error {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	v := n.View(ctx)
 	me := v.Me()

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
 )
 
@@ -187,7 +188,7 @@ func TestParallelAddSlots(t *testing.T) {
 
 // TestSequence keeps numbers in flight within what the state remembers.
 func TestSequence(t *testing.T) {
-	s := newSequence()
+	s := newSequence(sched.System)
 	ctx := t.Context()
 	first, _ := s.begin(ctx)
 	for range originResults/2 - 1 {

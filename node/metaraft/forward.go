@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
 )
 
@@ -24,7 +25,7 @@ const (
 // and Uncertain when there is no outcome by the deadline: ctx's, at most the
 // command timeout.
 func (n *Node) Propose(ctx context.Context, change Change) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	a, err := n.await(ctx, (*attachment).ready)
 	if err != nil {
@@ -51,7 +52,7 @@ func (n *Node) submit(ctx context.Context, a *attachment, change Change) (Outcom
 	defer n.sequence.end(seq)
 	payload, err := EncodeProposal(Proposal{
 		Origin: Origin{Node: a.id.Node, Nonce: n.nonce, Seq: seq},
-		Time:   n.opts.Now().UnixMilli(), Change: change,
+		Time:   n.sched.Now().UnixMilli(), Change: change,
 	})
 	if err != nil {
 		return Outcome{}, err
@@ -86,7 +87,7 @@ const (
 // run sends the proposal, always with the same origin, to whoever leads until
 // somebody knows the outcome.
 func (f *forward) run(ctx context.Context) (Outcome, error) {
-	retry := backoff{first: forwardRetryFirst, last: forwardRetryLast}
+	retry := f.n.backoff(forwardRetryFirst, forwardRetryLast)
 	for hops := 1; ; hops++ {
 		hinted := f.hint
 		outcome, err := f.once(ctx)
@@ -116,7 +117,7 @@ func (f *forward) failure(certain Error) error {
 // once makes one attempt, here or at one peer.
 func (f *forward) once(ctx context.Context) (Outcome, error) {
 	// An attempt that hangs (the leader is cut off) must leave time for others.
-	ctx, cancel := context.WithTimeout(ctx, max(f.n.opts.CallTimeout, f.n.opts.CommandTimeout/4))
+	ctx, cancel := f.n.within(ctx, max(f.n.opts.CallTimeout, f.n.opts.CommandTimeout/4))
 	defer cancel()
 	leader, self := f.a.raft.Leader()
 	if self {
@@ -193,7 +194,7 @@ func (n *Node) servePropose(ctx context.Context, request proposeRequest) propose
 	if !self {
 		return proposeReply{Status: forwardNotLeader, Leader: leaderAddress(a, leader)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	result, err := a.raft.Propose(ctx, request.Payload)
 	switch {
@@ -209,6 +210,7 @@ func (n *Node) servePropose(ctx context.Context, request proposeRequest) propose
 // together, so that MetaRaft, which remembers the last 64 outcomes of a node,
 // never has to forget one that is still being retried.
 type sequence struct {
+	sched  sched.Sched
 	mu     sync.Mutex
 	last   uint64
 	open   map[uint64]struct{}
@@ -216,8 +218,8 @@ type sequence struct {
 	freed  chan struct{} // closed and replaced when a number ends
 }
 
-func newSequence() *sequence {
-	return &sequence{open: make(map[uint64]struct{}), window: originResults / 2, freed: make(chan struct{})}
+func newSequence(s sched.Sched) *sequence {
+	return &sequence{sched: s, open: make(map[uint64]struct{}), window: originResults / 2, freed: make(chan struct{})}
 }
 
 // begin returns the next number; it waits while an old one is still open.
@@ -237,9 +239,7 @@ func (s *sequence) begin(ctx context.Context) (uint64, error) {
 		}
 		freed := s.freed
 		s.mu.Unlock()
-		select {
-		case <-freed:
-		case <-ctx.Done():
+		if sched.Wait(s.sched, time.Time{}, freed, ctx.Done()) == 1 {
 			return 0, ctx.Err()
 		}
 	}

@@ -80,7 +80,7 @@ func (n *Node) launch(j *join) error {
 		close(j.done)
 		n.wake()
 	}
-	started := n.spawn(func(context.Context) {
+	started := n.spawn("join", func(context.Context) {
 		err := n.runJoin(ctx, j)
 		if err != nil && ctx.Err() != nil && n.life.Err() == nil {
 			err = Error("ERR CLUSTER RESET ended the join")
@@ -139,7 +139,7 @@ func unquoted(err error) error { return errors.New(err.Error()) }
 // turnBack ends a join whose token can never be admitted any more.
 func (n *Node) turnBack(ctx context.Context, a *attachment, j *join, answer AdmitOutcome) error {
 	j.enter("unfreezing its own topology")
-	retry := backoff{first: 10 * time.Millisecond, last: time.Second}
+	retry := n.backoff(10*time.Millisecond, time.Second)
 	for {
 		_, err := n.proposeIn(ctx, a, &Unfreeze{Token: j.token})
 		if err == nil {
@@ -161,7 +161,7 @@ func (n *Node) turnBack(ctx context.Context, a *attachment, j *join, answer Admi
 func (n *Node) moveIn(ctx context.Context, j *join, answer AdmitOutcome) error {
 	j.enter("taking over its membership")
 	n.log.Info("MetaRaft admitted", "cluster", answer.ClusterID, "raft", answer.MetaID, "index", answer.Index)
-	retry := backoff{first: 10 * time.Millisecond, last: time.Second}
+	retry := n.backoff(10*time.Millisecond, time.Second)
 	for {
 		// Not interrupted by a RESET: the step is atomic, and then it is over.
 		err := n.opts.Home.Adopt(n.life, answer)
@@ -193,7 +193,7 @@ func (n *Node) admissionTimeout() time.Duration { return n.opts.CommandTimeout +
 // have, nobody is left who could have admitted this node.
 func (n *Node) requestAdmission(ctx context.Context, a *attachment, j *join, admit Admit) (AdmitOutcome, error) {
 	request := joinRequest{Cluster: j.cluster, Admit: admit}
-	retry := backoff{first: 5 * time.Millisecond, last: 500 * time.Millisecond}
+	retry := n.backoff(5*time.Millisecond, 500*time.Millisecond)
 	members := slices.Concat([]string{j.target}, j.others)
 	// After a restart the other members are not known: then the target alone
 	// is proof only if it says that the cluster ended, or if there is nothing
@@ -202,7 +202,7 @@ func (n *Node) requestAdmission(ctx context.Context, a *attachment, j *join, adm
 	for {
 		gone := 0
 		for _, addr := range members {
-			call, cancel := context.WithTimeout(ctx, n.admissionTimeout())
+			call, cancel := n.within(ctx, n.admissionTimeout())
 			reply, err := ask[joinReply](call, n.opts.Peers, addr, MethodJoin, request)
 			cancel()
 			switch {
@@ -238,7 +238,7 @@ func (n *Node) serveJoin(ctx context.Context, request joinRequest) joinReply {
 	if !a.ready() {
 		return joinReply{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	outcome, err := n.proposeIn(ctx, a, &request.Admit)
 	if outcome.Admit == nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
 )
 
@@ -41,7 +42,7 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 	if err := n.opts.Home.BecomeLone(n.life, hard, ""); err != nil {
 		return Error("ERR CLUSTER RESET failed: " + oneLine(err))
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	if _, err := n.await(ctx, (*attachment).ready); err != nil {
 		return Error("ERR the node was reset, but its new cluster of one has not started yet")
@@ -62,7 +63,7 @@ func pristine(a *attachment) bool {
 // join does not end by itself while its target is unreachable, and the steward
 // may resume it at once, so this goes on until it gets the right.
 func (n *Node) interrupt(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	for {
 		n.mu.Lock()
@@ -71,7 +72,7 @@ func (n *Node) interrupt(ctx context.Context) error {
 		if j != nil {
 			j.cancel()
 		}
-		try, stop := context.WithTimeout(ctx, 20*time.Millisecond)
+		try, stop := n.within(ctx, 20*time.Millisecond)
 		err := n.hold(try)
 		stop()
 		if err == nil || ctx.Err() != nil || n.life.Err() != nil {
@@ -83,7 +84,7 @@ func (n *Node) interrupt(ctx context.Context) error {
 // leave takes the node out of its cluster in order, as far as that is possible
 // within the leave timeout.
 func (n *Node) leave(ctx context.Context, a *attachment) {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.LeaveTimeout)
+	ctx, cancel := n.within(ctx, n.opts.LeaveTimeout)
 	defer cancel()
 	s := a.machine.State()
 	if f := s.Frozen; f != nil {
@@ -117,11 +118,11 @@ func (n *Node) leave(ctx context.Context, a *attachment) {
 func (n *Node) awaitDeparted(ctx context.Context, a *attachment, peers []string) bool {
 	request := departedRequest{Cluster: a.id.Cluster, MetaID: a.id.MetaID, Node: a.id.Node}
 	n.opts.Shards.HandOff(ctx) // whoever stays has to make the changes
-	retry := backoff{first: 2 * time.Millisecond, last: 50 * time.Millisecond}
+	retry := n.backoff(2*time.Millisecond, 50*time.Millisecond)
 	for {
 		if _, self := a.raft.Leader(); !self {
 			for _, addr := range peers {
-				call, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+				call, cancel := n.within(ctx, n.opts.CallTimeout)
 				reply, err := ask[departedReply](call, n.opts.Peers, addr, MethodDeparted, request)
 				cancel()
 				if err == nil && reply.Departed {
@@ -179,7 +180,7 @@ func (n *Node) depart(ctx context.Context, a *attachment, why string) {
 	}
 	n.log.Warn("MetaRaft membership ended: the node becomes a lone, empty cluster", "cluster", a.id.Cluster, "reason", why)
 	if why != whyAbandoned {
-		wait, cancel := context.WithTimeout(ctx, n.opts.LeaveTimeout)
+		wait, cancel := n.within(ctx, n.opts.LeaveTimeout)
 		n.awaitDeparted(wait, a, n.others())
 		cancel()
 	}
@@ -228,16 +229,16 @@ const whyAbandoned = "a majority of its voters went elsewhere"
 // askAround asks all known members whether they still know this node.
 func (n *Node) askAround(ctx context.Context, a *attachment) []whoamiReply {
 	// The callee confirms with a read; give it the time for that.
-	ctx, cancel := context.WithTimeout(ctx, n.opts.ReadTimeout+n.opts.CallTimeout)
+	ctx, cancel := n.within(ctx, n.opts.ReadTimeout+n.opts.CallTimeout)
 	defer cancel()
 	request := whoamiRequest{Cluster: a.id.Cluster, Node: a.id.Node, MetaID: a.id.MetaID}
 	var (
 		mu      sync.Mutex
-		wg      sync.WaitGroup
 		replies []whoamiReply
 	)
+	asking := sched.NewGroup(n.sched)
 	for _, addr := range n.others() {
-		wg.Go(func() {
+		asking.Go("ask around", func() {
 			reply, err := ask[whoamiReply](ctx, n.opts.Peers, addr, MethodWhoami, request)
 			if err == nil {
 				mu.Lock()
@@ -246,7 +247,7 @@ func (n *Node) askAround(ctx context.Context, a *attachment) []whoamiReply {
 			}
 		})
 	}
-	wg.Wait()
+	asking.Wait()
 	return replies
 }
 
@@ -298,7 +299,7 @@ func (n *Node) serveWhoami(ctx context.Context, request whoamiRequest) whoamiRep
 		reply.Status = whoamiMember
 		return reply
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.opts.ReadTimeout)
+	ctx, cancel := n.within(ctx, n.opts.ReadTimeout)
 	defer cancel()
 	if !a.ready() || a.raft.Barrier(ctx) != nil || !a.ready() {
 		return reply
@@ -346,13 +347,13 @@ func (n *Node) followDissolve(ctx context.Context, a *attachment, target string)
 
 // tell sends a notice to the nodes at addrs, once.
 func (n *Node) tell(ctx context.Context, addrs []string, message notice) {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CallTimeout)
 	defer cancel()
-	var wg sync.WaitGroup
+	telling := sched.NewGroup(n.sched)
 	for _, addr := range addrs {
-		wg.Go(func() { _, _ = n.opts.Peers.Call(ctx, addr, MethodNotice, encodeRPC(message)) })
+		telling.Go("tell", func() { _, _ = n.opts.Peers.Call(ctx, addr, MethodNotice, encodeRPC(message)) })
 	}
-	wg.Wait()
+	telling.Wait()
 }
 
 // serveNotice acts on what this node may have missed, in the background.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
 )
 
@@ -77,19 +78,13 @@ func (o *orphanage) step(now time.Time, fine bool) bool {
 func (n *Node) keepTime(ctx context.Context) {
 	dog := watchdog{timeout: n.opts.NodeTimeout}
 	orphan := orphanage{after: n.opts.OrphanAfter}
-	ticker := time.NewTicker(min(max(n.opts.NodeTimeout/10, 10*time.Millisecond), 250*time.Millisecond))
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
+	interval := min(max(n.opts.NodeTimeout/10, 10*time.Millisecond), 250*time.Millisecond)
+	for sched.Sleep(ctx, n.sched, interval) {
 		a, _ := n.replica()
 		if a == nil {
 			continue
 		}
-		now := n.opts.Now()
+		now := n.sched.Now()
 		leader, self := a.raft.Leader()
 		if orphan.step(now, leader != 0 && a.ready()) {
 			n.duty("inquire", n.inquire)
@@ -106,7 +101,7 @@ func (n *Node) keepTime(ctx context.Context) {
 }
 
 func (n *Node) commitLiveness(ctx context.Context, a *attachment, change Liveness) {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	if _, err := n.proposeIn(ctx, a, &change); err != nil {
 		return // the next step sees the same again
@@ -126,7 +121,7 @@ func (n *Node) expireIntents(a *attachment, now time.Time) {
 			continue
 		}
 		n.duty("intent", func(ctx context.Context) {
-			ctx, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+			ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 			defer cancel()
 			_, err := n.proposeIn(ctx, a, &CancelIntent{Intent: in.ID})
 			n.log.Warn("MetaRaft cancelled a change of slot ownership that nobody finished", "intent", in.ID, "slots", in.Slots.String(), "result", err)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
 )
 
@@ -25,7 +26,7 @@ func (n *Node) Meet(ctx context.Context, host string, port, _ int) error {
 	if host == "" || port < 1 || port > 65535 {
 		return Error(fmt.Sprintf("ERR Invalid node address specified: %s:%d", host, port))
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.opts.MeetTimeout)
+	ctx, cancel := n.within(ctx, n.opts.MeetTimeout)
 	defer cancel()
 	if _, err := n.await(ctx, (*attachment).ready); err != nil {
 		return errNoLeader
@@ -71,7 +72,7 @@ func (n *Node) find(ctx context.Context, host string, port int) (addr string, me
 		return addr, false, nil
 	}
 	hostport := net.JoinHostPort(host, strconv.Itoa(port))
-	dial, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+	dial, cancel := n.within(ctx, n.opts.CallTimeout)
 	defer cancel()
 	info, err := n.opts.ClientPort.Identify(dial, hostport)
 	if err == nil && info.Address.Raft == "" {
@@ -91,32 +92,31 @@ func (n *Node) findSeed(ctx context.Context, host string, port int) (addr, tried
 	if len(seeds) == 0 {
 		return "", "no seeds are configured"
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CallTimeout)
 	defer cancel()
-	type answer struct {
-		seed string
-		info PeerInfo
-		err  error
-	}
-	answers := make(chan answer, len(seeds))
-	for _, seed := range seeds {
-		go func() { // ends with ctx
-			info, err := ask[PeerInfo](ctx, n.opts.Peers, seed, MethodIdentify, identifyRequest{})
-			answers <- answer{seed, info, err}
-		}()
-	}
+	var mu sync.Mutex // for addr and texts
 	var texts []string
-	for range seeds {
-		a := <-answers
-		switch {
-		case a.err != nil:
-			texts = append(texts, fmt.Sprintf("%s: %s", a.seed, oneLine(a.err)))
-		case announces(a.info.Address, host, port):
-			return a.seed, ""
-		default:
-			announced := net.JoinHostPort(a.info.Address.Host, strconv.Itoa(int(a.info.Address.Port)))
-			texts = append(texts, fmt.Sprintf("%s announces %s", a.seed, announced))
-		}
+	asking := sched.NewGroup(n.sched)
+	for _, seed := range seeds {
+		asking.Go("ask a seed", func() {
+			info, err := ask[PeerInfo](ctx, n.opts.Peers, seed, MethodIdentify, identifyRequest{})
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				texts = append(texts, fmt.Sprintf("%s: %s", seed, oneLine(err)))
+			case announces(info.Address, host, port):
+				addr = seed
+				cancel()
+			default:
+				announced := net.JoinHostPort(info.Address.Host, strconv.Itoa(int(info.Address.Port)))
+				texts = append(texts, fmt.Sprintf("%s announces %s", seed, announced))
+			}
+		})
+	}
+	asking.Wait()
+	if addr != "" {
+		return addr, ""
 	}
 	slices.Sort(texts)
 	return "", fmt.Sprintf("no seed announces it (%s)", strings.Join(texts, ", "))
@@ -203,7 +203,7 @@ func (n *Node) unite(ctx context.Context, addr, name string) error {
 func (ap *approach) run(ctx context.Context) error {
 	n := ap.n
 	ap.phase = "finding the peer"
-	retry := backoff{first: time.Millisecond, last: 100 * time.Millisecond}
+	retry := n.backoff(time.Millisecond, 100*time.Millisecond)
 	for {
 		done, err := ap.step(ctx)
 		if done || errors.As(err, new(Error)) {
@@ -272,14 +272,14 @@ func (ap *approach) step(ctx context.Context) (done bool, err error) {
 // is settled, within the call timeout.
 func (n *Node) identify(ctx context.Context, addr string, wait bool) (PeerInfo, error) {
 	// The callee bounds its wait by half of this, so its answer is not lost.
-	ctx, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+	ctx, cancel := n.within(ctx, n.opts.CallTimeout)
 	defer cancel()
 	return ask[PeerInfo](ctx, n.opts.Peers, addr, MethodIdentify, identifyRequest{Wait: wait})
 }
 
 func (n *Node) serveIdentify(ctx context.Context, request identifyRequest) PeerInfo {
 	if request.Wait {
-		ctx, cancel := context.WithTimeout(ctx, n.opts.CallTimeout/2)
+		ctx, cancel := n.within(ctx, n.opts.CallTimeout/2)
 		defer cancel()
 		_ = n.awaitSettled(ctx)
 	}
@@ -302,11 +302,11 @@ func (ap *approach) arrive(ctx context.Context, peer PeerInfo) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	wait, cancel := context.WithTimeout(ctx, ap.n.opts.CallTimeout)
+	wait, cancel := ap.n.within(ctx, ap.n.opts.CallTimeout)
 	defer cancel()
-	var followers sync.WaitGroup
+	followers := sched.NewGroup(ap.n.sched)
 	for _, addr := range ap.islands {
-		followers.Go(func() { ap.n.awaitFollower(wait, addr, peer.Cluster) })
+		followers.Go("await a follower", func() { ap.n.awaitFollower(wait, addr, peer.Cluster) })
 	}
 	followers.Wait()
 	return true, nil
@@ -315,7 +315,7 @@ func (ap *approach) arrive(ctx context.Context, peer PeerInfo) (bool, error) {
 // awaitFollower returns when the node at addr is a settled member of cluster, or
 // when ctx ends.
 func (n *Node) awaitFollower(ctx context.Context, addr string, cluster uint64) {
-	retry := backoff{first: time.Millisecond, last: 50 * time.Millisecond}
+	retry := n.backoff(time.Millisecond, 50*time.Millisecond)
 	for {
 		info, err := n.identify(ctx, addr, true)
 		if err == nil && info.Settled && info.Cluster == cluster || !retry.wait(ctx) {
@@ -331,13 +331,11 @@ func (ap *approach) join(ctx context.Context, peer PeerInfo) error {
 		ap.phase = "this node is " + ap.n.whereabouts()
 		return err
 	}
-	select {
-	case <-j.done:
+	if sched.Wait(ap.n.sched, time.Time{}, j.done, ctx.Done()) == 0 {
 		return j.err
-	case <-ctx.Done():
-		ap.phase = "this node is " + j.where()
-		return ctx.Err()
 	}
+	ap.phase = "this node is " + j.where()
+	return ctx.Err()
 }
 
 // call asks the peer to come.
@@ -345,7 +343,7 @@ func (ap *approach) call(ctx context.Context, peer PeerInfo) error {
 	ap.phase = fmt.Sprintf("%s was asked to join this node's cluster", ap.name)
 	wait := ap.n.opts.MeetTimeout
 	if deadline, ok := ctx.Deadline(); ok {
-		wait = time.Until(deadline)
+		wait = deadline.Sub(ap.n.sched.Now())
 	}
 	reply, err := ask[meetReply](ctx, ap.n.opts.Peers, ap.addr, MethodJoinRequest,
 		meetRequest{Address: ap.n.opts.Address.Raft, Come: ap.invite, WaitMs: (wait * 9 / 10).Milliseconds()})
@@ -362,7 +360,7 @@ func (ap *approach) call(ctx context.Context, peer PeerInfo) error {
 // the one that has to move it does, and answers when it has arrived.
 func (n *Node) serveJoinRequest(ctx context.Context, request meetRequest) meetReply {
 	wait := min(time.Duration(request.WaitMs)*time.Millisecond, n.opts.MeetTimeout)
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	ctx, cancel := n.within(ctx, wait)
 	defer cancel()
 	ap := approach{n: n, addr: request.Address, name: request.Address}
 	peer, err := n.identify(ctx, request.Address, false)
@@ -419,14 +417,14 @@ func (n *Node) whereabouts() string {
 // MetaAddLearner makes the node id, whose Raft address is addr, a member; of a
 // member it is a no-op, since every member is at least a learner.
 func (n *Node) MetaAddLearner(ctx context.Context, id topology.NodeID, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.MeetTimeout)
+	ctx, cancel := n.within(ctx, n.opts.MeetTimeout)
 	defer cancel()
 	if n.View(ctx).Node(id) != nil {
 		return nil
 	}
 	peer, err := n.identify(ctx, addr, true)
 	if err != nil {
-		dial, cancel := context.WithTimeout(ctx, n.opts.CallTimeout)
+		dial, cancel := n.within(ctx, n.opts.CallTimeout)
 		defer cancel()
 		if info, portErr := n.opts.ClientPort.Identify(dial, addr); portErr == nil {
 			return Error(fmt.Sprintf("ERR %s is a client port; the Raft address of that node is %s", addr, info.Address.Raft))

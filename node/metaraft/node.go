@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
 )
 
@@ -62,13 +63,14 @@ func (a *attachment) ready() bool {
 //     never act again and owns nothing: TestForget, TestLastOfDeadCluster.
 type Node struct {
 	opts     Options
+	sched    sched.Sched
 	log      *slog.Logger
 	nonce    uint64
 	sequence *sequence
 
 	life context.Context // ends with Run
 	stop context.CancelFunc
-	wg   sync.WaitGroup
+	work *sched.Group
 
 	attached atomic.Pointer[attachment] // replaced with mu held
 
@@ -84,8 +86,8 @@ type Node struct {
 		target  string
 	}
 
-	// moving is held by whatever is about to change the node's cluster: one
-	// join, reset or departure at a time.
+	// moving holds a value unless somebody took it who is about to change the
+	// node's cluster: one join, reset or departure at a time.
 	moving chan struct{}
 	kick   chan struct{} // wakes the steward
 
@@ -104,10 +106,12 @@ type confirmation struct{ base, view *topology.View }
 func NewNode(opts Options) *Node {
 	opts = opts.withDefaults()
 	n := &Node{
-		opts: opts, log: opts.Logger, nonce: opts.Random(), sequence: newSequence(),
+		opts: opts, sched: opts.Sched, log: opts.Logger, nonce: opts.Random(), sequence: newSequence(opts.Sched),
+		work:    sched.NewGroup(opts.Sched),
 		changed: make(chan struct{}), duties: make(map[string]struct{}), moving: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		checkpoint: func(string) error { return nil },
 	}
+	n.moving <- struct{}{}
 	n.life, n.stop = context.WithCancel(context.Background())
 	return n
 }
@@ -143,43 +147,42 @@ func (n *Node) await(ctx context.Context, cond func(*attachment) bool) (*attachm
 				return a, nil
 			}
 		}
-		select {
-		case <-watch:
-		case <-changed:
-		case <-ctx.Done():
+		switch sched.Wait(n.sched, time.Time{}, watch, changed, ctx.Done(), n.life.Done()) {
+		case 2:
 			return nil, ctx.Err()
-		case <-n.life.Done():
+		case 3:
 			return nil, context.Canceled
 		}
 	}
 }
 
+// within is context.WithTimeout on the node's clock.
+func (n *Node) within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return n.sched.WithTimeout(ctx, d)
+}
+
 // Run does the node's background duties until ctx ends, and returns when
 // everything the Node started has ended.
 func (n *Node) Run(ctx context.Context) {
-	defer context.AfterFunc(ctx, n.stop)()
-	n.spawn(n.steward)
-	n.spawn(n.keepTime)
-	<-n.life.Done()
+	n.spawn("steward", n.steward)
+	n.spawn("keep time", n.keepTime)
+	sched.Wait(n.sched, time.Time{}, ctx.Done())
+	n.stop()
 	n.mu.Lock()
 	n.closed = true
 	n.mu.Unlock()
-	n.wg.Wait()
+	n.work.Wait()
 }
 
 // spawn runs fn in a goroutine that ends with Run; it reports false, and does
 // nothing, after Run ended.
-func (n *Node) spawn(fn func(ctx context.Context)) bool {
+func (n *Node) spawn(name string, fn func(ctx context.Context)) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
 		return false
 	}
-	n.wg.Add(1)
-	go func() {
-		defer n.wg.Done()
-		fn(n.life)
-	}()
+	n.work.Go(name, func() { fn(n.life) })
 	return true
 }
 
@@ -196,17 +199,16 @@ func (n *Node) hold(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	select {
-	case n.moving <- struct{}{}:
-		return nil
-	case <-ctx.Done():
+	switch sched.Wait(n.sched, time.Time{}, n.moving, ctx.Done(), n.life.Done()) {
+	case 1:
 		return ctx.Err()
-	case <-n.life.Done():
+	case 2:
 		return context.Canceled
 	}
+	return nil
 }
 
-func (n *Node) release() { <-n.moving }
+func (n *Node) release() { n.moving <- struct{}{} }
 
 // Current returns what this node has applied, without asking anyone; it is
 // cheap enough to be called for every command. The node itself is always in it:
@@ -243,7 +245,7 @@ func (n *Node) identity(a *attachment) Identity {
 // quorum within the read timeout it returns what this node has applied, with
 // Quorum unset.
 func (n *Node) View(ctx context.Context) *topology.View {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.ReadTimeout)
+	ctx, cancel := n.within(ctx, n.opts.ReadTimeout)
 	defer cancel()
 	a, err := n.await(ctx, (*attachment).ready)
 	if err != nil {
@@ -251,7 +253,7 @@ func (n *Node) View(ctx context.Context) *topology.View {
 	}
 	if leader, _ := a.raft.Leader(); leader == 0 {
 		// Most likely there is no quorum; an election takes less than that.
-		ctx, cancel = context.WithTimeout(ctx, n.opts.ReadTimeout/2)
+		ctx, cancel = n.within(ctx, n.opts.ReadTimeout/2)
 		defer cancel()
 	}
 	if a.raft.Barrier(ctx) != nil {
@@ -332,26 +334,19 @@ func (n *Node) token() uint64 {
 	}
 }
 
-// sleep waits for d; it reports false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// backoff is a delay that doubles from first to last.
+type backoff struct {
+	sched             sched.Sched
+	first, last, next time.Duration
 }
 
-// backoff is a delay that doubles from first to last.
-type backoff struct{ first, last, next time.Duration }
+func (n *Node) backoff(first, last time.Duration) backoff {
+	return backoff{sched: n.sched, first: first, last: last, next: first}
+}
 
+// wait reports false when ctx ended first.
 func (b *backoff) wait(ctx context.Context) bool {
-	if b.next == 0 {
-		b.next = b.first
-	}
-	ok := sleep(ctx, b.next)
+	ok := sched.Sleep(ctx, b.sched, b.next)
 	b.next = min(2*b.next, b.last)
 	return ok
 }

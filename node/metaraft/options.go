@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
 )
@@ -128,7 +129,7 @@ type Options struct {
 	CallTimeout    time.Duration // one call to a peer that only has to answer; 1 s
 	OrphanAfter    time.Duration // without a leader for so long: ask around; 1 s
 
-	Now func() time.Time // time.Now
+	Sched sched.Sched // sched.System
 	// Random returns random numbers that no other node and no earlier boot of
 	// this one returns. It may be called concurrently.
 	Random func() uint64
@@ -152,8 +153,8 @@ func (o Options) withDefaults() Options {
 			*d.value = d.dflt
 		}
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.Sched == nil {
+		o.Sched = sched.System
 	}
 	if o.Contact == nil {
 		o.Contact = func(topology.NodeID) topology.Contact { return topology.Contact{} }

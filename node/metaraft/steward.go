@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/genuineh/aikv/node/sched"
 )
 
 // duty runs fn in the background, unless one of that name is running already.
@@ -23,7 +25,7 @@ func (n *Node) duty(name string, fn func(ctx context.Context)) {
 		delete(n.duties, name)
 		n.mu.Unlock()
 	}
-	if !n.spawn(func(ctx context.Context) { defer end(); fn(ctx) }) {
+	if !n.spawn(name, func(ctx context.Context) { defer end(); fn(ctx) }) {
 		end()
 	}
 }
@@ -37,8 +39,8 @@ const stewardInterval = 500 * time.Millisecond
 // cluster, resumes a join, follows a dissolution, ends a membership, announces
 // a changed address. It looks after every change of the state, until ctx ends.
 func (n *Node) steward(ctx context.Context) {
-	ticker := time.NewTicker(stewardInterval)
-	defer ticker.Stop()
+	w := n.sched.Waiter()
+	defer w.Stop()
 	for {
 		a, changed := n.replica()
 		var watch <-chan struct{}
@@ -46,12 +48,7 @@ func (n *Node) steward(ctx context.Context) {
 			watch = a.machine.Watch()
 			n.attend(a)
 		}
-		select {
-		case <-watch:
-		case <-changed:
-		case <-n.kick:
-		case <-ticker.C:
-		case <-ctx.Done():
+		if w.Wait(n.sched.Now().Add(stewardInterval), ctx.Done(), watch, changed, n.kick) == 0 {
 			return
 		}
 	}
@@ -105,7 +102,7 @@ func (n *Node) found(ctx context.Context, a *attachment) {
 // resume takes up a join that was interrupted after its freeze.
 func (n *Node) resume(a *attachment, f Freeze) {
 	select {
-	case n.moving <- struct{}{}:
+	case <-n.moving:
 	default:
 		return // the join is running; its end wakes the steward
 	}
@@ -120,22 +117,22 @@ func (n *Node) resume(a *attachment, f Freeze) {
 
 // pursue brings a former member of a dissolved cluster to where the others go.
 func (n *Node) pursue(ctx context.Context, target string) {
-	bounded, cancel := context.WithTimeout(ctx, n.opts.MeetTimeout)
+	bounded, cancel := n.within(ctx, n.opts.MeetTimeout)
 	defer cancel()
 	err := n.unite(bounded, target, target)
 	if err != nil && ctx.Err() == nil {
 		n.log.Warn("MetaRaft can't reach the cluster that its own one dissolved for", "target", target, "error", err)
-		sleep(ctx, time.Second)
+		sched.Sleep(ctx, n.sched, time.Second)
 	}
 }
 
 // announce records the address that this node has now.
 func (n *Node) announce(ctx context.Context, a *attachment) {
-	bounded, cancel := context.WithTimeout(ctx, n.opts.CommandTimeout)
+	bounded, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	_, err := n.proposeIn(bounded, a, &SetAddress{Node: a.id.Node, Address: n.opts.Address})
 	if err != nil && !errors.Is(err, context.Canceled) {
-		sleep(ctx, time.Second)
+		sched.Sleep(ctx, n.sched, time.Second)
 		return
 	}
 	n.log.Info("MetaRaft address announced", "node", a.id.Node, "address", n.opts.Address.Raft)
