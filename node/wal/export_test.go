@@ -3,6 +3,8 @@ package wal
 import (
 	"encoding/binary"
 	"hash/crc32"
+
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 // Layout describes a segment's content for tests that damage it.
@@ -48,3 +50,6 @@ func SetFormat(data []byte, format byte) {
 
 // SegmentName returns a segment's file name.
 func SegmentName(seq uint64) string { return segmentName(seq) }
+
+// RecordSize is what an entry takes in a segment.
+func RecordSize(e *raftpb.Entry) int64 { return recordsSize([]*raftpb.Entry{e}) }

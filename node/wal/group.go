@@ -26,6 +26,8 @@ type GroupLog struct {
 	trunc truncation
 	// refs[i] is the entry at trunc.index+1+i.
 	refs []ref
+	// size is what the records of refs take on disk.
+	size int64
 	// confs are the indexes of the entries that change the configuration,
 	// ascending.
 	confs []uint64
@@ -102,6 +104,31 @@ func (g *GroupLog) LastIndex() (uint64, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	return g.last(), nil
+}
+
+// Size returns how many entries the group has behind its truncation point, and
+// how many bytes their records take.
+func (g *GroupLog) Size() (entries int, bytes int64) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return len(g.refs), g.size
+}
+
+// Tail returns the truncation point that would leave the most recent entries:
+// as many as are within both limits.
+func (g *GroupLog) Tail(entries int, bytes int64) uint64 {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	drop := max(0, len(g.refs)-entries)
+	left := g.size
+	for i, r := range g.refs {
+		if i >= drop && left <= bytes {
+			break
+		}
+		left -= int64(r.size)
+		drop = max(drop, i+1)
+	}
+	return g.trunc.index + uint64(drop)
 }
 
 // Term implements raft.Storage.
@@ -238,7 +265,7 @@ func (g *GroupLog) cut(index uint64) {
 		return
 	}
 	dropped := g.refs[keep:]
-	g.log.release(dropped)
+	g.release(dropped)
 	if n := min(len(dropped), len(g.tail)); n > 0 {
 		gone := g.tail[len(g.tail)-n:]
 		for _, e := range gone {
@@ -255,10 +282,23 @@ func (g *GroupLog) cut(index uint64) {
 // push adds the record of the entry after the last one. It requires mu.
 func (g *GroupLog) push(r ref, typ raftpb.EntryType) {
 	g.refs = append(g.refs, r)
-	g.log.hold(r)
+	g.hold(r)
 	if typ != raftpb.EntryNormal {
 		g.confs = append(g.confs, g.last())
 	}
+}
+
+// hold counts a record as live, release some as live no more. Both require mu.
+func (g *GroupLog) hold(r ref) {
+	g.size += int64(r.size)
+	g.log.hold(r)
+}
+
+func (g *GroupLog) release(refs []ref) {
+	for _, r := range refs {
+		g.size -= int64(r.size)
+	}
+	g.log.release(refs)
 }
 
 // remember keeps the newest entries, which were just pushed, in memory and
@@ -297,7 +337,7 @@ func (g *GroupLog) truncate(point truncation, reset bool) {
 		return
 	}
 	n := point.index - g.trunc.index
-	g.log.release(g.refs[:n])
+	g.release(g.refs[:n])
 	g.refs = g.refs[n:]
 	if extra := len(g.tail) - len(g.refs); extra > 0 {
 		for _, e := range g.tail[:extra] {

@@ -140,6 +140,7 @@ func dump(t testing.TB, l *wal.Log) string {
 				confs = append(confs, e)
 			}
 		}
+		checkSize(t, g, entries)
 		noted, err := g.ConfEntries(first, last+1)
 		check(t, err)
 		if !slices.EqualFunc(noted, confs, func(a, b *raftpb.Entry) bool { return a.GetIndex() == b.GetIndex() && bytes.Equal(a.Data, b.Data) }) {
@@ -148,6 +149,34 @@ func dump(t testing.TB, l *wal.Log) string {
 		describe(&b, id, string(l.GroupMeta(id)), hs, index, term, conf, entries)
 	}
 	return b.String()
+}
+
+// checkSize compares Size and Tail with what the entries take.
+func checkSize(t testing.TB, g *wal.GroupLog, entries []*raftpb.Entry) {
+	t.Helper()
+	var total int64
+	for _, e := range entries {
+		total += wal.RecordSize(e)
+	}
+	if n, size := g.Size(); n != len(entries) || size != total {
+		t.Fatalf("%d entries of %d bytes, not %d of %d", n, size, len(entries), total)
+	}
+	first, _ := g.FirstIndex()
+	for _, limit := range []struct {
+		entries int
+		bytes   int64
+	}{{0, total}, {len(entries), 0}, {len(entries), total}, {len(entries) / 2, total}, {len(entries), total / 2}} {
+		point, kept, size := first-1+uint64(len(entries)), 0, int64(0)
+		for i := len(entries) - 1; i >= 0; i-- {
+			if size += wal.RecordSize(entries[i]); kept == limit.entries || size > limit.bytes {
+				break
+			}
+			kept, point = kept+1, point-1
+		}
+		if got := g.Tail(limit.entries, limit.bytes); got != point {
+			t.Fatalf("Tail(%d, %d) = %d, not %d", limit.entries, limit.bytes, got, point)
+		}
+	}
 }
 
 // fill puts a few random changes into b and m alike.

@@ -141,7 +141,7 @@ func (l *Log) nextMoves(victim *segment) []move {
 // place moves the entry at index, which the log has, to r. It requires mu.
 func (g *GroupLog) place(index uint64, r ref) {
 	at := index - g.trunc.index - 1
-	g.log.release(g.refs[at : at+1])
+	g.release(g.refs[at : at+1])
 	g.refs[at] = r
-	g.log.hold(r)
+	g.hold(r)
 }
