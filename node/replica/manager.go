@@ -36,9 +36,9 @@ type Options struct {
 	Host     *multiraft.Host
 	Topology Topology
 	Table    *command.Table
-	// Dir is the folder that holds one folder for each data replica.
+	// Dir is the folder that holds one folder for each data replica; it exists.
 	Dir string
-	// OpenStore opens the database in a folder, which exists.
+	// OpenStore opens the database in a folder, or creates both, durably.
 	OpenStore func(dir string) (storage.Store, error)
 	Shard     shard.Options
 	// ReportTimeout bounds one report to MetaRaft.
@@ -102,7 +102,7 @@ func (m *Manager) Restore(ctx context.Context, stored []multiraft.Stored) error 
 // removeStrangers deletes folders of replicas that are no more.
 func (m *Manager) removeStrangers(keep map[string]bool) error {
 	entries, err := os.ReadDir(m.opts.Dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return err
 	}
 	for _, e := range entries {

@@ -50,9 +50,6 @@ func newReplica(m *Manager, id topology.GroupID, raftID uint64, data bool) *Repl
 
 // openMachine opens the replica's database and state machine.
 func (r *Replica) openMachine() error {
-	if err := os.MkdirAll(r.dir, 0o755); err != nil {
-		return err
-	}
 	store, err := r.manager.opts.OpenStore(r.dir)
 	if err != nil {
 		return fmt.Errorf("shard %s: %w", r.id, err)

@@ -37,11 +37,15 @@ const dataFormat = 1
 
 // openDataDir opens the folder; the log's lock makes it this process's own.
 func openDataDir(cfg config.Config, logger *slog.Logger) (*dataDir, error) {
-	root := cfg.Storage.DataDir
+	root := filepath.Clean(cfg.Storage.DataDir)
+	meta, shards := filepath.Join(root, "meta"), filepath.Join(root, "shards")
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot use the data folder: %w", err)
 	}
 	if err := checkFormat(filepath.Join(root, "FORMAT")); err != nil {
+		return nil, fmt.Errorf("cannot use the data folder %s: %w", root, err)
+	}
+	if err := makeFolders(root, meta, shards); err != nil {
 		return nil, fmt.Errorf("cannot use the data folder %s: %w", root, err)
 	}
 	log, err := wal.Open(wal.Options{
@@ -53,10 +57,27 @@ func openDataDir(cfg config.Config, logger *slog.Logger) (*dataDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the data folder %s: %w", root, err)
 	}
-	return &dataDir{
-		cfg: cfg, logger: logger, log: log,
-		meta: filepath.Join(root, "meta"), shards: filepath.Join(root, "shards"),
-	}, nil
+	return &dataDir{cfg: cfg, logger: logger, log: log, meta: meta, shards: shards}, nil
+}
+
+// makeFolders makes folders inside root and all their names durable: what is
+// synced in a folder is lost with a name that is not.
+func makeFolders(root string, inside ...string) error {
+	for _, dir := range inside {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{filepath.Dir(root), root} {
+		f, err := os.Open(dir)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // errNewer is returned for a folder that a newer version wrote.

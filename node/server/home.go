@@ -127,7 +127,7 @@ func (h *home) restore(ctx context.Context) error {
 // removeMetaDirs deletes the state of MetaRaft replicas that are no more.
 func (h *home) removeMetaDirs(id identity) error {
 	entries, err := os.ReadDir(h.node.data.meta)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return err
 	}
 	for _, e := range entries {
@@ -145,9 +145,6 @@ func (i identity) dirName() string { return fmt.Sprintf("%016x-%d", i.Cluster, i
 // openReplica opens the state of a MetaRaft replica; it has no group yet.
 func (h *home) openReplica(id identity) (*metaReplica, error) {
 	r := &metaReplica{identity: id, dir: filepath.Join(h.node.data.meta, id.dirName())}
-	if err := os.MkdirAll(r.dir, 0o755); err != nil {
-		return nil, err
-	}
 	store, err := h.node.data.openMeta(r.dir)
 	if err != nil {
 		return nil, err

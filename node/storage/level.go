@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -86,7 +87,7 @@ type Level struct {
 
 var _ Store = (*Level)(nil)
 
-// OpenLevel opens the database in dir, or creates it. What it finds after a
+// OpenLevel opens the database in dir, or creates it in an existing folder. What it finds after a
 // crash is the result of a prefix of the batches, reaching at least to the last
 // Sync. Errors: ErrLocked, ErrNewerFormat, ErrCorrupt, or the file system's.
 func OpenLevel(dir string, opts LevelOptions) (*Level, error) {
@@ -114,12 +115,10 @@ func OpenLevel(dir string, opts LevelOptions) (*Level, error) {
 	return l, nil
 }
 
-// makeDir creates dir, durably.
+// makeDir creates dir, durably, in its parent, which exists. Its name is synced
+// even if it is there: a process that made it may have died before it did that.
 func makeDir(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("storage: %w", err)
 	}
 	if err := syncDir(filepath.Dir(dir)); err != nil {
@@ -171,7 +170,9 @@ func (l *Level) Iterate(lower, upper []byte) Iterator {
 	if lower != nil && upper != nil && bytes.Compare(lower, upper) > 0 {
 		upper = lower // goleveldb panics on such a range
 	}
-	return levelIterator{l.db.NewIterator(&util.Range{Start: lower, Limit: upper}, nil), l}
+	// A walk over everything would only wash what others need out of the cache.
+	options := &opt.ReadOptions{DontFillCache: lower == nil && upper == nil}
+	return levelIterator{l.db.NewIterator(&util.Range{Start: lower, Limit: upper}, options), l}
 }
 
 // Write implements Store.

@@ -60,3 +60,30 @@ type Iterator interface {
 	Err() error
 	Release()
 }
+
+// Peek returns the first record of an iterator that has not begun, and an
+// iterator over all its records, that one included, which takes its place. The
+// record is valid until the first call of Next. ok is false if there is none, or
+// it cannot be read.
+func Peek(it Iterator) (key, value []byte, whole Iterator, ok bool) {
+	p := &peeked{Iterator: it, pending: it.Next()}
+	if !p.pending {
+		return nil, nil, p, false
+	}
+	return it.Key(), it.Value(), p, true
+}
+
+// peeked is an iterator that is at its first record already.
+type peeked struct {
+	Iterator
+	pending bool
+}
+
+// Next implements Iterator.
+func (p *peeked) Next() bool {
+	if p.pending {
+		p.pending = false
+		return true
+	}
+	return p.Iterator.Next()
+}

@@ -199,3 +199,28 @@ func TestBatch(t *testing.T) {
 		t.Errorf("after Reset: length %d, size %d", b.Len(), b.Size())
 	}
 }
+
+func TestPeek(t *testing.T) {
+	store := NewMemory()
+	if _, _, whole, ok := Peek(store.Iterate(nil, nil)); ok || whole.Next() {
+		t.Error("an empty store has a first record")
+	}
+	var b Batch
+	b.Put([]byte("a"), []byte("1"))
+	b.Put([]byte("b"), []byte("2"))
+	if err := store.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	key, value, whole, ok := Peek(store.Iterate(nil, nil))
+	if !ok || string(key) != "a" || string(value) != "1" {
+		t.Errorf("the first record is %q=%q, %v", key, value, ok)
+	}
+	defer whole.Release()
+	var seen []string
+	for whole.Next() {
+		seen = append(seen, fmt.Sprintf("%s=%s", whole.Key(), whole.Value()))
+	}
+	if !slices.Equal(seen, []string{"a=1", "b=2"}) {
+		t.Errorf("all records are %q", seen)
+	}
+}
