@@ -3,6 +3,9 @@ package multiraft
 import (
 	"context"
 	"errors"
+	"time"
+
+	"github.com/genuineh/aikv/node/sched"
 )
 
 // What a Call can end with besides success.
@@ -45,19 +48,17 @@ type Call struct {
 // ended, or ctx's error if that ended first: then the call and what it points
 // to are left to the group for good, and a write may still be applied. It sets
 // the call's Done.
-func Run(ctx context.Context, c *Call, submit func(*Call)) error {
+func Run(ctx context.Context, s sched.Sched, c *Call, submit func(*Call)) error {
 	done := make(signal, 1)
 	c.Done = done
 	submit(c)
-	select {
-	case <-done:
-		return c.Err
-	case <-ctx.Done():
+	if sched.Wait(s, time.Time{}, sched.Signal(done), ctx.Done()) == 1 {
 		return ctx.Err()
 	}
+	return c.Err
 }
 
-// signal is a Call's Done for whoever waits in a select.
+// signal is a Call's Done for whoever waits beside others.
 type signal chan struct{}
 
 func (s signal) Done() { s <- struct{}{} }

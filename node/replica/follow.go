@@ -8,6 +8,7 @@ import (
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
@@ -34,10 +35,8 @@ func (r *Replica) follow(ctx context.Context, view *topology.View) {
 	if step == nil || !r.reporting.CompareAndSwap(false, true) {
 		return
 	}
-	r.manager.reports.Add(1)
-	go func() {
-		defer r.manager.reports.Done()
-		ctx, cancel := context.WithTimeout(ctx, r.manager.opts.ReportTimeout)
+	r.manager.reports.Go("report", func() {
+		ctx, cancel := r.manager.opts.Sched.WithTimeout(ctx, r.manager.opts.ReportTimeout)
 		defer cancel()
 		err := step(ctx)
 		r.reporting.Store(false)
@@ -47,7 +46,7 @@ func (r *Replica) follow(ctx context.Context, view *topology.View) {
 			return
 		}
 		r.manager.Wake()
-	}()
+	})
 }
 
 // wish is the shard's membership as its group should have it.
@@ -154,8 +153,6 @@ func (r *Replica) residueStep(view *topology.View, s *topology.Shard) func(conte
 // doneStep reports that the group has become what the view wishes, once it has.
 func (r *Replica) doneStep(s *topology.Shard) func(context.Context) error {
 	return func(ctx context.Context) error {
-		poll := time.NewTicker(5 * time.Millisecond)
-		defer poll.Stop()
 		for {
 			status, err := r.group.Status(ctx)
 			if err != nil {
@@ -167,9 +164,7 @@ func (r *Replica) doneStep(s *topology.Shard) func(context.Context) error {
 			if status.Settled {
 				return r.manager.opts.Topology.MembershipDone(ctx, s.ID, s.Version)
 			}
-			select {
-			case <-poll.C:
-			case <-ctx.Done():
+			if !sched.Sleep(ctx, r.manager.opts.Sched, 5*time.Millisecond) {
 				return ctx.Err()
 			}
 		}
@@ -179,7 +174,7 @@ func (r *Replica) doneStep(s *topology.Shard) func(context.Context) error {
 // write puts one command of the topology's own into the group's log.
 func (r *Replica) write(ctx context.Context, payload []byte) error {
 	var result resp.Value
-	return multiraft.Run(ctx, &multiraft.Call{Payload: payload, Result: &result}, func(c *multiraft.Call) { r.group.Submit(c) })
+	return multiraft.Run(ctx, r.manager.opts.Sched, &multiraft.Call{Payload: payload, Result: &result}, func(c *multiraft.Call) { r.group.Submit(c) })
 }
 
 // sweep has the group delete what has expired, if it leads and something has.
@@ -188,17 +183,15 @@ func (r *Replica) sweep(ctx context.Context) {
 		return
 	}
 	due, ok := r.machine.NextExpiry()
-	if !ok || due > r.manager.opts.Now().UnixMilli() || !r.sweeping.CompareAndSwap(false, true) {
+	if !ok || due > r.manager.opts.Sched.Now().UnixMilli() || !r.sweeping.CompareAndSwap(false, true) {
 		return
 	}
-	r.manager.reports.Add(1)
-	go func() {
-		defer r.manager.reports.Done()
+	r.manager.reports.Go("sweep", func() {
 		defer r.sweeping.Store(false)
 		if err := r.write(ctx, command.AppendSweep(nil)); err != nil {
 			r.manager.opts.Logger.Debug("sweep failed", "shard", r.id, "error", err)
 		}
-	}()
+	})
 }
 
 // intersection returns the slots that are in both sets.

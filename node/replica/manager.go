@@ -7,12 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -43,7 +43,7 @@ type Options struct {
 	Shard     shard.Options
 	// ReportTimeout bounds one report to MetaRaft.
 	ReportTimeout time.Duration
-	Now           func() time.Time
+	Sched         sched.Sched
 	Logger        *slog.Logger
 	// Fatal ends the node after an error that leaves a replica's state unknown.
 	Fatal func(error)
@@ -58,13 +58,16 @@ type Manager struct {
 	replicas atomic.Pointer[map[topology.GroupID]*Replica]
 
 	// changing serializes reconcile with Reset.
-	changing sync.Mutex
-	reports  sync.WaitGroup
+	changing *sched.Mutex
+	reports  *sched.Group
 }
 
 // NewManager returns a Manager without replicas; see Restore and Run.
 func NewManager(opts Options) *Manager {
-	m := &Manager{opts: opts, kick: make(chan struct{}, 1)}
+	m := &Manager{
+		opts: opts, kick: make(chan struct{}, 1),
+		changing: sched.NewMutex(opts.Sched), reports: sched.NewGroup(opts.Sched),
+	}
 	m.replicas.Store(&map[topology.GroupID]*Replica{})
 	return m
 }
@@ -121,22 +124,24 @@ const sweepEvery = 100 * time.Millisecond
 
 // Run keeps the replicas in line until ctx ends.
 func (m *Manager) Run(ctx context.Context) {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
+	w := m.opts.Sched.Waiter()
+	defer w.Stop()
 	defer m.reports.Wait()
+	next := m.opts.Sched.Now().Add(sweepEvery)
 	for {
 		if err := m.reconcile(ctx); err != nil && ctx.Err() == nil {
 			m.opts.Fatal(err)
 			return
 		}
 		for waiting := true; waiting; {
-			select {
-			case <-m.kick:
+			switch w.Wait(next, m.kick, ctx.Done()) {
+			case 0:
 				waiting = false
-			case <-ticker.C:
-				waiting = !m.sweep(ctx)
-			case <-ctx.Done():
+			case 1:
 				return
+			default:
+				waiting = !m.sweep(ctx)
+				next = m.opts.Sched.Now().Add(sweepEvery)
 			}
 		}
 	}
@@ -145,7 +150,7 @@ func (m *Manager) Run(ctx context.Context) {
 // sweep has due keys deleted; it reports whether anything waits for another
 // reconcile.
 func (m *Manager) sweep(ctx context.Context) (again bool) {
-	for _, r := range *m.replicas.Load() {
+	for _, r := range m.All() {
 		r.sweep(ctx)
 		again = again || r.unfinished.Load()
 	}
@@ -172,15 +177,15 @@ func (m *Manager) reconcile(ctx context.Context) error {
 			return err
 		}
 	}
-	for id, r := range *m.replicas.Load() {
-		if wished[id] {
+	for _, r := range m.All() {
+		if wished[r.id] {
 			continue
 		}
 		if err := m.drop(ctx, r); err != nil {
 			return err
 		}
 	}
-	for _, r := range *m.replicas.Load() {
+	for _, r := range m.All() {
 		r.follow(ctx, view)
 	}
 	return nil
@@ -268,9 +273,9 @@ func (m *Manager) drop(ctx context.Context, r *Replica) error {
 func (m *Manager) Reset(ctx context.Context, change multiraft.Change) ([]*multiraft.Group, error) {
 	m.changing.Lock()
 	defer m.changing.Unlock()
-	gone := *m.replicas.Load()
-	for id := range gone {
-		change.Remove = append(change.Remove, multiraft.GroupID(id))
+	gone := m.All()
+	for _, r := range gone {
+		change.Remove = append(change.Remove, multiraft.GroupID(r.id))
 	}
 	m.replicas.Store(&map[topology.GroupID]*Replica{})
 	groups, err := m.opts.Host.Apply(ctx, change)
@@ -288,7 +293,7 @@ func (m *Manager) Reset(ctx context.Context, change multiraft.Change) ([]*multir
 // Close closes the state of all replicas. The host has been closed before.
 func (m *Manager) Close() error {
 	var errs []error
-	for _, r := range *m.replicas.Load() {
+	for _, r := range m.All() {
 		errs = append(errs, r.closeMachine())
 	}
 	return errors.Join(errs...)

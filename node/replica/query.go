@@ -1,10 +1,14 @@
 package replica
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
 )
@@ -27,13 +31,9 @@ func (m *Manager) Own() *Replica {
 	return m.Data(me.Shard.ID)
 }
 
-// All returns every replica, arbiters included.
+// All returns every replica, arbiters included, by group id.
 func (m *Manager) All() []*Replica {
-	var all []*Replica
-	for _, r := range *m.replicas.Load() {
-		all = append(all, r)
-	}
-	return all
+	return slices.SortedFunc(maps.Values(*m.replicas.Load()), func(a, b *Replica) int { return cmp.Compare(a.id, b.id) })
 }
 
 // LeaderNode returns the node that leads the shard as far as this node's own
@@ -49,16 +49,12 @@ func (m *Manager) LeaderNode(id topology.GroupID) (node topology.NodeID, ok bool
 // AwaitOwned returns once this node's replica of the shard has applied the
 // ownership of the slots at epoch or a later one.
 func (m *Manager) AwaitOwned(ctx context.Context, id topology.GroupID, slots slot.Set, epoch uint64) error {
-	poll := time.NewTicker(2 * time.Millisecond)
-	defer poll.Stop()
 	for {
 		if r := m.Data(id); r != nil {
 			return r.awaitOwned(ctx, &slots, epoch)
 		}
-		m.Wake()
-		select {
-		case <-poll.C: // the Manager has yet to create it
-		case <-ctx.Done():
+		m.Wake() // the Manager has yet to create it
+		if !sched.Sleep(ctx, m.opts.Sched, 2*time.Millisecond) {
 			return ctx.Err()
 		}
 	}
@@ -73,7 +69,7 @@ func (m *Manager) Keys(ctx context.Context) (int64, error) {
 	}
 	if r.Leads() {
 		// Without a quorum: what is known here.
-		_ = multiraft.Run(ctx, new(multiraft.Call), r.Barrier)
+		_ = multiraft.Run(ctx, m.opts.Sched, new(multiraft.Call), r.Barrier)
 	}
 	return r.machine.Keys(), nil
 }
@@ -94,16 +90,9 @@ func (m *Manager) WaitReplicas(ctx context.Context, n int) int {
 		return 0
 	}
 	target := status.Last
-	poll := time.NewTicker(2 * time.Millisecond)
-	defer poll.Stop()
 	for {
 		stored := r.storing(status, target)
-		if stored >= n {
-			return stored
-		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
+		if stored >= n || !sched.Sleep(ctx, m.opts.Sched, 2*time.Millisecond) {
 			return stored
 		}
 		if next, err := r.group.Status(ctx); err == nil {

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -170,7 +172,7 @@ func (r *Replica) Barrier(call *multiraft.Call) { r.group.Barrier(call) }
 
 // Read evaluates a command against applied state.
 func (r *Replica) Read(cmd *command.Command, args [][]byte) (resp.Value, bool) {
-	return r.machine.Read(cmd, args, r.manager.opts.Now().UnixMilli())
+	return r.machine.Read(cmd, args, r.manager.opts.Sched.Now().UnixMilli())
 }
 
 // Machine returns the replica's state machine; nil for an arbiter.
@@ -195,11 +197,9 @@ func (r *Replica) awaitOwned(ctx context.Context, slots *slot.Set, epoch uint64)
 			r.applied.done()
 			return nil
 		}
-		select {
-		case <-moved:
-			r.applied.done()
-		case <-ctx.Done():
-			r.applied.done()
+		ended := sched.Wait(r.manager.opts.Sched, time.Time{}, moved, ctx.Done()) == 1
+		r.applied.done()
+		if ended {
 			return ctx.Err()
 		}
 	}

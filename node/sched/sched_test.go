@@ -92,6 +92,28 @@ func TestGroup(t *testing.T) {
 	})
 }
 
+func TestMutex(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMutex(System)
+		holders, most := 0, 0
+		g := NewGroup(System)
+		for range 5 {
+			g.Go("holder", func() {
+				m.Lock()
+				defer m.Unlock()
+				holders++
+				most = max(most, holders)
+				time.Sleep(time.Second)
+				holders--
+			})
+		}
+		g.Wait()
+		if most != 1 {
+			t.Errorf("%d held it at once", most)
+		}
+	})
+}
+
 // A loop's wait costs what a select costs.
 func BenchmarkWait(b *testing.B) {
 	w := System.Waiter()

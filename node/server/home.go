@@ -13,6 +13,7 @@ import (
 
 	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/node/transport"
@@ -53,7 +54,7 @@ func (i identity) metaGroup() multiraft.GroupID { return multiraft.GroupID(i.Clu
 type home struct {
 	node *node
 
-	mu       sync.Mutex // held while the place changes
+	moving   *sched.Mutex // held while the place changes
 	current  atomic.Pointer[identity]
 	replica  atomic.Pointer[metaReplica]
 	replaced chan struct{} // signalled after replica changed
@@ -69,7 +70,9 @@ type metaReplica struct {
 	group    *multiraft.Group
 }
 
-func newHome(n *node) *home { return &home{node: n, replaced: make(chan struct{}, 1)} }
+func newHome(n *node) *home {
+	return &home{node: n, moving: sched.NewMutex(n.sched), replaced: make(chan struct{}, 1)}
+}
 
 // load reads the identity from the log, or invents that of a new node, which
 // is stored with its first group.
@@ -206,8 +209,8 @@ func (h *home) adopt(r *metaReplica) {
 
 // move replaces the MetaRaft replica while the node runs.
 func (h *home) move(ctx context.Context, id identity, apply apply, found bool) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.moving.Lock()
+	defer h.moving.Unlock()
 	old := h.replica.Load()
 	next, err := h.openReplica(id)
 	if err != nil {
@@ -268,8 +271,9 @@ func (h *home) BecomeLone(ctx context.Context, newID bool, pendingTarget string)
 // follow keeps streams, MetaRaft's membership and the replicas in step with the
 // topology until ctx ends.
 func (h *home) follow(ctx context.Context) {
-	look := time.NewTicker(linger)
-	defer look.Stop()
+	w := h.node.sched.Waiter()
+	defer w.Stop()
+	look := h.node.sched.Now().Add(linger)
 	for {
 		r := h.replica.Load()
 		watch := r.machine.Watch()
@@ -281,15 +285,14 @@ func (h *home) follow(ctx context.Context) {
 		}
 		h.node.replicas.Wake()
 		for waiting := true; waiting; {
-			select {
-			case <-watch:
-				waiting = false
-			case <-h.replaced:
-				waiting = false
-			case <-look.C:
-				waiting = !h.links.lingering()
-			case <-ctx.Done():
+			switch w.Wait(look, ctx.Done(), watch, h.replaced) {
+			case 0:
 				return
+			case sched.Timeout:
+				look = h.node.sched.Now().Add(linger)
+				waiting = !h.links.lingering()
+			default:
+				waiting = false
 			}
 		}
 	}
@@ -335,7 +338,7 @@ func (h *home) connect() {
 		wanted[uint64(m.Node)] = m.RaftAddr
 	}
 	delete(wanted, uint64(r.identity.Node))
-	h.node.transport.SetPeers(h.links.update(wanted, time.Now()))
+	h.node.transport.SetPeers(h.links.update(wanted, h.node.sched.Now()))
 }
 
 // update takes in the wanted members and returns them with those that linger.

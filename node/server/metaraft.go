@@ -44,7 +44,7 @@ type metaRaft struct {
 // Propose implements metaraft.Raft.
 func (r metaRaft) Propose(ctx context.Context, payload []byte) ([]byte, error) {
 	result := new([]byte)
-	err := multiraft.Run(ctx, &multiraft.Call{Payload: payload, Result: result}, func(c *multiraft.Call) { r.group.Submit(c) })
+	err := multiraft.Run(ctx, r.node.sched, &multiraft.Call{Payload: payload, Result: result}, func(c *multiraft.Call) { r.group.Submit(c) })
 	switch {
 	case err == nil:
 		return *result, nil
@@ -57,7 +57,7 @@ func (r metaRaft) Propose(ctx context.Context, payload []byte) ([]byte, error) {
 
 // Barrier implements metaraft.Raft.
 func (r metaRaft) Barrier(ctx context.Context) error {
-	return multiraft.Run(ctx, new(multiraft.Call), r.group.Barrier)
+	return multiraft.Run(ctx, r.node.sched, new(multiraft.Call), r.group.Barrier)
 }
 
 // Leader implements metaraft.Raft.
@@ -68,7 +68,7 @@ func (r metaRaft) Leader() (uint64, bool) {
 
 // Progress implements metaraft.Raft.
 func (r metaRaft) Progress() []metaraft.MemberProgress {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := r.node.sched.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	status, err := r.group.Status(ctx)
 	if err != nil {

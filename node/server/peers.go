@@ -12,6 +12,7 @@ import (
 	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/node/transport"
 )
@@ -58,9 +59,7 @@ func (h *peerHandler) Receive(from uint64, _ transport.Class, frame []byte) {
 
 // Serve implements transport.Handler.
 func (h *peerHandler) Serve(ctx context.Context, from transport.Identity, method uint8, request []byte) ([]byte, error) {
-	select {
-	case <-h.ready:
-	case <-ctx.Done():
+	if sched.Wait(h.node.sched, time.Time{}, h.ready, ctx.Done()) == 1 {
 		return nil, ctx.Err()
 	}
 	if method == methodMetaStatus {
@@ -77,20 +76,13 @@ var beat = [1]byte{}
 // for a third of the time after which silence is suspicious.
 func (n *node) sendBeats(ctx context.Context) {
 	interval := time.Duration(n.cfg.Cluster.NodeTimeout) / 3
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			view := n.meta.Current()
-			for _, peer := range view.Nodes {
-				id := uint64(peer.ID)
-				if peer.ID != view.Self && time.Since(n.transport.Contact(id).LastSent) > interval/2 {
-					n.transport.Send(id, transport.Control, beat[:])
-				}
+	for sched.Sleep(ctx, n.sched, interval) {
+		view, now := n.meta.Current(), n.sched.Now()
+		for _, peer := range view.Nodes {
+			id := uint64(peer.ID)
+			if peer.ID != view.Self && now.Sub(n.transport.Contact(id).LastSent) > interval/2 {
+				n.transport.Send(id, transport.Control, beat[:])
 			}
-		case <-ctx.Done():
-			return
 		}
 	}
 }
@@ -150,7 +142,7 @@ func (n *node) contact(id topology.NodeID) topology.Contact {
 	heard := c.LastReceived
 	return topology.Contact{
 		Connected: c.Connected, Ping: c.LastSent, Pong: heard, Since: c.Since, SendBuffer: c.QueuedBytes,
-		Suspect: !heard.IsZero() && time.Since(heard) > time.Duration(n.cfg.Cluster.NodeTimeout),
+		Suspect: !heard.IsZero() && n.sched.Now().Sub(heard) > time.Duration(n.cfg.Cluster.NodeTimeout),
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/replica"
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/node/transport"
 )
@@ -32,6 +32,7 @@ type node struct {
 
 	clientListener, raftListener net.Listener
 
+	sched     sched.Sched
 	data      *dataDir
 	handler   *peerHandler
 	transport *transport.Transport
@@ -48,14 +49,15 @@ type node struct {
 
 	// fatal receives the error that ends the node.
 	fatal chan error
-	wg    sync.WaitGroup
+	work  *sched.Group
 }
 
 // Run runs a node until ctx ends, then stops it in order and returns nil. An
 // error says in one line why the node cannot start or go on; nothing was
 // damaged then.
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) error {
-	n := &node{cfg: cfg, log: log, level: level, fatal: make(chan error, 1)}
+	n := newNode(cfg, log, sched.System)
+	n.level = level
 	if err := n.listen(); err != nil {
 		return err
 	}
@@ -79,6 +81,10 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.L
 	case failure = <-n.fatal:
 	}
 	return errors.Join(failure, n.stop(stop, failure))
+}
+
+func newNode(cfg config.Config, log *slog.Logger, s sched.Sched) *node {
+	return &node{cfg: cfg, log: log, sched: s, fatal: make(chan error, 1), work: sched.NewGroup(s)}
 }
 
 // listen takes both ports before anything is touched, so that a second node
@@ -154,7 +160,7 @@ func (n *node) hostOptions() multiraft.Options {
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
 		RequestTimeout: time.Duration(r.RequestTimeout), CommitDelay: time.Duration(r.CommitDelay),
-		Now: time.Now, Logger: n.log, Fatal: n.fail,
+		Now: n.sched.Now, Logger: n.log, Fatal: n.fail,
 		Notify: func(multiraft.GroupID) { n.replicas.Wake() },
 	}
 }
@@ -164,7 +170,7 @@ func (n *node) replicaOptions() replica.Options {
 		Host: n.host, Topology: reporter{n}, Table: n.table, Dir: n.data.shards,
 		OpenStore: n.data.openShard, Shard: n.data.shardOptions(),
 		ReportTimeout: time.Duration(n.cfg.Cluster.CommandTimeout),
-		Now:           time.Now, Logger: n.log, Fatal: n.fail,
+		Sched:         n.sched, Logger: n.log, Fatal: n.fail,
 	}
 }
 
@@ -175,7 +181,7 @@ func (n *node) metaOptions() metaraft.Options {
 		Contact: n.contact, Address: n.address, Seeds: n.cfg.Raft.Seeds, Feature: featureLevel,
 		CommandTimeout: time.Duration(c.CommandTimeout), MeetTimeout: time.Duration(c.MeetTimeout),
 		NodeTimeout: time.Duration(c.NodeTimeout),
-		Random:      randomID, Logger: n.log,
+		Sched:       n.sched, Random: randomID, Logger: n.log,
 	}
 }
 
@@ -190,10 +196,10 @@ func (n *node) start(ctx context.Context) error {
 		return err
 	}
 	n.handler.open()
-	n.spawn(func() { n.meta.Run(ctx) })
-	n.spawn(func() { n.home.follow(ctx) })
-	n.spawn(func() { n.replicas.Run(ctx) })
-	n.spawn(func() { n.sendBeats(ctx) })
+	n.work.Go("metaraft", func() { n.meta.Run(ctx) })
+	n.work.Go("home", func() { n.home.follow(ctx) })
+	n.work.Go("replicas", func() { n.replicas.Run(ctx) })
+	n.work.Go("beats", func() { n.sendBeats(ctx) })
 	n.backend = newBackend(n)
 	front, err := frontend.New(n.frontOptions())
 	if err != nil {
@@ -201,7 +207,7 @@ func (n *node) start(ctx context.Context) error {
 	}
 	n.front = front
 	n.backend.attach(front)
-	n.spawn(func() {
+	n.work.Go("clients", func() {
 		if err := front.Serve(); err != nil {
 			n.fail(fmt.Errorf("serve clients: %w", err))
 		}
@@ -219,15 +225,6 @@ func (n *node) frontOptions() frontend.Options {
 	}
 }
 
-// spawn runs fn in a goroutine that stop waits for.
-func (n *node) spawn(fn func()) {
-	n.wg.Add(1)
-	go func() {
-		defer n.wg.Done()
-		fn()
-	}()
-}
-
 // fail ends the node: the first error counts.
 func (n *node) fail(err error) {
 	select {
@@ -238,7 +235,7 @@ func (n *node) fail(err error) {
 
 // handOff lets other replicas lead, so that nobody has to wait for an election.
 func (n *node) handOff() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(n.cfg.Cluster.HandoffTimeout))
+	ctx, cancel := n.sched.WithTimeout(context.Background(), time.Duration(n.cfg.Cluster.HandoffTimeout))
 	defer cancel()
 	n.host.HandOff(ctx)
 }
@@ -254,7 +251,7 @@ func (n *node) stop(cancel context.CancelFunc, failure error) error {
 	n.front.Close(ctx)
 	cancel()
 	n.host.Close()
-	n.wg.Wait()
+	n.work.Wait()
 	err := n.transport.Close()
 	if failure != nil {
 		n.data.release()
