@@ -3,8 +3,11 @@ package multiraft
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/genuineh/aikv/node/sched"
 )
 
 // applier feeds a group's committed entries to its state machine, off the path
@@ -35,7 +38,7 @@ func (a *applier) start() {
 		close(a.ended)
 		return
 	}
-	go a.run()
+	a.group.host.opts.Sched.Go("applier", a.run)
 }
 
 // stop makes the applier end after what it is doing; it does not wait.
@@ -49,7 +52,7 @@ func (a *applier) stop() {
 }
 
 // wait returns once the applier has ended: its machine may be closed then.
-func (a *applier) wait() { <-a.ended }
+func (a *applier) wait() { sched.Wait(a.group.host.opts.Sched, time.Time{}, a.ended) }
 
 // add queues one MsgStorageApply.
 func (a *applier) add(m *pb.Message) {
@@ -64,13 +67,11 @@ func (a *applier) add(m *pb.Message) {
 
 func (a *applier) run() {
 	defer close(a.ended)
-	for {
-		select {
-		case <-a.signal:
-			a.step()
-		case <-a.done:
-			return
-		}
+	w := a.group.host.opts.Sched.Waiter()
+	defer w.Stop()
+	signals := []sched.Signal{a.signal, a.done}
+	for w.Wait(time.Time{}, signals...) == 0 {
+		a.step()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/wal"
 )
 
@@ -120,6 +121,7 @@ func (n *testNode) start() {
 		Gather: time.Millisecond, MaxEntryBytes: 256 << 10, InflightEntries: 1,
 		RequestTimeout: 2 * time.Second, CommitDelay: 2 * time.Millisecond,
 		Now:    time.Now,
+		Sched:  sched.System,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", n.id),
 		Fatal:  func(err error) { n.t.Errorf("node %d: %v", n.id, err) },
 	})

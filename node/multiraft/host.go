@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/wal"
 )
 
@@ -71,7 +72,9 @@ type Options struct {
 	// waits for other messages to the same node.
 	CommitDelay time.Duration
 	// Now is the clock; it must carry a monotonic reading.
-	Now    func() time.Time
+	Now func() time.Time
+	// Sched runs the host's goroutines.
+	Sched  sched.Sched
 	Logger *slog.Logger
 	// Fatal is called once when the host can no longer be trusted. The host
 	// does nothing more; the process is expected to end.
@@ -104,7 +107,7 @@ type Host struct {
 	done   chan struct{}
 	once   sync.Once
 	failed atomic.Bool
-	wg     sync.WaitGroup
+	work   *sched.Group
 }
 
 // New returns a host without groups. Start makes it run.
@@ -113,6 +116,7 @@ func New(opts Options) *Host {
 		opts:   opts,
 		groups: make(map[GroupID]*Group),
 		done:   make(chan struct{}),
+		work:   sched.NewGroup(opts.Sched),
 	}
 	h.cluster.Store(opts.Cluster)
 	h.inbox.wake = make(chan struct{}, 1)
@@ -123,41 +127,37 @@ func New(opts Options) *Host {
 
 // Start runs the host until Close.
 func (h *Host) Start() {
-	h.wg.Add(2)
-	go h.run()
-	go h.persist.run()
+	h.work.Go("raft loop", h.run)
+	h.work.Go("persister", h.persist.run)
 }
 
 // Close stops all groups: waiting calls end, queued appends are written. It
 // returns once every goroutine of the host has ended. The log stays open.
 func (h *Host) Close() {
 	h.once.Do(func() { close(h.done) })
-	h.wg.Wait()
+	h.work.Wait()
 }
 
 // run drives the loop: it sleeps until there is input, a tick, or a gather to
 // finish.
 func (h *Host) run() {
-	defer h.wg.Done()
-	ticker := time.NewTicker(h.opts.Tick)
-	defer ticker.Stop()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	w := h.opts.Sched.Waiter()
+	defer w.Stop()
+	signals := []sched.Signal{h.inbox.wake, h.done}
+	nextTick := h.opts.Sched.Now().Add(h.opts.Tick)
+	next := nextTick
 	for {
-		tick := false
-		select {
-		case <-h.inbox.wake:
-		case <-ticker.C:
-			tick = true // a late ticker drops ticks: they are not replayed
-		case <-timer.C:
-		case <-h.done:
+		if w.Wait(next, signals...) == 1 {
 			h.stop()
 			return
 		}
-		next := h.step(h.opts.Now(), tick)
-		if !next.IsZero() {
-			timer.Reset(max(next.Sub(h.opts.Now()), 0))
+		now := h.opts.Sched.Now()
+		tick := !now.Before(nextTick)
+		if tick {
+			// Ticks that were missed are not replayed.
+			nextTick = now.Add(h.opts.Tick - now.Sub(nextTick)%h.opts.Tick)
 		}
+		next = sooner(nextTick, h.step(h.opts.Now(), tick))
 	}
 }
 
@@ -336,17 +336,17 @@ func (h *Host) control(ctx context.Context, fn func()) error {
 		return ErrClosed
 	}
 	var err error
-	select {
-	case <-ran:
+	switch sched.Wait(h.opts.Sched, time.Time{}, ran, h.done, ctx.Done()) {
+	case 0:
 		return nil
-	case <-h.done:
+	case 1:
 		err = ErrClosed
-	case <-ctx.Done():
+	default:
 		err = ctx.Err()
 	}
 	if taken.CompareAndSwap(false, true) {
 		return err
 	}
-	<-ran // it is running now
+	sched.Wait(h.opts.Sched, time.Time{}, ran) // it is running now
 	return nil
 }

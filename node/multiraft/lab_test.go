@@ -15,6 +15,7 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/wal"
 	"github.com/genuineh/aikv/node/wal/crashfs"
 )
@@ -198,6 +199,7 @@ func (n *labNode) boot() {
 		Gather: time.Millisecond, MaxEntryBytes: 4 << 10, InflightEntries: 1,
 		RequestTimeout: time.Second, CommitDelay: 2 * time.Millisecond,
 		Now:    func() time.Time { return l.now },
+		Sched:  sched.System,
 		Logger: slog.New(slog.DiscardHandler),
 		Fatal:  func(err error) { n.failure = err },
 		manual: true,
@@ -241,11 +243,12 @@ func (n *labNode) destroy(group GroupID) {
 }
 
 func (n *labNode) change(c Change) {
-	done := make(chan error, 1)
-	n.host.persist.add(appendTask{record: c.record, done: done})
+	o := newOutcome()
+	n.host.persist.add(appendTask{record: c.record, outcome: o})
 	n.host.persist.step()
-	if err := <-done; err != nil {
-		n.lab.t.Fatalf("node %d: %v", n.id, err)
+	<-o.done
+	if o.err != nil {
+		n.lab.t.Fatalf("node %d: %v", n.id, o.err)
 	}
 	n.lab.dispatch()
 }
@@ -297,15 +300,8 @@ func (k labLink) Send(to uint64, control bool, frame []byte) bool {
 	return true
 }
 
-// dispatch puts what the last step sent on the wire. The host sends in the
-// random order of a map, which must not decide what the seed decides.
+// dispatch puts what the last step sent on the wire.
 func (l *lab) dispatch() {
-	slices.SortStableFunc(l.sent, func(a, b packet) int {
-		if c := cmp.Compare(a.to, b.to); c != 0 {
-			return c
-		}
-		return cmp.Compare(fmt.Sprint(b.control), fmt.Sprint(a.control))
-	})
 	for _, p := range l.sent {
 		if l.cut[[2]uint64{p.from, p.to}] || p.to > uint64(len(l.nodes)) {
 			continue

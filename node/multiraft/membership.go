@@ -12,6 +12,8 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/genuineh/aikv/node/sched"
 )
 
 // Member is one replica of a group and the node that it lives on.
@@ -322,8 +324,6 @@ func (g *Group) successor() uint64 {
 // HandOff gives every leadership of the process to another replica, as far as
 // there is one, and returns when that is done or ctx ends.
 func (h *Host) HandOff(ctx context.Context) {
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
 	for {
 		led := 0
 		if err := h.control(ctx, func() {
@@ -336,13 +336,8 @@ func (h *Host) HandOff(ctx context.Context) {
 					g.rn.TransferLeader(successor)
 				}
 			}
-		}); err != nil || led == 0 {
+		}); err != nil || led == 0 || !sched.Sleep(ctx, h.opts.Sched, 5*time.Millisecond) {
 			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-poll.C:
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 type outbox struct {
 	host  *Host
 	peers map[uint64]*peerOut
+	order []*peerOut // in that of their first messages
 }
 
 // maxHeld is how many bytes of messages may wait for company.
@@ -19,6 +20,7 @@ const maxHeld = 64 << 10
 
 // peerOut are the frames under construction for one node.
 type peerOut struct {
+	node          uint64
 	control, bulk []byte
 	// A frame of messages that nobody waits for may wait a little for company:
 	// until something urgent joins them, or CommitDelay after since.
@@ -36,8 +38,9 @@ func (o *outbox) add(g *Group, m *pb.Message) {
 	}
 	p := o.peers[node]
 	if p == nil {
-		p = &peerOut{}
+		p = &peerOut{node: node}
 		o.peers[node] = p
+		o.order = append(o.order, p)
 	}
 	if control(m.GetType()) {
 		p.control = o.pack(p.control, g, m)
@@ -90,9 +93,9 @@ func (o *outbox) pack(frame []byte, g *Group, m *pb.Message) []byte {
 // flush sends the frames that need not wait and returns when the first of the
 // others must go.
 func (o *outbox) flush(now time.Time) (next time.Time) {
-	for node, p := range o.peers {
+	for _, p := range o.order {
 		if p.control != nil {
-			o.host.opts.Transport.Send(node, true, p.control)
+			o.host.opts.Transport.Send(p.node, true, p.control)
 			p.control = nil
 		}
 		if p.bulk == nil {
@@ -109,7 +112,7 @@ func (o *outbox) flush(now time.Time) (next time.Time) {
 				continue
 			}
 		}
-		o.host.opts.Transport.Send(node, false, p.bulk)
+		o.host.opts.Transport.Send(p.node, false, p.bulk)
 		p.bulk, p.urgent, p.held = nil, false, false
 	}
 	return next

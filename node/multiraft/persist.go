@@ -3,9 +3,11 @@ package multiraft
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/wal"
 )
 
@@ -27,9 +29,24 @@ type appendTask struct {
 	responses []*pb.Message
 	sync      bool
 
-	// A control write adds records of its own; done learns the outcome.
-	record func(*wal.Batch) error
-	done   chan error
+	// A control write adds records of its own, and somebody waits for it.
+	record  func(*wal.Batch) error
+	outcome *outcome
+}
+
+// outcome is what becomes of a control write. A nil one interests nobody.
+type outcome struct {
+	err  error // valid once done is closed
+	done chan struct{}
+}
+
+func newOutcome() *outcome { return &outcome{done: make(chan struct{})} }
+
+func (o *outcome) end(err error) {
+	if o != nil {
+		o.err = err
+		close(o.done)
+	}
 }
 
 type persistQueue struct {
@@ -74,28 +91,26 @@ func (p *persister) wake() {
 
 // write queues a control write and waits until it is durable.
 func (p *persister) write(record func(*wal.Batch) error) error {
-	done := make(chan error, 1)
-	if !p.add(appendTask{record: record, done: done}) {
+	o := newOutcome()
+	if !p.add(appendTask{record: record, outcome: o}) {
 		return ErrClosed
 	}
 	p.wake()
-	return <-done
+	sched.Wait(p.host.opts.Sched, time.Time{}, o.done)
+	return o.err
 }
 
 func (p *persister) run() {
-	defer p.host.wg.Done()
-	for {
-		select {
-		case <-p.queue.signal:
-			p.step()
-		case <-p.host.done:
-			p.queue.mu.Lock()
-			p.queue.closed = true
-			p.queue.mu.Unlock()
-			p.step()
-			return
-		}
+	w := p.host.opts.Sched.Waiter()
+	defer w.Stop()
+	signals := []sched.Signal{p.queue.signal, p.host.done}
+	for w.Wait(time.Time{}, signals...) == 0 {
+		p.step()
 	}
+	p.queue.mu.Lock()
+	p.queue.closed = true
+	p.queue.mu.Unlock()
+	p.step()
 }
 
 // step writes everything queued as one batch, then delivers the responses.
@@ -111,9 +126,7 @@ func (p *persister) step() {
 	err := p.writeBatch(tasks)
 	if err != nil {
 		for _, t := range tasks {
-			if t.done != nil {
-				t.done <- err
-			}
+			t.outcome.end(err)
 		}
 		p.host.fail(fmt.Errorf("write the raft log: %w", err))
 		return
@@ -157,9 +170,7 @@ func (p *persister) deliver(tasks []appendTask) {
 	wake := false
 	for i := range tasks {
 		t := &tasks[i]
-		if t.done != nil {
-			t.done <- nil
-		}
+		t.outcome.end(nil)
 		var own []*pb.Message
 		for _, m := range t.responses {
 			if m.GetTo() == t.group.raftID {

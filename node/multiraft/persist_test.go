@@ -177,14 +177,15 @@ func TestFailedControlWrite(t *testing.T) {
 		}
 		return nil
 	})
-	done := make(chan error, 2)
 	c := Change{Identity: []byte("id")}
-	n.host.persist.add(appendTask{record: c.record, done: done})
-	n.host.persist.step()
-	n.host.persist.add(appendTask{record: c.record, done: done})
-	n.host.persist.step()
-	if first, second := <-done, <-done; first == nil || second == nil || n.failure == nil {
-		t.Errorf("outcomes %v and %v, Fatal was told %v", first, second, n.failure)
+	for range 2 {
+		o := newOutcome()
+		n.host.persist.add(appendTask{record: c.record, outcome: o})
+		n.host.persist.step()
+		<-o.done
+		if o.err == nil || n.failure == nil {
+			t.Errorf("the outcome is %v, Fatal was told %v", o.err, n.failure)
+		}
 	}
 	n.up = false
 }

@@ -160,7 +160,7 @@ func (n *node) hostOptions() multiraft.Options {
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
 		RequestTimeout: time.Duration(r.RequestTimeout), CommitDelay: time.Duration(r.CommitDelay),
-		Now: n.sched.Now, Logger: n.log, Fatal: n.fail,
+		Now: n.sched.Now, Sched: n.sched, Logger: n.log, Fatal: n.fail,
 		Notify: func(multiraft.GroupID) { n.replicas.Wake() },
 	}
 }
