@@ -32,13 +32,15 @@ func arrows() map[string][]string {
 		"rawio":     {},
 		"resp":      {},
 		"sched":     {},
-		"server":    all,
-		"shard":     {"command", "keyspace", "resp", "slot", "storage"},
-		"slot":      {},
-		"storage":   {"rawio"},
-		"topology":  {"slot"},
-		"transport": {"rawio"},
-		"wal":       {"rawio"},
+		// A Sched under which a seed decides who runs, for tests.
+		"sched/seeded": {"sched"},
+		"server":       all,
+		"shard":        {"command", "keyspace", "resp", "slot", "storage"},
+		"slot":         {},
+		"storage":      {"rawio"},
+		"topology":     {"slot"},
+		"transport":    {"rawio"},
+		"wal":          {"rawio"},
 		// A file system that loses what was not synced, for tests.
 		"wal/crashfs": {"wal"},
 	}
