@@ -30,6 +30,8 @@ type dataDir struct {
 	logger       *slog.Logger
 	log          *wal.Log
 	meta, shards string
+	// openStore opens a database: storage.OpenLevel.
+	openStore func(dir string, opts storage.LevelOptions) (storage.Store, error)
 }
 
 // dataFormat is the version of the layout that this program writes.
@@ -57,7 +59,11 @@ func openDataDir(cfg config.Config, logger *slog.Logger) (*dataDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the data folder %s: %w", root, err)
 	}
-	return &dataDir{cfg: cfg, logger: logger, log: log, meta: meta, shards: shards}, nil
+	return &dataDir{cfg: cfg, logger: logger, log: log, meta: meta, shards: shards, openStore: openLevel}, nil
+}
+
+func openLevel(dir string, opts storage.LevelOptions) (storage.Store, error) {
+	return storage.OpenLevel(dir, opts)
 }
 
 // makeFolders makes folders inside root and all their names durable: what is
@@ -116,7 +122,7 @@ func syncPolicy(word string) wal.SyncPolicy {
 // openShard opens the database of a shard replica.
 func (d *dataDir) openShard(dir string) (storage.Store, error) {
 	s := d.cfg.Storage
-	return storage.OpenLevel(dir, storage.LevelOptions{
+	return d.openStore(dir, storage.LevelOptions{
 		WriteBuffer: int(s.WriteBuffer), BlockCache: orNone(int(s.BlockCache)), BloomBits: orNone(s.BloomBits),
 		Logger: d.logger,
 	})
@@ -136,7 +142,7 @@ func orNone(n int) int {
 
 // openMeta opens the small database of a MetaRaft replica.
 func (d *dataDir) openMeta(dir string) (storage.Store, error) {
-	return storage.OpenLevel(dir, storage.LevelOptions{WriteBuffer: 256 << 10, BlockCache: -1, BloomBits: -1, Logger: d.logger})
+	return d.openStore(dir, storage.LevelOptions{WriteBuffer: 256 << 10, BlockCache: -1, BloomBits: -1, Logger: d.logger})
 }
 
 // close closes the log after a clean stop.

@@ -17,6 +17,16 @@ import (
 	"github.com/genuineh/aikv/node/transport"
 )
 
+// network is what a node uses of a transport.Transport.
+type network interface {
+	Send(node uint64, class transport.Class, frame []byte) bool
+	Call(ctx context.Context, addr string, method uint8, request []byte) ([]byte, error)
+	Contact(node uint64) transport.Contact
+	SetPeers(addrs map[uint64]string)
+	IdentityChanged()
+	Close() error
+}
+
 // link makes the transport what multiraft sends through.
 type link struct{ node *node }
 
@@ -88,7 +98,7 @@ func (n *node) sendBeats(ctx context.Context) {
 }
 
 // peers makes the transport what metaraft calls through.
-type peers struct{ transport *transport.Transport }
+type peers struct{ transport network }
 
 // Call implements metaraft.Peers.
 func (p peers) Call(ctx context.Context, addr string, method uint8, request []byte) ([]byte, error) {

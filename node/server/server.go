@@ -35,7 +35,8 @@ type node struct {
 	sched     sched.Sched
 	data      *dataDir
 	handler   *peerHandler
-	transport *transport.Transport
+	transport network
+	clients   metaraft.ClientPort // those of other nodes
 	host      *multiraft.Host
 	table     *command.Table
 	replicas  *replica.Manager
@@ -84,7 +85,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.L
 }
 
 func newNode(cfg config.Config, log *slog.Logger, s sched.Sched) *node {
-	return &node{cfg: cfg, log: log, sched: s, fatal: make(chan error, 1), work: sched.NewGroup(s)}
+	n := &node{cfg: cfg, log: log, sched: s, fatal: make(chan error, 1), work: sched.NewGroup(s)}
+	n.clients = clientPort{n}
+	return n
 }
 
 // listen takes both ports before anything is touched, so that a second node
@@ -134,23 +137,29 @@ func (n *node) open() error {
 	if n.data, err = openDataDir(n.cfg, n.log); err != nil {
 		return err
 	}
-	n.table = command.NewTable()
 	n.handler = newPeerHandler(n)
 	n.home = newHome(n)
 	if err := n.home.load(); err != nil {
 		return err
 	}
-	n.transport, err = transport.New(transport.Options{
+	t, err := transport.New(transport.Options{
 		Listener: n.raftListener, Identity: n.home.hello, Token: n.cfg.Raft.Token,
 		Handler: n.handler, Logger: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
 	}
+	n.transport = t
+	n.build()
+	return nil
+}
+
+// build ties the parts together that stand on data, home and transport.
+func (n *node) build() {
+	n.table = command.NewTable()
 	n.host = multiraft.New(n.hostOptions())
 	n.replicas = replica.NewManager(n.replicaOptions())
 	n.meta = metaraft.NewNode(n.metaOptions())
-	return nil
 }
 
 func (n *node) hostOptions() multiraft.Options {
@@ -177,7 +186,7 @@ func (n *node) replicaOptions() replica.Options {
 func (n *node) metaOptions() metaraft.Options {
 	c := n.cfg.Cluster
 	return metaraft.Options{
-		Home: n.home, Peers: peers{n.transport}, Shards: n.replicas, ClientPort: clientPort{n},
+		Home: n.home, Peers: peers{n.transport}, Shards: n.replicas, ClientPort: n.clients,
 		Contact: n.contact, Address: n.address, Seeds: n.cfg.Raft.Seeds, Feature: featureLevel,
 		CommandTimeout: time.Duration(c.CommandTimeout), MeetTimeout: time.Duration(c.MeetTimeout),
 		NodeTimeout: time.Duration(c.NodeTimeout),
@@ -191,15 +200,9 @@ const featureLevel = 1
 
 // start sets everything going. After it, the node answers clients.
 func (n *node) start(ctx context.Context) error {
-	n.host.Start()
-	if err := n.home.restore(ctx); err != nil {
+	if err := n.takePart(ctx); err != nil {
 		return err
 	}
-	n.handler.open()
-	n.work.Go("metaraft", func() { n.meta.Run(ctx) })
-	n.work.Go("home", func() { n.home.follow(ctx) })
-	n.work.Go("replicas", func() { n.replicas.Run(ctx) })
-	n.work.Go("beats", func() { n.sendBeats(ctx) })
 	n.backend = newBackend(n)
 	front, err := frontend.New(n.frontOptions())
 	if err != nil {
@@ -212,6 +215,20 @@ func (n *node) start(ctx context.Context) error {
 			n.fail(fmt.Errorf("serve clients: %w", err))
 		}
 	})
+	return nil
+}
+
+// takePart makes the node part of its cluster again, or founds one.
+func (n *node) takePart(ctx context.Context) error {
+	n.host.Start()
+	if err := n.home.restore(ctx); err != nil {
+		return err
+	}
+	n.handler.open()
+	n.work.Go("metaraft", func() { n.meta.Run(ctx) })
+	n.work.Go("home", func() { n.home.follow(ctx) })
+	n.work.Go("replicas", func() { n.replicas.Run(ctx) })
+	n.work.Go("beats", func() { n.sendBeats(ctx) })
 	return nil
 }
 
