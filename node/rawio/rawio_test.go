@@ -157,3 +157,34 @@ func TestFile(t *testing.T) {
 		readOnly.Close()
 	}
 }
+
+// The uptime agrees with the system's clock, also when it has to ask it again
+// because the clocks seem to have parted.
+func TestUptime(t *testing.T) {
+	u := NewUptime()
+	if u == nil {
+		t.Skip("this system has no clock that counts while it sleeps")
+	}
+	for _, moved := range []time.Duration{0, time.Hour, -time.Hour} {
+		u.skew.Add(-int64(moved)) // as if the wall clock had moved since,
+		if moved > 0 {
+			u.ahead.Add(-int64(moved)) // for the machine slept
+		}
+		before, _ := bootTime()
+		now := u.Now()
+		// It may run ahead by what a held up goroutine made of it, not behind.
+		if after, _ := bootTime(); now < before-time.Microsecond || now > after+time.Second {
+			t.Errorf("after the wall clock moved by %v: %v, which is not between %v and %v", moved, now, before, after)
+		}
+		if again := u.Now(); again < now {
+			t.Errorf("from %v back to %v", now, again)
+		}
+	}
+}
+
+func BenchmarkUptime(b *testing.B) {
+	u := NewUptime()
+	for b.Loop() {
+		u.Now()
+	}
+}
