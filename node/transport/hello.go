@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The range of protocols this binary speaks: what frames and calls mean on the
@@ -35,6 +36,7 @@ type hello struct {
 	class                    Class
 	raftAddr                 string
 	token                    string // empty in the accepting direction
+	voteDelay                time.Duration
 }
 
 var errHelloFormat = errors.New("malformed hello")
@@ -48,7 +50,8 @@ func (h *hello) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, h.nodeID)
 	dst = binary.LittleEndian.AppendUint64(dst, h.target)
 	dst = appendText(dst, h.raftAddr)
-	return appendText(dst, h.token)
+	dst = appendText(dst, h.token)
+	return binary.AppendUvarint(dst, uint64(h.voteDelay.Milliseconds()))
 }
 
 func appendText(dst []byte, s string) []byte {
@@ -82,9 +85,14 @@ func decodeHello(b []byte) (hello, error) {
 	if h.raftAddr, b, ok = cutText(b); !ok {
 		return hello{}, errHelloFormat
 	}
-	if h.token, _, ok = cutText(b); !ok {
+	if h.token, b, ok = cutText(b); !ok {
 		return hello{}, errHelloFormat
 	}
+	ms, size := binary.Uvarint(b)
+	if size <= 0 || ms >= 1<<32 {
+		return hello{}, errHelloFormat
+	}
+	h.voteDelay = time.Duration(ms) * time.Millisecond
 	return h, nil
 }
 

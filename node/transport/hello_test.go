@@ -3,12 +3,13 @@ package transport
 import (
 	"reflect"
 	"testing"
+	"time"
 )
 
 func TestHelloRoundTrip(t *testing.T) {
 	h := hello{
 		protocolMin: 1, protocolMax: 300, features: 1 << 60, clusterID: 5, nodeID: 6, target: 7,
-		class: Bulk, raftAddr: "[::1]:50051", token: "secret",
+		class: Bulk, raftAddr: "[::1]:50051", token: "secret", voteDelay: 300 * time.Millisecond,
 	}
 	b := h.append(nil)
 	got, err := decodeHello(b)

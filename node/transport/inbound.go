@@ -150,6 +150,7 @@ func (t *Transport) register(in *inbound, h hello) (previous *inbound, err error
 	}
 	n := t.nodeLocked(h.nodeID)
 	in.from, in.class = n, h.class
+	n.voteDelay = h.voteDelay
 	previous = n.inbound[h.class]
 	n.inbound[h.class] = in
 	return previous, nil

@@ -64,8 +64,12 @@ type Options struct {
 	// internal locks held: it must be quick and not call the transport.
 	Identity func() Identity
 	Token    string // shared secret of the cluster; may be empty
-	Handler  Handler
-	Logger   *slog.Logger // default: no logging
+	// VoteDelay is told to peers, which ask with Transport.VoteDelay: for how long
+	// this node votes for nobody else after it has heard of a leader. Whole
+	// milliseconds count.
+	VoteDelay time.Duration
+	Handler   Handler
+	Logger    *slog.Logger // default: no logging
 
 	ListenTLS *tls.Config // nil: no TLS
 	DialTLS   *tls.Config // nil: no TLS; an empty ServerName means the address's host
@@ -132,6 +136,7 @@ type node struct {
 	id           uint64
 	lastSent     atomic.Int64 // since Transport.start; 0: never
 	lastReceived atomic.Int64
+	voteDelay    time.Duration     // from the last hello; guarded by Transport.mu
 	inbound      [classes]*inbound // guarded by Transport.mu
 }
 
@@ -181,7 +186,7 @@ func (t *Transport) ownHello(class Class, target uint64) hello {
 		protocolMin: t.opts.protocol[0], protocolMax: t.opts.protocol[1],
 		features:  Features,
 		clusterID: id.ClusterID, nodeID: id.NodeID, raftAddr: id.RaftAddr,
-		target: target, class: class, token: t.opts.Token,
+		target: target, class: class, token: t.opts.Token, voteDelay: t.opts.VoteDelay,
 	}
 }
 
@@ -322,6 +327,17 @@ func (t *Transport) Contact(id uint64) Contact {
 		}
 	}
 	return c
+}
+
+// VoteDelay returns what the node said when it last opened a stream to this one,
+// 0 if there is none.
+func (t *Transport) VoteDelay(id uint64) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.nodes[id]; n != nil {
+		return n.voteDelay
+	}
+	return 0
 }
 
 // now is the present on the contact clock, never 0.

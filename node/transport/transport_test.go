@@ -502,3 +502,19 @@ func TestAPeerCanBeDropped(t *testing.T) {
 		t.Errorf("contact with a dropped peer %+v", c)
 	}
 }
+
+// What a node promises to its leaders is known from its hello.
+func TestVoteDelayIsTold(t *testing.T) {
+	a := start(t, 1, 1, func(o *Options, _ *testNode) { o.VoteDelay = 300 * time.Millisecond })
+	b := start(t, 1, 2)
+	if d := b.VoteDelay(1); d != 0 {
+		t.Errorf("before any stream: %v", d)
+	}
+	connect(t, a, b)
+	if d := b.VoteDelay(1); d != 300*time.Millisecond {
+		t.Errorf("told was 300ms, known is %v", d)
+	}
+	if d := a.VoteDelay(2); d != 0 {
+		t.Errorf("node 2 has opened no stream, and is said to promise %v", d)
+	}
+}
