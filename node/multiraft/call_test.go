@@ -216,7 +216,7 @@ func TestCallsDuringTransfer(t *testing.T) {
 		to := l.followers(testGroup, n)[0]
 		l.pass = func(_, _ uint64, _ GroupID, m *pb.Message) bool { return m.GetType() != pb.MsgTimeoutNow }
 		g := n.replicas[testGroup].group
-		g.rn.TransferLeader(labRaftID(to.id))
+		g.transfer(labRaftID(to.id))
 		n.stepLoop(false)
 		held := l.write(n, testGroup, 1)
 		l.ticks(3)

@@ -180,7 +180,7 @@ func TestInflightIsForgottenWithTheTerm(t *testing.T) {
 	l.isolate(n, false)
 	l.until("a leader", func() bool { return l.leader(testGroup) != nil })
 	if o := l.leader(testGroup); o != n {
-		o.replicas[testGroup].group.rn.TransferLeader(labRaftID(n.id))
+		o.replicas[testGroup].group.transfer(labRaftID(n.id))
 		o.wake = l.now
 	}
 	l.until("the first to lead again", func() bool { return l.leader(testGroup) == n })

@@ -46,6 +46,12 @@ type Group struct {
 	rounds  uint64
 	members membership
 
+	// lease is nil without one; written by the loop, read by everyone.
+	lease       atomic.Pointer[lease]
+	renewing    atomic.Bool // a round that renews it is under way or asked for
+	transferred uint64      // the last term in which a transfer was begun
+	opened      int64       // ticks
+
 	// Guarded by the host's inbox.
 	heldWrites, heldReads hold
 
@@ -124,6 +130,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 
 // open starts the group's applier.
 func (g *Group) open() {
+	g.opened = g.host.ticks
 	g.applier.start()
 	g.campaignAlone()
 }
@@ -151,6 +158,7 @@ func (g *Group) alone() bool {
 func (g *Group) shut() {
 	g.detached = true
 	g.lead.Store(&leadership{})
+	g.dropLease()
 	g.failQueued(ErrClosed)
 	g.applier.stop()
 	g.mu.Lock()
@@ -245,6 +253,7 @@ func (g *Group) noteState() {
 		return
 	}
 	g.lead.Store(&next)
+	g.dropLease()
 	g.flying = 0
 	g.members.pendingSince = 0
 	if next.role != raft.StateLeader {
@@ -269,6 +278,9 @@ func (g *Group) failQueued(err error) {
 
 // receive steps one message of a peer.
 func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
+	if g.refuses(m) {
+		return
+	}
 	if m.GetType() == pb.MsgReadIndex {
 		// It was perhaps passed on, under the name of the replica that asked.
 		if g.alone() && !g.Leads() {

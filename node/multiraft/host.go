@@ -48,7 +48,8 @@ type Committed struct {
 	Calls []*Call
 }
 
-// Options configures a Host. All fields but Notify are required.
+// Options configures a Host. All fields but Notify, Uptime and VoteDelay are
+// required.
 type Options struct {
 	Log       *wal.Log
 	Transport Transport
@@ -71,6 +72,14 @@ type Options struct {
 	// CommitDelay bounds how long a message that only moves the commit index
 	// waits for other messages to the same node.
 	CommitDelay time.Duration
+	// Uptime makes leaders take leases (see Group.Lease): a clock, from any zero,
+	// that also counts while the machine sleeps, and runs alike on all nodes up
+	// to a tenth. Without it there are none.
+	Uptime func() time.Duration
+	// VoteDelay returns what a node has said about its own VoteDelay, 0 if it has
+	// said nothing. It is called from the loop and must be quick. Without it all
+	// nodes have this one's settings.
+	VoteDelay func(node uint64) time.Duration
 	// Now is the clock; it must carry a monotonic reading.
 	Now func() time.Time
 	// Sched runs the host's goroutines.

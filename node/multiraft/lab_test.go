@@ -200,6 +200,7 @@ func (n *labNode) boot() {
 		RequestTimeout: time.Second, CommitDelay: 2 * time.Millisecond,
 		Now:    func() time.Time { return l.now },
 		Sched:  sched.System,
+		Uptime: func() time.Duration { return l.now.Sub(time.Unix(1_700_000_000, 0)) },
 		Logger: slog.New(slog.DiscardHandler),
 		Fatal:  func(err error) { n.failure = err },
 		manual: true,

@@ -117,6 +117,7 @@ func (g *Group) applyChange(e *pb.Entry) {
 	g.members.conf = g.rn.ApplyConfChange(change)
 	g.members.confIndex = e.GetIndex()
 	g.members.pendingSince = 0
+	g.dropLease()
 	g.host.opts.Logger.Debug("membership changed", "group", g.id, "index", e.GetIndex(),
 		"voters", g.members.conf.GetVoters(), "learners", g.members.conf.GetLearners())
 	g.host.notify(g.id)
@@ -168,7 +169,7 @@ func (g *Group) reconcile(ticks int64) {
 		// is committed, and they might need the vote of a replica whose log is
 		// longer than theirs. If nobody can take over, the others join first.
 		if successor := g.successor(); successor != 0 {
-			g.rn.TransferLeader(successor)
+			g.transfer(successor)
 			return
 		}
 		stay = g.raftID
@@ -298,7 +299,7 @@ func (g *Group) yield() {
 		return
 	}
 	if successor := g.successor(); successor != 0 {
-		g.rn.TransferLeader(successor)
+		g.transfer(successor)
 	}
 }
 
@@ -333,7 +334,7 @@ func (h *Host) HandOff(ctx context.Context) {
 				}
 				if successor := g.successor(); successor != 0 {
 					led++
-					g.rn.TransferLeader(successor)
+					g.transfer(successor)
 				}
 			}
 		}); err != nil || led == 0 || !sched.Sleep(ctx, h.opts.Sched, 5*time.Millisecond) {

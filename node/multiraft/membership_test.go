@@ -115,7 +115,7 @@ func TestJointConfigurationIsLeft(t *testing.T) {
 	}
 	n.stepLoop(false)
 	l.ticks(1)
-	g.rn.TransferLeader(labRaftID(3 - n.id))
+	g.transfer(labRaftID(3 - n.id))
 	n.holdApply = false
 	l.ticks(2)
 	if len(g.members.conf.GetVotersOutgoing()) == 0 {
@@ -350,7 +350,7 @@ func TestReplacedReplicaIsNotHeard(t *testing.T) {
 	l := newLab(t, 3, 1, nil)
 	l.found(testGroup, false, 1, 2, 3)
 	if n := l.leader(testGroup); n == l.node(3) {
-		n.replicas[testGroup].group.rn.TransferLeader(labRaftID(1))
+		n.replicas[testGroup].group.transfer(labRaftID(1))
 		n.wake = l.now
 		l.until("another leader", func() bool { n := l.leader(testGroup); return n != nil && n.id != 3 })
 	}

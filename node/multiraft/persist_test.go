@@ -200,7 +200,7 @@ func TestOnlyEntriesAndVotesAreSynced(t *testing.T) {
 	}
 	for _, id := range groups {
 		if n := l.leader(id); n != l.node(1) {
-			n.replicas[id].group.rn.TransferLeader(labRaftID(1))
+			n.replicas[id].group.transfer(labRaftID(1))
 			n.wake = l.now
 			l.until("node 1 to lead", func() bool { return l.leader(id) == l.node(1) })
 		}

@@ -11,8 +11,11 @@ import (
 // for before it began, which is what makes them linearizable.
 type round struct {
 	context uint64
-	calls   []*Call
-	sent    int64 // ticks
+	calls   []*Call // none if it only renews the lease
+	sent    int64   // ticks
+	// For the lease: when it began, on Options.Uptime, and in which term.
+	began time.Duration
+	term  uint64
 }
 
 // readWait are confirmed reads that wait until their index is applied.
@@ -61,6 +64,9 @@ func (g *Group) sendRound() {
 	g.rounds++
 	g.round.context = g.rounds
 	g.round.sent = g.host.ticks
+	if uptime := g.host.opts.Uptime; uptime != nil {
+		g.round.began, g.round.term = uptime(), g.lead.Load().term
+	}
 	g.rn.ReadIndex(binary.LittleEndian.AppendUint64(nil, g.round.context))
 }
 
@@ -69,11 +75,14 @@ func (g *Group) retryRound(ticks int64) {
 	if g.round == nil {
 		return
 	}
-	if len(g.round.calls) == 0 {
-		g.round = nil
+	if ticks-g.round.sent <= int64(2*g.host.opts.HeartbeatTicks) {
 		return
 	}
-	if ticks-g.round.sent > int64(2*g.host.opts.HeartbeatTicks) && g.mayAsk() {
+	switch {
+	case len(g.round.calls) == 0:
+		g.round = nil
+		g.renewing.Store(false)
+	case g.mayAsk():
 		g.sendRound()
 	}
 }
@@ -86,7 +95,11 @@ func (g *Group) confirm(rs raft.ReadState) {
 		return
 	}
 	w := readWait{rs.Index, g.round.calls}
+	g.takeLease(g.round)
 	g.round = nil
+	if len(w.calls) == 0 {
+		return
+	}
 	g.reads.answered(len(w.calls)+g.host.inbox.pending(g, true), g.host.now)
 	g.mu.Lock()
 	ready := g.appliedIndex.Load() >= w.index

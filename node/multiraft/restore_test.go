@@ -27,7 +27,7 @@ func TestRestartAtEveryAppliedIndex(t *testing.T) {
 			if n := l.leader(testGroup); n == nil {
 				return false
 			} else if n.id != 1 {
-				n.replicas[testGroup].group.rn.TransferLeader(labRaftID(1))
+				n.replicas[testGroup].group.transfer(labRaftID(1))
 				n.wake = l.now
 				return false
 			}

@@ -48,7 +48,7 @@ func TestSimulation(t *testing.T) {
 	if count >= 100 {
 		// A simulation in which nothing happens proves nothing.
 		for what, n := range map[string]int{
-			"writes": total.acked, "reads": total.read, "uncertain writes": total.uncertain,
+			"writes": total.acked, "reads": total.read, "reads under a lease": total.leased, "uncertain writes": total.uncertain,
 			"superseded writes": total.superseded, "refusals": total.refused, "crashes": total.crashes,
 			"leaders": total.leaders, "configurations": total.configs, "disk failures": total.diskFailures,
 			"new replicas": total.replaced,
@@ -87,12 +87,13 @@ const (
 )
 
 type simStats struct {
-	acked, read, uncertain, superseded, refused, crashes, leaders, configs, diskFailures, replaced int
+	acked, read, leased, uncertain, superseded, refused, crashes, leaders, configs, diskFailures, replaced int
 }
 
 func (s *simStats) add(o simStats) {
 	s.acked += o.acked
 	s.read += o.read
+	s.leased += o.leased
 	s.uncertain += o.uncertain
 	s.superseded += o.superseded
 	s.refused += o.refused
@@ -114,6 +115,7 @@ type sim struct {
 	stats simStats
 	// lossy, slow: percent of the packets that are lost or late.
 	lossy, slow int
+	leased      []leaseRead
 	// heal is when the present partition ends, at the latest.
 	heal time.Time
 }
@@ -270,6 +272,7 @@ func (s *sim) act() {
 	for range s.rng.Intn(3) {
 		s.client()
 	}
+	s.readUnderLeases()
 	if !s.heal.IsZero() && s.now.After(s.heal) {
 		clear(s.cut)
 		s.heal = time.Time{}
@@ -309,6 +312,9 @@ func (s *sim) act() {
 		if l := s.leader(1 + GroupID(s.rng.Intn(2))); l != nil {
 			// Long enough for another leader; what this one appends is replaced.
 			s.isolate(l, true)
+			if s.chance(500) && n.labNode != l {
+				s.end(n, n.kill) // it forgets what it has promised
+			}
 			s.heal = s.now.Add(200*time.Millisecond + s.ms(400))
 			for _, id := range []GroupID{simPrompt, simData} {
 				if l.replicas[id].group.leading() {
@@ -367,6 +373,55 @@ func (s *sim) client() {
 	}
 }
 
+// leaseRead is a read of applied state that counts if the lease still holds at a
+// later time.
+type leaseRead struct {
+	node        *simNode
+	host        *Host
+	group       *Group
+	token       uint64
+	seen, floor uint64
+	check       time.Time
+}
+
+// readUnderLeases reads wherever there is a lease, above all where there should
+// be none.
+func (s *sim) readUnderLeases() {
+	g := s.raft[simData]
+	for _, n := range s.state {
+		r := n.replicas[simData]
+		if !n.up || n.failure != nil || r == nil || r.machine == nil || !s.chance(300) {
+			continue
+		}
+		if token := r.group.Lease(); token != 0 {
+			read := leaseRead{n, n.host, r.group, token, r.machine.applied, g.floor, s.now}
+			if s.chance(100) {
+				read.check = s.now.Add(s.ms(200))
+			}
+			s.leased = append(s.leased, read)
+		}
+	}
+}
+
+// checkLeased checks the reads whose lease is looked at now.
+func (s *sim) checkLeased() {
+	s.leased = slices.DeleteFunc(s.leased, func(r leaseRead) bool {
+		switch {
+		case r.node.host != r.host: // it died before it could answer
+			return true
+		case s.now.Before(r.check):
+			return false
+		case r.group.Holds(r.token):
+			s.stats.leased++
+			s.note("leased", r.node.id, r.seen)
+			if r.seen < r.floor {
+				s.t.Errorf("seed %d: node %d read %d under a lease, acknowledged was %d", s.seed, r.node.id, r.seen, r.floor)
+			}
+		}
+		return true
+	})
+}
+
 // end ends a node's process for a while.
 func (s *sim) end(n *simNode, how func()) {
 	if !n.up {
@@ -379,7 +434,7 @@ func (s *sim) end(n *simNode, how func()) {
 	how()
 	n.disk.Fail(nil)
 	n.broken = false
-	n.down = s.now.Add(s.ms(600))
+	n.down = s.now.Add(s.ms([]int{20, 600}[s.rng.Intn(2)]))
 }
 
 func (s *sim) partition() {
@@ -397,7 +452,7 @@ func (s *sim) partition() {
 func (s *sim) transfer(n *simNode, id GroupID) {
 	if r := n.replicas[id]; n.up && n.failure == nil && r != nil && r.group.leading() {
 		members := s.members(s.raft[id])
-		r.group.rn.TransferLeader(members[s.rng.Intn(len(members))].RaftID)
+		r.group.transfer(members[s.rng.Intn(len(members))].RaftID)
 		n.wake = s.now
 	}
 }
@@ -444,6 +499,7 @@ func (s *sim) millisecond() {
 		}
 	}
 	s.checkCalls()
+	s.checkLeased()
 }
 
 func (s *sim) work(n *simNode) {
