@@ -83,7 +83,7 @@ type Cluster struct {
 	CommandTimeout Duration `toml:"command_timeout" doc:"Longest time for a CLUSTER command that changes something."`
 	MeetTimeout    Duration `toml:"meet_timeout" doc:"Longest time for CLUSTER MEET to wait; the join itself goes on."`
 	HandoffTimeout Duration `toml:"handoff_timeout" doc:"Longest time for handing leadership off at a shutdown."`
-	Reads          string   `toml:"reads" doc:"How reads are made linearizable: quorum."`
+	Reads          string   `toml:"reads" doc:"How reads are made linearizable: lease or quorum."`
 }
 
 // Logging is section [logging].
@@ -133,7 +133,7 @@ func Default() Config {
 			CommandTimeout: Duration(5 * time.Second),
 			MeetTimeout:    Duration(5 * time.Second),
 			HandoffTimeout: Duration(200 * time.Millisecond),
-			Reads:          ReadsQuorum,
+			Reads:          ReadsLease,
 		},
 		Logging: Logging{
 			Level:  "info",
@@ -152,6 +152,7 @@ const (
 	FsyncInterval = "interval"
 	FsyncNever    = "never"
 
+	ReadsLease  = "lease"
 	ReadsQuorum = "quorum"
 
 	FormatText = "text"

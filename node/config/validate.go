@@ -87,8 +87,7 @@ func checkCluster(c *Config) error {
 		between("cluster.command_timeout", cl.CommandTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute)),
 		between("cluster.meet_timeout", cl.MeetTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute)),
 		between("cluster.handoff_timeout", cl.HandoffTimeout, 0, Duration(time.Minute)),
-		failIf(cl.Reads == "lease", "cluster.reads", `"lease" is not built yet; use "quorum"`),
-		oneOf("cluster.reads", cl.Reads, ReadsQuorum),
+		oneOf("cluster.reads", cl.Reads, ReadsLease, ReadsQuorum),
 	)
 }
 

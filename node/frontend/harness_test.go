@@ -42,6 +42,8 @@ type testReplica struct {
 	submitErrs, barrierErrs []error
 	// gate, if not nil, holds calls back until it is closed.
 	gate chan struct{}
+	// leases are what Holds answers next; without any there is no lease.
+	leases []bool
 	// stepDown makes the replica a follower when a call fails.
 	stepDown bool
 }
@@ -145,6 +147,21 @@ func (r *testReplica) Barrier(call *multiraft.Call) {
 		r.leads.Store(false)
 	}
 	r.later(call.Done.Done)
+}
+
+func (r *testReplica) Lease() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return uint64(min(len(r.leases), 1))
+}
+
+func (r *testReplica) Holds(uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	holds := r.leases[0]
+	r.leases = r.leases[1:]
+	r.note("holds %v", holds)
+	return holds
 }
 
 func (r *testReplica) Read(cmd *command.Command, args [][]byte) (resp.Value, bool) {

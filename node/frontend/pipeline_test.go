@@ -182,6 +182,25 @@ func TestFailedReads(t *testing.T) {
 
 // A key that has expired by the local clock only is reported gone after the
 // replicated clock has passed its time too.
+// Reads under a lease need no barrier, but they count only if it holds after
+// they have been evaluated.
+func TestReadUnderLease(t *testing.T) {
+	for _, tc := range []struct {
+		holds  bool
+		events []string
+	}{
+		{true, []string{"read get", "read exists", "holds true"}},
+		{false, []string{"read get", "read exists", "holds false", "barrier", "read get", "read exists"}},
+	} {
+		f := start(t, nil)
+		f.node.own.leases = []bool{tc.holds}
+		f.dial().want([]string{"GET a", "EXISTS a"}, "(nil)", ":0")
+		if events := f.node.own.takeEvents(); !slices.Equal(events, tc.events) {
+			t.Errorf("a lease that holds: %v: %q, want %q", tc.holds, events, tc.events)
+		}
+	}
+}
+
 func TestReadBehindClock(t *testing.T) {
 	f := start(t, nil)
 	c := f.dial()

@@ -168,20 +168,34 @@ func (c *conn) moved(o *op) error {
 	return c.server.redirect(v, o.slot)
 }
 
-// read answers the run's reads, after a barrier if the replica leads.
+// read answers the run's reads. If the replica leads, they are linearizable: by
+// a lease that still holds when they have been evaluated, else behind a barrier.
 func (c *conn) read() {
 	r := c.run
-	var failure error
-	if r.linear {
-		failure = r.barrier()
+	if !r.linear {
+		c.evaluateAll(nil)
+	} else if token := r.replica.Lease(); token == 0 || !c.evaluateUnder(token) {
+		c.evaluateAll(r.barrier())
 	}
 	for i := range r.ops {
 		o := &r.ops[i]
-		if o.cmd != nil {
-			o.reply = c.evaluate(o, failure)
-		}
 		c.answer(o.reply)
 		o.reply = resp.Value{}
+	}
+}
+
+// evaluateUnder evaluates the run's reads and reports whether they count.
+func (c *conn) evaluateUnder(token uint64) bool {
+	c.evaluateAll(nil)
+	return c.run.replica.Holds(token)
+}
+
+func (c *conn) evaluateAll(failure error) {
+	r := c.run
+	for i := range r.ops {
+		if o := &r.ops[i]; o.cmd != nil {
+			o.reply = c.evaluate(o, failure)
+		}
 	}
 }
 

@@ -170,6 +170,13 @@ func (r *Replica) Submit(calls ...*multiraft.Call) { r.group.Submit(calls...) }
 // Barrier ends call once reads of applied state are linearizable.
 func (r *Replica) Barrier(call *multiraft.Call) { r.group.Barrier(call) }
 
+// Lease and Holds let applied state be read without a Barrier: see
+// multiraft.Group.
+func (r *Replica) Lease() uint64 { return r.group.Lease() }
+
+// Holds reports whether the token's lease has held since Lease.
+func (r *Replica) Holds(token uint64) bool { return r.group.Holds(token) }
+
 // Read evaluates a command against applied state.
 func (r *Replica) Read(cmd *command.Command, args [][]byte) (resp.Value, bool) {
 	return r.machine.Read(cmd, args, r.manager.opts.Sched.Now().UnixMilli())

@@ -24,6 +24,7 @@ type network interface {
 	Contact(node uint64) transport.Contact
 	SetPeers(addrs map[uint64]string)
 	IdentityChanged()
+	VoteDelay(node uint64) time.Duration
 	Close() error
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/genuineh/aikv/node/frontend"
 	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/rawio"
 	"github.com/genuineh/aikv/node/replica"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
@@ -145,6 +146,7 @@ func (n *node) open() error {
 	t, err := transport.New(transport.Options{
 		Listener: n.raftListener, Identity: n.home.hello, Token: n.cfg.Raft.Token,
 		Handler: n.handler, Logger: n.log,
+		VoteDelay: multiraft.VoteDelay(time.Duration(n.cfg.Raft.Tick), n.cfg.Raft.ElectionTicks),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
@@ -165,6 +167,7 @@ func (n *node) build() {
 func (n *node) hostOptions() multiraft.Options {
 	r := n.cfg.Raft
 	return multiraft.Options{
+		Uptime: n.uptime(), VoteDelay: n.transport.VoteDelay,
 		Log: n.data.log, Transport: link{n}, Cluster: n.home.Identity().Cluster,
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
@@ -172,6 +175,19 @@ func (n *node) hostOptions() multiraft.Options {
 		Now: n.sched.Now, Sched: n.sched, Logger: n.log, Fatal: n.fail,
 		Notify: func(multiraft.GroupID) { n.replicas.Wake() },
 	}
+}
+
+// uptime returns the clock for leases, nil for none.
+func (n *node) uptime() func() time.Duration {
+	if n.cfg.Cluster.Reads != config.ReadsLease {
+		return nil
+	}
+	clock := rawio.NewUptime()
+	if clock == nil {
+		n.log.Warn("no leases: this system has no clock that counts while the machine sleeps", "reads", config.ReadsQuorum)
+		return nil
+	}
+	return clock.Now
 }
 
 func (n *node) replicaOptions() replica.Options {
