@@ -29,8 +29,7 @@ func cliAction(ctx context.Context, t *target, std stdio) error {
 	if err != nil {
 		return err
 	}
-	pretty := isTerminal(std.out) && !resp.RawOnTTY(t.args)
-	if _, err := io.WriteString(std.out, resp.FormatCLI(reply, pretty)); err != nil {
+	if _, err := io.WriteString(std.out, resp.FormatCLIReply(t.args, reply, isTerminal(std.out))); err != nil {
 		return err
 	}
 	if reply.IsError() {

@@ -8,6 +8,17 @@ import (
 	"strings"
 )
 
+// FormatCLIReply returns the reply to a command as redis-cli prints it: FormatCLI,
+// but that a text with lines of its own is printed bare on a terminal too.
+func FormatCLIReply(args []string, v Value, tty bool) string {
+	if !verbatim(args) {
+		return FormatCLI(v, tty && !isCommand(args, "cluster metaraft"))
+	}
+	var b strings.Builder
+	formatRaw(&b, v)
+	return b.String()
+}
+
 // FormatCLI returns a reply as redis-cli prints it, its last line break
 // included: for a terminal with types, quotes and numbers, else bare, an array
 // one element a line.
@@ -22,23 +33,21 @@ func FormatCLI(v Value, tty bool) string {
 	return b.String()
 }
 
-// RawOnTTY reports whether redis-cli prints the reply to this command bare even
-// on a terminal, because it is a text with lines of its own.
-func RawOnTTY(args []string) bool {
-	if len(args) == 0 {
-		return false
+// verbatim reports whether redis-cli adds nothing, not even a line break, to the
+// reply to this command.
+func verbatim(args []string) bool {
+	return isCommand(args, "info", "lolwut", "cluster nodes", "cluster info", "client list", "client info",
+		"memory malloc-stats", "memory doctor", "latency graph", "latency doctor", "debug htstats")
+}
+
+// isCommand reports whether args begin with one of the names, of one word or two.
+func isCommand(args []string, names ...string) bool {
+	for n := 1; n <= min(2, len(args)); n++ {
+		if slices.Contains(names, strings.ToLower(strings.Join(args[:n], " "))) {
+			return true
+		}
 	}
-	name := strings.ToLower(args[0])
-	if slices.Contains([]string{"info", "lolwut"}, name) {
-		return true
-	}
-	if len(args) < 2 {
-		return false
-	}
-	return slices.Contains([]string{
-		"cluster nodes", "cluster info", "cluster metaraft", "client list", "client info",
-		"memory malloc-stats", "memory doctor", "latency graph", "latency doctor", "debug htstats",
-	}, name+" "+strings.ToLower(args[1]))
+	return false
 }
 
 func formatRaw(b *strings.Builder, v Value) {

@@ -50,8 +50,8 @@ func redisServer(t *testing.T) string {
 	}
 }
 
-// TestFormatCLI: FormatCLI prints what the real redis-cli prints.
-func TestFormatCLI(t *testing.T) {
+// TestFormatCLIReply: FormatCLIReply prints what the real redis-cli prints.
+func TestFormatCLIReply(t *testing.T) {
 	cli, err := exec.LookPath("redis-cli")
 	if err != nil {
 		t.Skip("redis-cli is not installed")
@@ -79,6 +79,10 @@ func TestFormatCLI(t *testing.T) {
 		{"CONFIG", "GET", "maxclients"},
 		{"HGETALL", "nosuch"},
 		{"COMMAND", "DOCS", "get"},
+		{"INFO", "modules"},
+		{"CLIENT", "LIST", "ID", "1"},
+		{"MEMORY", "DOCTOR"},
+		{"LOLWUT", "nonsense"},
 	}
 	for _, command := range commands {
 		v, err := client.Do(ctx, command...)
@@ -94,7 +98,7 @@ func TestFormatCLI(t *testing.T) {
 			if command[0] == "RPUSH" || command[0] == "INCR" && command[1] == "n" {
 				continue // every call changes the reply
 			}
-			if got := FormatCLI(v, tty); !bytes.Equal([]byte(got), want) {
+			if got := FormatCLIReply(command, v, tty); !bytes.Equal([]byte(got), want) {
 				t.Errorf("%q %s:\n%q\nredis-cli prints\n%q", command, flag, got, want)
 			}
 		}
