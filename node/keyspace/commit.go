@@ -178,5 +178,6 @@ func (tx *Tx) publish(next *commit) {
 		ks.counts[s].Store(n)
 	}
 	ks.expiry.update(w.changes, w.flushed)
+	ks.expired.Add(w.expired)
 	ks.latest.Store(next)
 }

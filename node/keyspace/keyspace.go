@@ -30,6 +30,8 @@ type Keyspace struct {
 	// counts is the number of keys of each slot, as of the newest commit.
 	counts [slot.Count]atomic.Int64
 	expiry soonest
+	// expired counts the keys that transactions found expired and removed.
+	expired atomic.Int64
 	// views is held for reading by every view, and for writing by the commit
 	// of a transaction that flushes (doc.go says why).
 	views sync.RWMutex
@@ -144,6 +146,10 @@ func (ks *Keyspace) Len() int64 { return ks.latest.Load().total }
 
 // LenSlot returns the number of stored keys of a slot, counted as Len does.
 func (ks *Keyspace) LenSlot(s uint16) int64 { return ks.counts[s].Load() }
+
+// Expired returns how many keys were removed because they had expired, since
+// Open.
+func (ks *Keyspace) Expired() int64 { return ks.expired.Load() }
 
 // Sync makes everything committed before durable and returns the applied index
 // that a crash cannot take back any more.

@@ -34,6 +34,8 @@ type Tx struct {
 	localNow int64 // a view's
 	behind   bool  // a view's
 
+	hits, misses int64 // of Lookup
+
 	write *writeState // nil in a view
 }
 
@@ -47,7 +49,8 @@ type writeState struct {
 	named   map[string][]byte // nil value: removed
 	counts  map[uint16]int64  // of slots whose number of keys has changed
 	total   int64
-	flushed bool // nothing stored counts any more
+	expired int64 // keys deleted or replaced after they had expired
+	flushed bool  // nothing stored counts any more
 }
 
 // StartEntry begins the next Raft entry: index must be larger than that of every
@@ -162,13 +165,18 @@ func (tx *Tx) Lookup(key []byte) (Meta, bool) {
 	r := tx.ref(key)
 	rec := tx.load(&r)
 	if tx.live(rec) {
+		tx.hits++
 		return rec.meta, true
 	}
+	tx.misses++
 	if rec != nil && tx.write != nil {
 		tx.set(&r, rec, nil)
 	}
 	return Meta{}, false
 }
+
+// Lookups returns how many calls of Lookup have found a key, and how many none.
+func (tx *Tx) Lookups() (hits, misses int64) { return tx.hits, tx.misses }
 
 // SetString makes key a string, whatever it was. A time of expiry that is not
 // after Now deletes the key instead; 0 is none. Both slices are copied.
@@ -239,6 +247,9 @@ func (tx *Tx) SetExpire(key []byte, at int64) bool {
 func (tx *Tx) set(r *ref, before, now *record) {
 	w := tx.write
 	w.dirty = true
+	if before != nil && !tx.live(before) {
+		w.expired++
+	}
 	var stored storedKey
 	if now != nil {
 		stored = now.stored

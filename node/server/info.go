@@ -43,7 +43,10 @@ func (b *backend) Info() command.NodeInfo {
 	info.RaftMessagesSent, info.RaftMessagesReceived = int64(b.node.sent.Load()), int64(b.node.received.Load())
 	info.Fsyncs = b.node.data.log.Stats().Syncs
 	if r := b.node.replicas.Own(); r != nil {
-		info.Keys, info.Expires = r.Machine().Keys(), r.Machine().Expiring()
+		m := r.Machine()
+		info.Keys, info.Expires = m.Keys(), m.Expiring()
+		stats := m.Stats()
+		info.KeyspaceHits, info.KeyspaceMisses, info.ExpiredKeys = stats.Hits, stats.Misses, stats.Expired
 	}
 	return info
 }
@@ -77,8 +80,25 @@ func newConfig(n *node, b *backend) *command.Config {
 			"timeout":            b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
 			"proto-max-bulk-len": b.limitHook(func(l *frontend.Limits, v int) { l.MaxBulk = v }),
 		},
-		ResetStat: func() { b.front.Load().ResetStats() },
+		Rewrite: rewriteConfig(cfg.File),
+		ResetStat: func() {
+			b.front.Load().ResetStats()
+			if r := n.replicas.Own(); r != nil {
+				r.Machine().ResetStats()
+			}
+		},
 	})
+}
+
+// rewriteConfig refuses: the file is the user's, with comments of his own, and
+// local clusters share one. Without a file Redis refuses too, in its own words.
+func rewriteConfig(file string) func(map[string]string) error {
+	if file == "" {
+		return nil
+	}
+	return func(map[string]string) error {
+		return fmt.Errorf("aikv does not change %s: put the setting there by hand", file)
+	}
 }
 
 // redisLevel names a level as Redis's loglevel does.

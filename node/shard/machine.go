@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/keyspace"
@@ -25,6 +26,17 @@ type Machine struct {
 	owned ownership // as of the last commit; what readers see
 
 	args [][]byte // Apply's scratch
+
+	hits, misses atomic.Int64 // of reads that somebody was answered
+	expired      atomic.Int64 // of keys.Expired, what ResetStats has forgotten
+}
+
+// Stats counts since Open or the last ResetStats.
+type Stats struct {
+	// Hits and Misses are the keys that Read commands found, and did not find, on
+	// the node that answered them. Expired are the keys that this replica has
+	// removed because they had expired.
+	Hits, Misses, Expired int64
 }
 
 // Entry is one committed entry of the group's log.
@@ -87,6 +99,21 @@ func (m *Machine) Keys() int64 { return m.keys.Len() }
 // Expiring returns how many of the keys have a time of expiry.
 func (m *Machine) Expiring() int64 { return m.keys.Expiring() }
 
+// Stats returns the counters that INFO shows.
+func (m *Machine) Stats() Stats {
+	return Stats{
+		Hits: m.hits.Load(), Misses: m.misses.Load(),
+		Expired: m.keys.Expired() - m.expired.Load(),
+	}
+}
+
+// ResetStats sets the counters to zero.
+func (m *Machine) ResetStats() {
+	m.hits.Store(0)
+	m.misses.Store(0)
+	m.expired.Store(m.keys.Expired())
+}
+
 // Sync makes everything applied durable and returns the applied index that no
 // crash can take back.
 func (m *Machine) Sync() (applied uint64, err error) { return m.keys.Sync() }
@@ -124,7 +151,8 @@ func (m *Machine) Apply(entries []Entry) error {
 		e := &entries[i]
 		tx.StartEntry(e.Index, e.Time)
 		for j, payload := range e.Commands {
-			reply, slotsChanged, err := m.applyOne(tx, payload)
+			answered := e.Results != nil && e.Results[j] != nil
+			reply, slotsChanged, err := m.applyOne(tx, payload, answered)
 			if err == nil {
 				err = tx.Err()
 			}
@@ -132,7 +160,7 @@ func (m *Machine) Apply(entries []Entry) error {
 				return fmt.Errorf("shard: entry %d, command %d: %w", e.Index, j, err)
 			}
 			changed = changed || slotsChanged
-			if e.Results != nil && e.Results[j] != nil {
+			if answered {
 				*e.Results[j] = reply
 			}
 		}
@@ -150,8 +178,8 @@ func (m *Machine) Apply(entries []Entry) error {
 	return nil
 }
 
-// applyOne runs one payload.
-func (m *Machine) applyOne(tx *keyspace.Tx, payload []byte) (reply resp.Value, slotsChanged bool, err error) {
+// applyOne runs one payload; answered says whether somebody waits for the reply.
+func (m *Machine) applyOne(tx *keyspace.Tx, payload []byte, answered bool) (reply resp.Value, slotsChanged bool, err error) {
 	if len(payload) > 0 && payload[0] == recordMark {
 		r, err := decodeRecord(payload)
 		if err != nil {
@@ -173,9 +201,26 @@ func (m *Machine) applyOne(tx *keyspace.Tx, payload []byte) (reply resp.Value, s
 	case cmd.Write != nil:
 		return cmd.Write(tx, m.args), false, nil
 	case cmd.Read != nil: // a read at its own place between writes
-		return cmd.Read(command.At(tx, 0), m.args), false, nil
+		hits, misses := tx.Lookups()
+		reply = cmd.Read(command.At(tx, 0), m.args)
+		if answered {
+			m.count(tx, hits, misses)
+		}
+		return reply, false, nil
 	default:
 		return resp.Value{}, false, fmt.Errorf("a committed command that cannot be replicated: %s", cmd.FullName())
+	}
+}
+
+// count adds the lookups of a read to the counters; before it, tx had made those
+// given.
+func (m *Machine) count(tx *keyspace.Tx, hitsBefore, missesBefore int64) {
+	hits, misses := tx.Lookups()
+	if hits != hitsBefore {
+		m.hits.Add(hits - hitsBefore)
+	}
+	if misses != missesBefore {
+		m.misses.Add(misses - missesBefore)
 	}
 }
 
@@ -208,6 +253,9 @@ func (m *Machine) Read(cmd *command.Command, args [][]byte, localNow int64) (rep
 	case keyed && m.owned.at(s) != before:
 		return resp.FromError(errChanging), false
 	default:
+		if !behind {
+			m.count(tx, 0, 0)
+		}
 		return reply, behind
 	}
 }

@@ -75,6 +75,7 @@ func parseSlots(t *testing.T, text string) slot.Set {
 //	apply time=N    one entry; each line a command, or "own SLOTS EPOCH", "seal SLOTS EPOCH", "tick", "sweep"
 //	read now=N      each line a command
 //	state           what the machine knows
+//	stats           the counters, which are reset
 //	slots LIST      owned and epoch of each slot
 //	reopen          opens the store again
 func TestMachine(t *testing.T) {
@@ -116,6 +117,9 @@ func TestMachine(t *testing.T) {
 				at, ok := m.NextExpiry()
 				fmt.Fprintf(&out, "applied %d, clock %d, keys %d, residue [%s], next expiry %d %v\n",
 					m.Applied(), m.Clock(), m.Keys(), m.Residue(), at, ok)
+			case "stats":
+				fmt.Fprintf(&out, "%+v\n", m.Stats())
+				m.ResetStats()
 			case "slots":
 				for n := range first(parseSlots(t, d.CmdArgs[0].Key)) {
 					fmt.Fprintf(&out, "%d: %v %d\n", n, m.Owns(n), m.SlotEpoch(n))
