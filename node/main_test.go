@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/genuineh/aikv/node/config"
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/topology"
 )
 
 // aikv runs a command line.
@@ -269,6 +271,25 @@ func TestPing(t *testing.T) {
 	code, _, errOut := aikv(nil, "ping", "-p", port, "--timeout", "50ms")
 	if code != 1 || !strings.Contains(errOut, "deadline exceeded") {
 		t.Errorf("a node that hangs: %d %q", code, errOut)
+	}
+}
+
+// TestJSONLog: what text shows as a text is one in JSON too.
+func TestJSONLog(t *testing.T) {
+	cfg := config.Default()
+	cfg.Logging.Format = config.FormatJSON
+	var stderr bytes.Buffer
+	log, err := openLog(cfg, &stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("ready", "node", topology.NodeID(1<<63), "client", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7}, "err", io.EOF, "n", 3)
+	for _, want := range []string{
+		`"level":"INFO"`, `"node":"0000000000000000000000008000000000000000"`, `"client":"127.0.0.1:7"`, `"err":"EOF"`, `"n":3`,
+	} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("%s\nlacks %s", stderr.String(), want)
+		}
 	}
 }
 

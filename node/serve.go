@@ -135,6 +135,7 @@ func openLog(cfg config.Config, stderr io.Writer) (*nodeLog, error) {
 	handler := func(w io.Writer) *slog.Logger {
 		opts := &slog.HandlerOptions{Level: l.level}
 		if cfg.Logging.Format == config.FormatJSON {
+			opts.ReplaceAttr = asText
 			return slog.New(slog.NewJSONHandler(w, opts))
 		}
 		return slog.New(slog.NewTextHandler(w, opts))
@@ -149,6 +150,16 @@ func openLog(cfg config.Config, stderr io.Writer) (*nodeLog, error) {
 		l.Logger = handler(tee{file, stderr})
 	}
 	return l, nil
+}
+
+// asText gives a value that has a text form (a node id, an address) that form in
+// JSON too, where it would be shown by its fields, and an id as a number that
+// most readers round.
+func asText(_ []string, a slog.Attr) slog.Attr {
+	if s, ok := a.Value.Any().(fmt.Stringer); ok && a.Value.Kind() == slog.KindAny {
+		a.Value = slog.StringValue(s.String())
+	}
+	return a
 }
 
 // failed records in the file what stderr is told anyway.

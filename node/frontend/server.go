@@ -177,7 +177,6 @@ func (s *Server) Serve() error {
 	s.wg.Add(1)
 	s.mu.Unlock()
 	go s.sample()
-	s.warnIfOpen()
 
 	const maxDelay = time.Second
 	delay := 5 * time.Millisecond
@@ -203,15 +202,6 @@ func (s *Server) Serve() error {
 			return nil
 		}
 		delay = min(2*delay, maxDelay)
-	}
-}
-
-// warnIfOpen says so when anybody on the network may use the node.
-func (s *Server) warnIfOpen() {
-	addr, ok := s.listener.Addr().(*net.TCPAddr)
-	if ok && !addr.IP.IsLoopback() && s.opts.RequirePass() == "" {
-		s.opts.Logger.Warn("clients are served beyond this machine and no password is required",
-			slog.String("address", addr.String()))
 	}
 }
 
