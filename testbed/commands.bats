@@ -108,11 +108,68 @@ setup() { requires redis-cli; }
 }
 
 @test "RESP3 and INFO" {
-  is yes c 0 -3 SET '{06S}x' yes GET || true
+  is OK c 0 -3 SET '{06S}x' yes
+  is yes c 4 -3 GET '{06S}x'
+  has "proto 3" on 0 -3 HELLO
   has "cluster_enabled:1" on 0 INFO cluster
   has "role:master" on 0 INFO replication
   has "role:slave" on 3 INFO replication
   has "aikv_version:" on 0 INFO server
+}
+
+@test "inline commands, as a person types them" {
+  exec 4<>"/dev/tcp/127.0.0.1/$BASE"
+  printf 'PING\r\nECHO "two words"\nGET\r\n' >&4
+  local line
+  for line in +PONG "\$9" 'two words' "-ERR wrong number of arguments for 'get' command"; do
+    read -r -t 5 REPLY <&4
+    is "$line" echo "$REPLY"
+  done
+  exec 4>&-
+}
+
+stat_of() { on 0 INFO stats | tr -d '\r' | awk -F: -v f="$1" '$1 == f { print $2 }'; }
+
+@test "INFO counts hits, misses and expired keys; CONFIG RESETSTAT forgets them" {
+  is OK c 0 SET '{06S}hit' 1
+  is OK on 0 CONFIG RESETSTAT
+  is $'1\n1' on 0 MGET '{06S}hit' '{06S}hit' '{06S}nosuch'
+  is 2 stat_of keyspace_hits
+  is 1 stat_of keyspace_misses
+  is OK c 0 SET '{06S}soon' 1 PX 20
+  retry 10 is 1 stat_of expired_keys
+  is OK on 0 CONFIG RESETSTAT
+  is 0 stat_of keyspace_hits
+  is 0 stat_of expired_keys
+}
+
+# printed COMMAND…: redis-cli and aikv cli print the same, byte for byte.
+printed() {
+  redis-cli "${follow[@]}" -p "$BASE" "$@" >"$BATS_TEST_TMPDIR/redis" || true
+  aikv cli "${follow[@]}" -p "$BASE" "$@" >"$BATS_TEST_TMPDIR/aikv" || true
+  diff "$BATS_TEST_TMPDIR/redis" "$BATS_TEST_TMPDIR/aikv"
+}
+
+@test "aikv cli prints what redis-cli prints off a terminal, and exits 1 on an error reply" {
+  local follow=()
+  printed PING
+  printed CLUSTER SLOTS
+  printed CLUSTER SHARDS
+  printed CLUSTER MYID
+  printed CLUSTER HELP
+  printed CONFIG GET '*'
+  printed COMMAND INFO get nosuch
+  printed INFO keyspace
+  printed INFO modules
+  printed GET
+  printed GET foo
+  follow=(-c)
+  printed SET '{foo}1' 'two words'
+  printed MGET '{foo}1' '{foo}none' '{foo}2'
+  printed GET '{foo}none'
+  printed GET '{foo}1'
+  exits 1 aikv cli -p "$BASE" GET foo
+  exits 0 aikv cli -c -p "$BASE" GET foo
 }
 
 @test "SELECT 0 is OK, other databases are not" {

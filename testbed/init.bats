@@ -69,6 +69,32 @@ silent_listener() {
   has "slave $(id_of 1)" on 0 CLUSTER NODES
 }
 
+@test "-m and -r with IPv6 addresses in brackets" {
+  if ! aikv serve -H ::1 --print-config >/dev/null || [[ ! -e /proc/net/if_inet6 ]]; then skip "needs IPv6"; fi
+  local node p=$BASE
+  mkdir -p "$NODES"
+  for node in 0 1; do node_begin "$node" -H ::1; done
+  exits 0 cluster_init.sh -m "[::1]:$p" -r "[::1]:$((p + 1))" --timeout 20
+  [[ $output == *"1 master, 1 replica,"*"redis-cli -c -h ::1 -p $p" ]]
+  has "::1:$((p + 1))@$((p + 10001)) slave" redis-cli -h ::1 -p "$p" CLUSTER NODES
+  stop_node 1 KILL
+  exits 7 aikv-tool cluster status -m "[::1]:$p" -r "[::1]:$((p + 1))"
+    [[ $output == *"[::1]:$((p + 1)) "*"replica"*"down"* ]]
+}
+
+@test "nodes that want a password: exit 6 and says so; with REDISCLI_AUTH it goes on" {
+  export AIKV_REQUIREPASS=sesame
+  REDISCLI_AUTH=sesame exits 0 init --shards 1
+  unset AIKV_REQUIREPASS
+  exits 6 init
+  [[ $output == *"wants a password"*REDISCLI_AUTH* ]]
+  REDISCLI_AUTH=wrong exits 6 init
+  [[ $output == *"wants a password"* ]]
+  PATH=$(without_redis_cli) exits 6 init
+  [[ $output == *"wants a password"* ]]
+  REDISCLI_AUTH=sesame exits 0 init --check-only
+}
+
 @test "only the missing nodes of its own folder are started" {
   init -q
   local pid5 pid6
@@ -279,13 +305,18 @@ silent_listener() {
   [[ $output != *$'\033'* ]]
 }
 
-@test "without redis-cli, aikv cli does it all" {
+# without_redis_cli: a PATH with what the scripts need, but redis-cli.
+without_redis_cli() {
   local bin=$BATS_TEST_TMPDIR/bin tool
   mkdir -p "$bin"
   for tool in bash env awk sed cat mkdir mktemp rm ln mv dirname readlink sleep tail tr find head nohup setsid ps make go; do
-    if command -v "$tool" >/dev/null; then ln -s "$(command -v "$tool")" "$bin/$tool"; fi
+    if command -v "$tool" >/dev/null; then ln -sf "$(command -v "$tool")" "$bin/$tool"; fi
   done
-  PATH="$ROOT/bin:$ROOT/scripts:$bin" exits 0 cluster_init.sh --base-port "$BASE" --dir "$DIR"
+  printf '%s' "$ROOT/bin:$ROOT/scripts:$bin"
+}
+
+@test "without redis-cli, aikv cli does it all" {
+  PATH=$(without_redis_cli) exits 0 cluster_init.sh --base-port "$BASE" --dir "$DIR"
   [[ $output == *"aikv cli -c"* ]]
   topology_agrees 6
 }

@@ -69,7 +69,12 @@ checklist() {
   done
   if ((UI_JSON == 1)); then NODES_JSON=$(state_run "$STATE_NODES" json=1); fi
   if ((failed == 0)); then
-    if write_read; then check_line write ok "$WRITE_TEXT"; else
+    until write_read; do
+      ui_left
+      if ((once == 1 || LEFT_S == 0)); then break; fi
+      sleep 0.1 # a shard may be electing its leader again
+    done
+    if [[ -z $WRITE_ERROR ]]; then check_line write ok "$WRITE_TEXT"; else
       failed=1
       check_line write bad "$WRITE_ERROR"
     fi

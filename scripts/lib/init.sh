@@ -12,11 +12,16 @@ START_PIDS=()
 
 # probe asks every node what it is; sets KINDS. On a quiet machine the answer is
 # there in milliseconds: two seconds without one is a port that does not speak Redis.
+# Only a node without a MetaRaft quorum is slower, a second for each command.
 probe() {
-  local node seconds=2
-  ui_left
-  if ((LEFT_S < seconds)); then seconds=$((LEFT_S > 0 ? LEFT_S : 1)); fi
-  collect "$seconds"
+  local node
+  collect_within 2
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if ! answered "$node" && [[ $(<"$WORK/ans.$node") == *@@* ]]; then
+      collect_within 8
+      break
+    fi
+  done
   KINDS=()
   COUNT_AIKV=0 COUNT_FREE=0 COUNT_WAIT=0
   CONFLICTS=()
@@ -32,6 +37,14 @@ probe() {
       *) CONFLICTS+=("${ADDRS[node]}: something that does not answer as aikv ($(why_silent "$node"))") ;;
     esac
   done
+}
+
+# collect_within SECONDS, or until the deadline.
+collect_within() {
+  local seconds=$1
+  ui_left
+  if ((LEFT_S < seconds)); then seconds=$((LEFT_S > 0 ? LEFT_S : 1)); fi
+  collect "$seconds"
 }
 
 # raft_conflicts adds the Raft ports of nodes about to be started that are taken.
@@ -298,12 +311,14 @@ read_ids() {
 # nodes are asked again and what is still missing is tried again.
 converge() {
   local n=${#ADDRS[@]} failing_since=0 error=""
+  many "$MASTERS" master
+  local masters=$MANY
   while ((${#PLAN[@]} > 0)); do
     error=""
     read_ids
     run_step meet meet_all "$((n * (n - 1))) of $((n * (n - 1))), full mesh" &&
-      run_step slots add_slots "16384 over $MASTERS masters" &&
-      run_step replicate set_replicas "%d replicas assigned" &&
+      run_step slots add_slots "16384 over $masters" &&
+      run_step replicate set_replicas "%s assigned" &&
       return 0
     error=$ACT_ERROR
     ui_left
@@ -324,8 +339,9 @@ run_step() {
   step_begin
   "$2" || return 1
   local text
+  many "${#LINES_OF[@]}" replica
   # shellcheck disable=SC2059 # the text is ours
-  printf -v text "$3" "${#LINES_OF[@]}"
+  printf -v text "$3" "$MANY"
   step_done "$1" "$text"
 }
 
@@ -378,11 +394,14 @@ finish() {
       "$1" "$ms" "$MASTERS" "$REPLICAS" "$connect" "$NODES_JSON" "$UI_STEPS" "$CHECKS"
     return 0
   fi
-  local text
+  local text masters
+  many "$MASTERS" master
+  masters=$MANY
+  many "$((${#ADDRS[@]} - MASTERS))" replica
   case $1 in
     unchanged) text="The cluster is already initialised and healthy: nothing was changed." ;;
     checked) text="The cluster is healthy." ;;
-    *) text="The cluster is ready: $MASTERS masters, $((${#ADDRS[@]} - MASTERS)) replicas, in $SECONDS_TEXT." ;;
+    *) text="The cluster is ready: $masters, $MANY, in $SECONDS_TEXT." ;;
   esac
   printf '%s Connect: %s\n' "$text" "$connect"
 }

@@ -33,6 +33,7 @@ node_kind() {
   fi
   text="$(<"$WORK/ans.$1.err") $(<"$WORK/ans.$1")"
   case $text in
+    *NOAUTH* | *WRONGPASS*) KIND=auth ;;
     *[Rr]"efused"* | *"o such host"* | *"not known"* | *"resolution"* | *"nreachable"* | *"o route"*) KIND=free ;;
     *[Pp]"rotocol error"*) KIND=other ;;
     *) KIND=silent ;;
@@ -45,12 +46,19 @@ node_kind() {
 # shellcheck disable=SC2016 # awk's own dollars
 STATE_READER='
 function trim_cr() { sub(/\r$/, "") }
+# plain_addr drops "@cport,hostname" and puts an IPv6 address in brackets.
+function plain_addr(a,   host) {
+  sub(/@.*/, "", a)
+  host = a
+  sub(/:[0-9]+$/, "", host)
+  return host ~ /:/ ? "[" host "]" substr(a, length(host) + 1) : a
+}
 function read_node(i,   who, k) {
   who = $1
   if ($3 ~ /myself/) id[i] = who
   known[i]++
   list[i, known[i]] = who
-  vaddr[i, who] = $2
+  vaddr[i, who] = plain_addr($2)
   vflags[i, who] = $3
   view[i, who] = ($3 ~ /slave/) ? "slave" : "master"
   vmaster[i, who] = $4
@@ -99,6 +107,7 @@ function expand(i, who,   t, ab, c, k, s, last) {
 }
 function is_target(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return 1; return 0 }
 function index_of(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return j; return -1 }
+function many(count, noun) { return count + 0 " " noun (count == 1 ? "" : "s") }
 function first_slot(s) { return int(16384 * s / masters + 0.5) }
 function range_of(slot,   s) { for (s = masters - 1; s > 0; s--) if (slot >= first_slot(s)) return s; return 0 }
 '
@@ -121,7 +130,7 @@ function check_members(   i, k, who, hint) {
       if (is_target(who) || vflags[i, who] ~ /handshake|noaddr/) continue
       hint = "Name every node of that cluster with -m and -r, choose other ports with --base-port, or erase it with --reset."
       if (vflags[i, who] ~ /fail/) hint = "If that node is gone for good: redis-cli -h " host(addr[i]) " -p " port(addr[i]) " CLUSTER FORGET " who "; then run again."
-      refuse(addr[i] " belongs to a cluster with another node, " caddr(i, who) " (" who ")", hint)
+      refuse(addr[i] " belongs to a cluster with another node, " vaddr[i, who] " (" who ")", hint)
       return
     }
   }
@@ -165,7 +174,6 @@ function merge_slots(   i, s, k) {
     }
   }
 }
-function caddr(i, who,   t) { t = vaddr[i, who]; sub(/@.*/, "", t); return t }
 function vname(who,   j) { j = index_of(who); return j >= 0 ? addr[j] : who }
 function slave_of(i) { return view[i, id[i]] == "slave" ? index_of(vmaster[i, id[i]]) : -1 }
 function place(s, j) { mast[s] = j; is_mast[j] = 1 }
@@ -258,7 +266,7 @@ function check_see(   i, j, ok, good, who) {
     }
     good += ok
   }
-  point("see", good, n " nodes, seen by " n " of " n)
+  point("see", good, many(n, "node") ", seen by " n " of " n)
 }
 function check_slots(   i, k, ok, good) {
   why = ""
@@ -309,7 +317,7 @@ function roles_seen(i,   j, k, who, m, has, owners) { # "" or a fault
 function check_roles(   i, f, good) {
   why = ""
   for (i = 0; i < n; i++) { f = roles_seen(i); if (f != "") fault(f); else good++ }
-  point("replicas", good, masters " masters with " replicas " replica" (replicas == 1 ? "" : "s") " each, on " n " of " n)
+  point("replicas", good, many(masters, "master") " with " many(replicas, "replica") " each, on " n " of " n)
 }
 # Only a leader knows its voters: every group must have one, which says that the
 # membership is the wished one and every voter has all of the log.
@@ -331,7 +339,7 @@ function check_voters(   i, c, need, led, settled, voters, data, meta, gid, seen
   for (gid in seen) if (led[gid] != 1) bad = gname_of(gid) " has " led[gid] + 0 " leaders"
   if (bad == "" && (meta == "" || data != masters)) bad = data + 0 " shard groups are led, not " masters
   if (bad != "") print "voters bad " bad
-  else print "voters ok " data " shards with " voters " voters, MetaRaft with " meta ", all caught up"
+  else print "voters ok " many(data, "shard") " with " many(voters, "voter") ", MetaRaft with " meta ", all caught up"
 }
 function gname_of(gid) { return gid == "metaraft" ? "MetaRaft" : "group " substr(gid, length(gid) - 7) }
 END {
@@ -358,8 +366,8 @@ function known_slots(i,   j) { # from the node itself, else from any that knows 
   for (j = 0; j < n; j++) if (by_addr(j, addr[i]) != "") return vslots[j, by_addr(j, addr[i])]
   return ""
 }
-function by_addr(j, a,   k, t) {
-  for (k = 1; k <= known[j]; k++) { t = vaddr[j, list[j, k]]; sub(/@.*/, "", t); if (t == a) return list[j, k] }
+function by_addr(j, a,   k) {
+  for (k = 1; k <= known[j]; k++) if (vaddr[j, list[j, k]] == a) return list[j, k]
   return ""
 }
 function role_of(i,   j, r) {
@@ -394,7 +402,7 @@ END {
   }
   if (json == 2) printf "{\"leader\":\"%s\",\"term\":%d,\"voters\":%d,\"learners\":%d}", leader == "none" ? "" : leader, term, nvoters, nlearners
   else if (leader == "none") print "MetaRaft: no leader among the nodes that answer"
-  else printf "MetaRaft: leader %s, term %s, %s voters, %s learners\n", leader, term, nvoters, nlearners
+  else printf "MetaRaft: leader %s, term %s, %s, %s\n", leader, term, many(nvoters, "voter"), many(nlearners, "learner")
 }
 '
 

@@ -54,6 +54,12 @@ ui_seconds() {
   printf -v SECONDS_TEXT '%d.%02d s' $(($1 / 1000)) $(($1 % 1000 / 10))
 }
 
+# many COUNT NOUN sets MANY: "1 node", "2 nodes".
+many() {
+  MANY="$1 $2"
+  if (($1 != 1)); then MANY="${MANY}s"; fi
+}
+
 say() {
   if ((UI_QUIET == 0)); then printf '%s\n' "$*" >&2; fi
 }
