@@ -42,7 +42,7 @@ func clusterChangeRows() []*Command {
 		},
 		{
 			Name: "failover", Arity: -2, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "[FORCE|TAKEOVER]", Summary: "Makes this replica the master; not built yet.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			Doc:   Doc{Usage: "[FORCE|TAKEOVER]", Summary: "Makes this replica the master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
 			Local: clusterFailover,
 		},
 		{
@@ -290,7 +290,8 @@ func clusterSaveConfig(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 	return okOr(c.Node.SaveConfig(ctx))
 }
 
-// clusterFailover checks what can be checked, then says that it cannot.
+// clusterFailover makes this replica the master. FORCE does without the master's
+// consent; TAKEOVER means the same, because a minority can decide nothing here.
 func clusterFailover(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	if len(args) > 3 {
 		return errSubcommand(args)
@@ -298,10 +299,21 @@ func clusterFailover(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	if len(args) == 3 && !is(args[2], "force") && !is(args[2], "takeover") {
 		return errSyntax()
 	}
-	if me := c.Node.View(ctx).Me(); me == nil || !me.Replica() {
+	v := c.Node.View(ctx)
+	me := v.Me()
+	if me == nil || !me.Replica() {
 		return resp.Err("You should send CLUSTER FAILOVER to a replica")
 	}
-	return resp.Err("CLUSTER FAILOVER is not built yet: a replica takes over by itself when its master dies")
+	force := len(args) == 3
+	if master := v.Master(me.Shard); !force {
+		switch {
+		case master == nil:
+			return resp.Err("I'm a replica but my master is unknown to me")
+		case master.Failed || c.Node.Live().Contact(master.ID).Suspect:
+			return resp.Err("Master is down or failed, please use CLUSTER FAILOVER FORCE")
+		}
+	}
+	return okOr(c.Node.Failover(ctx, force))
 }
 
 // clusterSetSlot checks what can be checked, then says that it cannot.

@@ -32,6 +32,9 @@ type Node interface {
 	FlushSlots(ctx context.Context) error
 	Replicate(ctx context.Context, master topology.NodeID) error
 	Reset(ctx context.Context, hard bool) error
+	// Failover makes this node, a replica, the master of its shard: with the
+	// master's consent or, with force, else by an election.
+	Failover(ctx context.Context, force bool) error
 	SetConfigEpoch(ctx context.Context, epoch uint64) error
 	BumpEpoch(ctx context.Context) (epoch uint64, bumped bool, err error)
 	SaveConfig(ctx context.Context) error

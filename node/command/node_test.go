@@ -108,6 +108,10 @@ func (n *testNode) FlushSlots(context.Context) error { return n.note("flushslots
 func (n *testNode) Reset(_ context.Context, hard bool) error { return n.note("reset hard=%v", hard) }
 func (n *testNode) SaveConfig(context.Context) error         { return n.note("save") }
 
+func (n *testNode) Failover(_ context.Context, force bool) error {
+	return n.note("failover force=%v", force)
+}
+
 func (n *testNode) Replicate(_ context.Context, id topology.NodeID) error {
 	return n.note("replicate %d", id)
 }

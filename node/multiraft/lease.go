@@ -116,14 +116,6 @@ func (g *Group) takeLease(r *round) {
 // dropLease ends the lease; reads that have not asked Holds yet begin anew.
 func (g *Group) dropLease() { g.lease.Store(nil) }
 
-// transfer hands leadership over. There is no lease from here to the end of the
-// term.
-func (g *Group) transfer(to uint64) {
-	g.transferred = g.lead.Load().term
-	g.dropLease()
-	g.rn.TransferLeader(to)
-}
-
 // campaignTransfer is raft's mark on the vote requests of a replica that was
 // told by its leader to take over.
 var campaignTransfer = []byte("CampaignTransfer")

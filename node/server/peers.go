@@ -73,10 +73,14 @@ func (h *peerHandler) Serve(ctx context.Context, from transport.Identity, method
 	if sched.Wait(h.node.sched, time.Time{}, h.ready, ctx.Done()) == 1 {
 		return nil, ctx.Err()
 	}
-	if method == methodMetaStatus {
+	switch method {
+	case methodMetaStatus:
 		return json.Marshal(h.node.metaStatus(ctx))
+	case methodHandOver:
+		return h.node.handOver(ctx, request)
+	default:
+		return h.node.meta.Serve(ctx, from.NodeID, method, request)
 	}
-	return h.node.meta.Serve(ctx, from.NodeID, method, request)
 }
 
 // beat is a frame that says nothing but that the sender lives. Groups talk only

@@ -97,10 +97,15 @@ func (c *cluster) script(name string, args ...string) {
 }
 
 // signal sends every node of the folder a signal and waits until it is gone.
-func (c *cluster) signal(sig syscall.Signal) {
+func (c *cluster) signal(sig syscall.Signal) { c.signalNodes(sig, 0, 1, 2, 3, 4, 5) }
+
+// stop kills one node.
+func (c *cluster) stop(node int) { c.signalNodes(syscall.SIGKILL, node) }
+
+func (c *cluster) signalNodes(sig syscall.Signal, which ...int) {
 	var pids []int
-	for node := 1; node <= nodes; node++ {
-		text, err := os.ReadFile(filepath.Join(c.dir, "pids", fmt.Sprintf("node%d.pid", node)))
+	for _, node := range which {
+		text, err := os.ReadFile(filepath.Join(c.dir, "pids", fmt.Sprintf("node%d.pid", node+1)))
 		if err != nil {
 			continue
 		}
