@@ -19,7 +19,7 @@ type SlotRange struct {
 // topology give the same ranges on all nodes.
 func (v *View) SlotRanges() []SlotRange {
 	var ranges []SlotRange
-	for n, owner := range v.Owner {
+	for n, owner := range &v.Owner {
 		if owner == nil {
 			continue
 		}

@@ -183,7 +183,7 @@ func (v *View) Shard(id GroupID) *Shard {
 // Assigned returns how many slots have an owner.
 func (v *View) Assigned() int {
 	n := 0
-	for _, s := range v.Owner {
+	for _, s := range &v.Owner { // the array itself would be copied, onto the stack
 		if s != nil {
 			n++
 		}
