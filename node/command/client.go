@@ -213,15 +213,18 @@ func clientCaching(context.Context, *Call, [][]byte) resp.Value {
 func clientGetRedir(context.Context, *Call, [][]byte) resp.Value { return resp.Int(-1) }
 
 // clientLine describes a session as CLIENT LIST does, without the fields of
-// Redis that have no meaning here (file descriptor, buffers).
+// Redis that have no meaning here: the file descriptor, and buffers that a
+// connection of AiKv does not have while it waits.
 func clientLine(s SessionInfo, now time.Time) string {
-	flags := "N"
+	flags, b := "N", s.Buffers
 	if s.NoEvict {
 		flags = "e"
 	}
 	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1"+
+		" qbuf=%d qbuf-free=%d oll=%d omem=%d tot-mem=%d"+
 		" cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		s.ID, s.Addr, s.LAddr, s.Name, seconds(now.Sub(s.Created)), seconds(now.Sub(s.LastActive)), flags,
+		b.Query, b.QueryFree, b.OutputPieces, b.Output, b.Query+b.QueryFree+b.Output,
 		s.Command, s.Proto, s.LibName, s.LibVer)
 }
 

@@ -194,7 +194,16 @@ func (p param) parse(text, current string) (value, why string) {
 		if !ok {
 			return "", "argument must be a memory value"
 		}
+		if p.high > 0 && (n < p.low || n > p.high) {
+			return "", fmt.Sprintf("argument must be between %d and %d inclusive", p.low, p.high)
+		}
 		value = strconv.FormatInt(n, 10)
+	case outputLimitParam:
+		limits, why := ParseOutputLimits(current, OutputLimits{})
+		if why == "" {
+			limits, why = ParseOutputLimits(text, limits)
+		}
+		return limits.String(), why
 	case enumParam:
 		value = strings.ToLower(text)
 		if !slices.Contains(strings.Split(p.words, ", "), value) {

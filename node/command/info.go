@@ -111,6 +111,7 @@ func infoClients(w *infoWriter, s *infoSource) {
 	w.line("connected_clients", s.node.ConnectedClients)
 	w.line("cluster_connections", len(s.view.Nodes)-1)
 	w.line("maxclients", s.call.Node.Config().Value("maxclients"))
+	w.line("client_output_backlog", s.node.OutputBacklog)
 	w.line("blocked_clients", s.node.BlockedClients)
 	w.line("tracking_clients", 0)
 }
@@ -214,6 +215,8 @@ func infoStats(w *infoWriter, s *infoSource) {
 	w.line("pubsub_channels", 0)
 	w.line("pubsub_patterns", 0)
 	w.line("total_error_replies", n.TotalErrorReplies)
+	w.line("client_query_buffer_limit_disconnections", n.QueryLimitDisconnections)
+	w.line("client_output_buffer_limit_disconnections", n.OutputLimitDisconnections)
 }
 
 func infoReplication(w *infoWriter, s *infoSource) {

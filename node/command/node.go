@@ -140,8 +140,12 @@ type NodeInfo struct {
 	InputKbps, OutputKbps                     float64
 	KeyspaceHits, KeyspaceMisses, ExpiredKeys int64
 	TotalErrorReplies                         int64
-	RaftMessagesSent, RaftMessagesReceived    int64
-	Fsyncs                                    int64
-	Keys, Expires                             int64 // of this node's own shard
-	Loading                                   bool
+	// OutputBacklog is how many bytes of replies the clients have yet to take;
+	// the others count clients that were closed for breaking a limit.
+	OutputBacklog                                       int64
+	QueryLimitDisconnections, OutputLimitDisconnections int64
+	RaftMessagesSent, RaftMessagesReceived              int64
+	Fsyncs                                              int64
+	Keys, Expires                                       int64 // of this node's own shard
+	Loading                                             bool
 }

@@ -6,13 +6,21 @@ import "math"
 type paramKind uint8
 
 const (
-	textParam      paramKind = iota
-	booleanParam             // yes, no
-	integerParam             // low <= n <= high
-	memoryParam              // bytes, with a unit such as 64mb
-	enumParam                // one of words
-	immutableParam           // known, and not changed while the node runs
-	protectedParam           // the same, with another text
+	textParam        paramKind = iota
+	booleanParam               // yes, no
+	integerParam               // low <= n <= high
+	memoryParam                // bytes, with a unit such as 64mb, low <= n <= high unless that is 0
+	enumParam                  // one of words
+	outputLimitParam           // see OutputLimits
+	immutableParam             // known, and not changed while the node runs
+	protectedParam             // the same, with another text
+)
+
+// What a command may have at most, whatever the configuration: it travels to the
+// other nodes as one message.
+const (
+	MaxBulkLength  = 100 << 20 // bytes of one argument
+	MaxQueryBuffer = 112 << 20 // bytes of all of it
 )
 
 // param is a configuration parameter of Redis 7.0.
@@ -59,8 +67,8 @@ func redisParams() []param {
 		{name: "bind-source-addr"},
 		{name: "bio_cpulist", kind: immutableParam},
 		{name: "busy-reply-threshold", value: "5000", kind: integerParam, high: math.MaxInt64},
-		{name: "client-output-buffer-limit", value: "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"},
-		{name: "client-query-buffer-limit", value: "1073741824", kind: memoryParam},
+		{name: "client-output-buffer-limit", value: "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", kind: outputLimitParam},
+		{name: "client-query-buffer-limit", value: "117440512", kind: memoryParam, low: 1 << 20, high: MaxQueryBuffer},
 		{name: "cluster-allow-pubsubshard-when-down", value: "yes", kind: booleanParam},
 		{name: "cluster-allow-reads-when-down", value: "no", kind: booleanParam},
 		{name: "cluster-allow-replica-migration", value: "yes", kind: booleanParam},
@@ -131,7 +139,7 @@ func redisParams() []param {
 		{name: "proc-title-template", value: "{title} {listen-addr} {server-mode}"},
 		{name: "propagation-error-behavior", value: "ignore", kind: enumParam, words: "ignore, panic, panic-on-replicas"},
 		{name: "protected-mode", value: "no", kind: booleanParam},
-		{name: "proto-max-bulk-len", value: "67108864", kind: memoryParam},
+		{name: "proto-max-bulk-len", value: "67108864", kind: memoryParam, low: 1 << 20, high: MaxBulkLength},
 		{name: "rdb-del-sync-files", value: "no", kind: booleanParam},
 		{name: "rdb-save-incremental-fsync", value: "yes", kind: booleanParam},
 		{name: "rdbchecksum", value: "yes", kind: immutableParam},

@@ -22,6 +22,9 @@ type Session struct {
 	// Authenticated says that the connection may run commands. The front end
 	// sets it at connect if no password is required.
 	Authenticated bool
+	// Buffers tells what the connection's buffers hold; nil: nothing. The front
+	// end sets it before others see the session. Any goroutine may call it.
+	Buffers func() Buffers
 	// CloseAfterReply asks for the connection to be closed once the reply is out.
 	CloseAfterReply bool
 
@@ -37,6 +40,16 @@ type Session struct {
 	name            string
 	libName, libVer string
 	noEvict         bool
+}
+
+// Buffers is what the buffers of a connection hold, in bytes.
+type Buffers struct {
+	// Query is the part of an unfinished command that has arrived, QueryFree the
+	// room for more of it.
+	Query, QueryFree int64
+	// Output is the replies that the client has yet to take, in OutputPieces
+	// pieces.
+	Output, OutputPieces int64
 }
 
 type replyMode uint8
@@ -96,6 +109,7 @@ type SessionInfo struct {
 	Created         time.Time
 	LastActive      time.Time
 	Command         string
+	Buffers         Buffers
 }
 
 // Info returns a picture of the session. Any goroutine may call it.
@@ -109,6 +123,9 @@ func (s *Session) Info() SessionInfo {
 	}
 	if c := s.LastCommand.Load(); c != nil {
 		info.Command = c.FullName()
+	}
+	if s.Buffers != nil {
+		info.Buffers = s.Buffers()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -31,16 +31,18 @@ type Config struct {
 
 // Server is section [server].
 type Server struct {
-	Host                  string   `toml:"host" doc:"Address to listen on for clients; 0.0.0.0 or :: for all."`
-	Port                  int      `toml:"port" doc:"Port for clients."`
-	AnnounceHost          string   `toml:"announce_host" doc:"IP address that clients and other nodes are told; empty: found from host."`
-	AnnouncePort          int      `toml:"announce_port" doc:"Client port that is told; 0: port."`
-	AnnounceHostname      string   `toml:"announce_hostname" doc:"Host name that is told besides the IP address."`
-	PreferredEndpointType string   `toml:"preferred_endpoint_type" doc:"What redirects name: ip, hostname or unknown-endpoint."`
-	MaxClients            int      `toml:"maxclients" doc:"Clients at the same time; more are turned away."`
-	Timeout               Duration `toml:"timeout" doc:"Close a connection that was idle for so long; 0s: never."`
-	ProtoMaxBulkLen       Size     `toml:"proto_max_bulk_len" doc:"Largest argument of a command."`
-	RequirePass           string   `toml:"requirepass" doc:"Password that clients must give with AUTH; empty: none."`
+	Host                  string      `toml:"host" doc:"Address to listen on for clients; 0.0.0.0 or :: for all."`
+	Port                  int         `toml:"port" doc:"Port for clients."`
+	AnnounceHost          string      `toml:"announce_host" doc:"IP address that clients and other nodes are told; empty: found from host."`
+	AnnouncePort          int         `toml:"announce_port" doc:"Client port that is told; 0: port."`
+	AnnounceHostname      string      `toml:"announce_hostname" doc:"Host name that is told besides the IP address."`
+	PreferredEndpointType string      `toml:"preferred_endpoint_type" doc:"What redirects name: ip, hostname or unknown-endpoint."`
+	MaxClients            int         `toml:"maxclients" doc:"Clients at the same time; more are turned away."`
+	Timeout               Duration    `toml:"timeout" doc:"Close a connection that was idle for so long; 0s: never."`
+	ProtoMaxBulkLen       Size        `toml:"proto_max_bulk_len" doc:"Largest argument of a command."`
+	QueryBufferLimit      Size        `toml:"client_query_buffer_limit" doc:"Largest command as a whole; a client that sends a larger one is cut off."`
+	OutputBufferLimit     OutputLimit `toml:"client_output_buffer_limit" doc:"Cut a client off whose untaken replies reach a size, or a second size for so long; 0b: no limit."`
+	RequirePass           string      `toml:"requirepass" doc:"Password that clients must give with AUTH; empty: none."`
 }
 
 // Raft is section [raft].
@@ -102,6 +104,7 @@ func Default() Config {
 			PreferredEndpointType: EndpointIP,
 			MaxClients:            10000,
 			ProtoMaxBulkLen:       64 << 20,
+			QueryBufferLimit:      112 << 20,
 		},
 		Raft: Raft{
 			Port:            50051,

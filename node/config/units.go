@@ -55,6 +55,29 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// OutputLimit says when a client that does not take its replies is cut off:
+// when they reach Hard bytes, or Soft bytes for longer than SoftFor; 0 bytes are
+// no limit. It is written as "256mb 64mb 60s".
+type OutputLimit struct {
+	Hard, Soft Size
+	SoftFor    Duration
+}
+
+// String writes the three parts.
+func (l OutputLimit) String() string { return fmt.Sprint(l.Hard, " ", l.Soft, " ", l.SoftFor) }
+
+// UnmarshalText reads what String writes.
+func (l *OutputLimit) UnmarshalText(text []byte) error {
+	parts := strings.Fields(string(text))
+	var read OutputLimit
+	if len(parts) != 3 || read.Hard.UnmarshalText([]byte(parts[0])) != nil ||
+		read.Soft.UnmarshalText([]byte(parts[1])) != nil || read.SoftFor.UnmarshalText([]byte(parts[2])) != nil {
+		return fmt.Errorf(`%q is not an output limit such as "256mb 64mb 60s"`, text)
+	}
+	*l = read
+	return nil
+}
+
 // Duration is a time span, written as "50ms".
 type Duration time.Duration
 

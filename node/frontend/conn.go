@@ -1,11 +1,13 @@
 package frontend
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/genuineh/aikv/node/command"
@@ -31,16 +33,21 @@ type conn struct {
 	session *command.Session
 	in      input
 	out     *output
-	run     *run
+	run     *run     // nil while nothing is lent
+	lent    *scratch // what in, out and run work with; nil while the connection idles
 	call    command.Call
 	closing bool // nothing is read any more
+	lost    bool // nobody hears what would be answered
 	last    *command.Command
+
+	// What the input buffer holds and has room for, for other goroutines.
+	unread, spare atomic.Int64
 
 	mu       sync.Mutex
 	deadline bool // a read deadline is set
 }
 
-func newConn(s *Server, nc net.Conn, id uint64, limits Limits) *conn {
+func newConn(s *Server, nc net.Conn, id uint64) *conn {
 	c := &conn{
 		server: s,
 		nc:     nc,
@@ -48,11 +55,16 @@ func newConn(s *Server, nc net.Conn, id uint64, limits Limits) *conn {
 			ID: id, Addr: nc.RemoteAddr().String(), LAddr: nc.LocalAddr().String(), Created: s.opts.Now(),
 			Authenticated: s.opts.RequirePass() == "",
 		},
-		in:  input{conn: rawio.NewConn(nc), maxQuery: limits.QueryBuffer},
-		out: newOutput(nc, limits, &s.counters.sent),
-		run: &run{},
+		in: input{conn: rawio.NewConn(nc)},
 	}
-	c.session.LastActive.Store(c.session.Created.UnixMilli())
+	c.out = newOutput(nc, s, c.touch)
+	c.session.Buffers = c.buffers
+	c.touch()
+	if _, ok := c.in.conn.(*rawio.Conn); ok {
+		c.in.lender = c
+	} else {
+		c.borrow() // for as long as it lives
+	}
 	c.call = command.Call{Node: s.opts.Backend, Session: c.session, Table: s.opts.Table}
 	return c
 }
@@ -70,11 +82,48 @@ func (c *conn) serve() {
 	}
 	_ = c.nc.Close()
 	c.out.wait()
-	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-		c.server.opts.Logger.Debug("client connection closed",
-			slog.Uint64("id", c.session.ID), slog.String("addr", c.session.Addr), slog.Any("reason", err))
+	if _, _, reason := c.out.state(); reason != nil {
+		err = reason
 	}
+	c.report(err)
+	c.in.forget()
+	c.giveBack()
 	c.server.remove(c)
+}
+
+// report logs and counts why the connection ended: nil if the client wished it.
+func (c *conn) report(err error) {
+	level, counters := slog.LevelDebug, &c.server.counters
+	switch {
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		return
+	case errors.Is(err, errQueryBuffer):
+		counters.queryLimit.Add(1)
+		level = slog.LevelWarn
+	case errors.Is(err, errOutputLimit), errors.Is(err, errSlowClient):
+		counters.outputLimit.Add(1)
+		level = slog.LevelWarn
+	}
+	c.server.opts.Logger.Log(context.Background(), level, "client connection closed",
+		slog.Uint64("id", c.session.ID), slog.String("addr", c.session.Addr), slog.String("name", c.session.Name()),
+		slog.Any("reason", err))
+}
+
+// touch notes that the client is alive.
+func (c *conn) touch() { c.session.LastActive.Store(c.server.opts.Now().UnixMilli()) }
+
+// note shows other goroutines what the input holds.
+func (c *conn) note() {
+	c.unread.Store(int64(c.in.end - c.in.start))
+	c.spare.Store(int64(len(c.in.buf) - c.in.end))
+}
+
+// buffers is the connection's command.Session.Buffers.
+func (c *conn) buffers() command.Buffers {
+	pending, pieces, _ := c.out.state()
+	return command.Buffers{
+		Query: c.unread.Load(), QueryFree: c.spare.Load(), Output: int64(pending), OutputPieces: int64(pieces),
+	}
 }
 
 // loop serves pipelines until the connection ends; nil means that the client
@@ -112,6 +161,7 @@ func (c *conn) pipeline() error {
 	}()
 	for !c.closing {
 		limits.unauthenticated = c.mustAuthenticate()
+		c.out.narrow = limits.unauthenticated
 		args, ok, err := c.in.next(limits)
 		if err != nil || !ok {
 			return err
@@ -135,10 +185,12 @@ func (c *conn) fill() error {
 			return err
 		}
 		before := c.in.end - c.in.start
+		c.in.maxQuery = c.server.limits.Load().QueryBuffer
 		err := c.in.fill()
 		if err == nil {
 			c.server.counters.received.Add(int64(c.in.end - c.in.start - before))
-			c.session.LastActive.Store(c.server.opts.Now().UnixMilli())
+			c.note()
+			c.touch()
 			return nil
 		}
 		var timeout net.Error
@@ -147,9 +199,6 @@ func (c *conn) fill() error {
 		}
 	}
 }
-
-// errIdle ends a connection after the configured timeout.
-var errIdle = errors.New("the client has been idle for too long")
 
 // arm sets the read deadline that the timeout asks for. wake interferes only
 // before or after: an earlier wake is seen here, a later one ends the read.
@@ -177,9 +226,10 @@ func (c *conn) arm() error {
 	return c.nc.SetReadDeadline(time.Now().Add(timeout - idle))
 }
 
-// wake makes a connection that waits for input look at its surroundings again.
-// Any goroutine may call it.
+// wake makes a connection that waits, for input or for its client to take
+// replies, look at its surroundings again. Any goroutine may call it.
 func (c *conn) wake() {
+	c.out.wake()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deadline = true

@@ -64,6 +64,7 @@ func TestQuitAndHTTP(t *testing.T) {
 		"QUIT\r\nPING\r\n": "+OK\r\n",
 		"PING\r\nPOST / HTTP/1.1\r\nHost: x\r\nPING\n": "+PONG\r\n",
 		"PING\r\nhost: x\r\nPING\r\n":                  "+PONG\r\n",
+		"GET k\r\nhost: x\r\nPING\r\n":                 "$-1\r\n",
 	} {
 		c := f.dial()
 		c.send(send)

@@ -114,8 +114,8 @@ func (c *conn) answer(v resp.Value) {
 		return
 	}
 	c.out.value(v, c.session.Proto())
-	if len(c.out.buf) >= flushAt {
-		_ = c.out.flush() // an error shows at the next flush too
+	if len(c.out.buf) >= flushAt && c.out.flush() != nil {
+		c.closing, c.lost = true, true
 	}
 }
 

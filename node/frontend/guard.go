@@ -1,9 +1,6 @@
 package frontend
 
-import (
-	"bytes"
-	"errors"
-)
+import "bytes"
 
 // protocolError is what a client that breaks the protocol is told before its
 // connection is closed.
@@ -11,19 +8,12 @@ type protocolError string
 
 func (e protocolError) Error() string { return "ERR Protocol error: " + string(e) }
 
-// errQueryBuffer ends a connection whose unfinished command outgrew the query
-// buffer. Redis does not answer such a client, and neither do we.
-var errQueryBuffer = errors.New("the command is larger than the query buffer")
-
 const (
 	// maxLine bounds an inline command and the line of a count or a length.
 	maxLine = 64 << 10
 	// maxArgs bounds the arguments of one command, so that a frame of empty
 	// ones cannot make us allocate many times its size.
 	maxArgs = 1 << 20
-	// What a client that has not authenticated may send.
-	maxArgsUnauthenticated = 10
-	maxBulkUnauthenticated = 16 << 10
 )
 
 // frameKind tells what the guard found at the beginning of the input.

@@ -5,22 +5,17 @@ import (
 	"io"
 
 	"github.com/tidwall/redcon"
-)
 
-const (
-	// firstBuffer is what an idle connection holds for its next command.
-	firstBuffer = 4 << 10
-	// keepBuffer is the largest buffer that a connection keeps between
-	// pipelines, and so the most that one pipeline takes in at a time.
-	keepBuffer = 64 << 10
-	// keepArgs is the most argument slots that a connection keeps.
-	keepArgs = 4 << 10
+	"github.com/genuineh/aikv/node/rawio"
 )
 
 // input reads a connection's commands. The commands of a pipeline share the
 // buffer that they were read into: they are valid until fill is called.
 type input struct {
 	conn io.Reader
+	// lender, if not nil, has the buffer and the arguments; conn is a
+	// *rawio.Conn then. Else the input has its own.
+	lender rawio.Lender
 	// maxQuery bounds the bytes of an unfinished command.
 	maxQuery int
 
@@ -71,14 +66,15 @@ func (in *input) next(limits frameLimits) (args [][]byte, ok bool, err error) {
 // fill reads more, after the commands returned so far are done with. It ends
 // their validity.
 func (in *input) fill() error {
+	in.forget()
 	in.makeRoom()
 	if in.end-in.start >= in.maxQuery {
 		return errQueryBuffer
 	}
-	n, err := in.conn.Read(in.buf[in.end:])
+	n, err := in.read()
 	in.end += n
-	in.full = in.end == len(in.buf)
 	if n > 0 {
+		in.full = in.end == len(in.buf)
 		return nil
 	}
 	if err == nil {
@@ -87,17 +83,30 @@ func (in *input) fill() error {
 	return err
 }
 
-// makeRoom moves the unfinished command to the front and sizes the buffer: it
-// doubles when the last read filled it, and falls back when a large command is
-// through.
-func (in *input) makeRoom() {
-	// Stale arguments would keep old buffers alive.
+func (in *input) read() (int, error) {
+	if in.lender != nil {
+		return in.conn.(*rawio.Conn).ReadReady(in.lender)
+	}
+	return in.conn.Read(in.buf[in.end:])
+}
+
+// forget drops the arguments returned so far: stale ones would keep old buffers
+// alive.
+func (in *input) forget() {
 	clear(in.args[:min(in.used, cap(in.args))])
 	if cap(in.args) < in.used && in.used <= keepArgs {
 		in.args = make([][]byte, 0, max(in.used, 2*cap(in.args), 16))
 	}
 	in.used, in.free = 0, in.args[:0]
+}
 
+// makeRoom moves the unfinished command to the front and sizes the buffer: it
+// doubles when the last read filled it, and falls back when a large command is
+// through.
+func (in *input) makeRoom() {
+	if in.buf == nil && in.lender != nil {
+		return // it is borrowed when there is something to read
+	}
 	pending := in.buf[in.start:in.end]
 	size := len(in.buf)
 	switch {

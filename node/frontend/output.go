@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,10 +17,9 @@ const (
 	flushAt = 256 << 10
 	// writeChunk is what a slow client has to take within the stall limit.
 	writeChunk = 64 << 10
+	// fairBacklog is what every connection may have, however much others have.
+	fairBacklog = 1 << 20
 )
-
-// errSlowClient ends a connection whose client does not take its replies.
-var errSlowClient = errors.New("the client does not read its replies")
 
 // output encodes and sends a connection's replies, one write for a pipeline.
 //
@@ -29,15 +27,17 @@ var errSlowClient = errors.New("the client does not read its replies")
 // the connection to stop reading as soon as the socket is full, both sides
 // would wait for each other; so what the socket does not take at once is left
 // to a writer goroutine, while the connection goes on. Memory stays bounded:
-// beyond limit bytes of such a backlog the connection does wait, and a client
-// that takes nothing for the time of stall is cut off.
+// beyond Limits.OutputBuffer bytes of such a backlog, or Limits.TotalOutput of
+// all connections together, the connection does wait; a client that takes nothing
+// for Limits.WriteTimeout is cut off, and so is one that breaks Limits.Output.
 type output struct {
-	conn  net.Conn
-	limit int
-	stall time.Duration
-	sent  *atomic.Int64
+	conn   net.Conn
+	server *Server
+	taken  func() // the client took something
 
 	buf []byte // encoded, not yet flushed
+	// narrow is set while the client has not authenticated.
+	narrow bool
 
 	// The direct attempt; nil raw if the connection is no plain socket.
 	raw     syscall.RawConn
@@ -48,13 +48,14 @@ type output struct {
 	mu      sync.Mutex
 	room    sync.Cond // backlog shrank, or the writer ended
 	backlog []byte
-	sending int  // bytes that the writer took out of it
-	writing bool // the writer goroutine runs
+	sending int       // bytes that the writer took out of it and has not sent
+	writing bool      // the writer goroutine runs
+	since   time.Time // when the backlog passed the soft limit; zero: it has not
 	err     error
 }
 
-func newOutput(conn net.Conn, limits Limits, sent *atomic.Int64) *output {
-	o := &output{conn: conn, limit: limits.OutputBuffer, stall: limits.WriteTimeout, sent: sent}
+func newOutput(conn net.Conn, server *Server, taken func()) *output {
+	o := &output{conn: conn, server: server, taken: taken}
 	o.room.L = &o.mu
 	if sc, ok := conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
@@ -76,15 +77,23 @@ func (o *output) flush() error {
 	if len(o.buf) == 0 {
 		return nil
 	}
-	o.sent.Add(int64(len(o.buf)))
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	rest := o.buf
-	if !o.writing && o.err == nil && o.raw != nil {
-		rest = o.direct(rest)
+	if o.server.limits.Load().Output.exceeds(o.pending() + len(rest)) {
+		o.fail(errOutputLimit)
+	}
+	if o.err == nil {
+		o.server.counters.sent.Add(int64(len(rest)))
+		if !o.writing && o.raw != nil {
+			rest = o.direct(rest)
+		}
 	}
 	if len(rest) > 0 {
 		o.enqueue(rest)
+	}
+	if o.narrow && o.pending() > maxOutputUnauthenticated {
+		o.fail(errOutputLimit)
 	}
 	if cap(o.buf) > keepBuffer {
 		o.buf = nil
@@ -127,41 +136,80 @@ func (o *output) writeSome(fd uintptr) bool {
 
 // enqueue adds b to the backlog, waiting while that is full. The lock is held.
 func (o *output) enqueue(b []byte) {
-	for o.err == nil && o.pending() > 0 && o.pending()+len(b) > o.limit {
+	for o.err == nil && o.full(len(b)) {
 		o.room.Wait()
 	}
 	if o.err != nil {
 		return
 	}
 	o.backlog = append(o.backlog, b...)
+	o.server.counters.backlog.Add(int64(len(b)))
+	if err := o.check(time.Now()); err != nil {
+		o.fail(err)
+		return
+	}
 	if !o.writing {
 		o.writing = true
 		go o.write()
 	}
 }
 
+// full reports whether n more bytes must wait. The lock is held.
+func (o *output) full(n int) bool {
+	held, limits := o.pending(), o.server.limits.Load()
+	return held > 0 && (held+n > limits.OutputBuffer ||
+		held+n > fairBacklog && o.server.counters.backlog.Load() > int64(limits.TotalOutput))
+}
+
 func (o *output) pending() int { return len(o.backlog) + o.sending }
+
+// check returns why the backlog may not stay as it is. The lock is held.
+func (o *output) check(now time.Time) error {
+	limit, held := o.server.limits.Load().Output, o.pending()
+	switch {
+	case limit.exceeds(held):
+		return errOutputLimit
+	case limit.Soft <= 0 || held-freeOutput < limit.Soft:
+		o.since = time.Time{}
+	case o.since.IsZero():
+		o.since = now
+	case now.Sub(o.since) > limit.SoftFor:
+		return errOutputLimit
+	}
+	return nil
+}
+
+// fail gives the connection up: what is not sent yet never will be. The lock is
+// held.
+func (o *output) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+	o.server.counters.backlog.Add(-int64(len(o.backlog)))
+	o.backlog = nil
+	o.room.Broadcast()
+	_ = o.conn.Close() // wakes the connection if it reads, and the writer
+}
 
 // write is the writer goroutine: it ends when the backlog is empty.
 func (o *output) write() {
-	var chunk []byte
 	for {
 		o.mu.Lock()
-		o.sending = 0
-		o.room.Broadcast()
 		if len(o.backlog) == 0 || o.err != nil {
-			o.backlog, o.writing = nil, false
+			o.server.counters.backlog.Add(-int64(o.pending()))
+			o.backlog, o.sending, o.writing, o.since = nil, 0, false, time.Time{}
+			_ = o.conn.SetWriteDeadline(time.Time{}) // an error shows when it is used
+			o.room.Broadcast()
 			o.mu.Unlock()
 			return
 		}
-		chunk, o.backlog = o.backlog, nil
-		o.sending = len(chunk)
+		chunk := o.backlog
+		o.backlog, o.sending = nil, len(chunk)
 		o.mu.Unlock()
 		if err := o.send(chunk); err != nil {
 			o.mu.Lock()
-			o.err = err
+			o.fail(err)
 			o.mu.Unlock()
-			_ = o.conn.Close() // wakes the connection if it reads
 		}
 	}
 }
@@ -170,19 +218,70 @@ func (o *output) write() {
 func (o *output) send(b []byte) error {
 	for len(b) > 0 {
 		piece := b[:min(len(b), writeChunk)]
-		if err := o.conn.SetWriteDeadline(time.Now().Add(o.stall)); err != nil {
+		if err := o.sendPiece(piece); err != nil {
 			return err
 		}
-		n, err := o.conn.Write(piece)
-		if b = b[n:]; err != nil {
-			var timeout net.Error
-			if errors.As(err, &timeout) && timeout.Timeout() {
-				return errSlowClient
-			}
+		b = b[len(piece):]
+	}
+	return nil
+}
+
+// sendPiece writes b. When a write times out, that need not be the end: the
+// limits may have changed.
+func (o *output) sendPiece(b []byte) error {
+	for begun := time.Now(); len(b) > 0; {
+		if err := o.arm(begun); err != nil {
+			return err
+		}
+		n, err := o.conn.Write(b)
+		b = b[n:]
+		if n > 0 {
+			o.taken()
+			o.mu.Lock()
+			o.sending -= n
+			o.server.counters.backlog.Add(-int64(n))
+			o.room.Broadcast()
+			o.mu.Unlock()
+		}
+		var timeout net.Error
+		if err != nil && (!errors.As(err, &timeout) || !timeout.Timeout()) {
 			return err
 		}
 	}
-	return o.conn.SetWriteDeadline(time.Time{})
+	return nil
+}
+
+// arm sets the deadline of the next write of a piece that was begun at some
+// time, or returns that the client had its time.
+func (o *output) arm(begun time.Time) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now, limits := time.Now(), o.server.limits.Load()
+	due := begun.Add(limits.WriteTimeout)
+	if !now.Before(due) {
+		return errSlowClient
+	}
+	if o.err != nil {
+		return o.err
+	}
+	if err := o.check(now); err != nil {
+		return err
+	}
+	if soft := o.since.Add(limits.Output.SoftFor + time.Millisecond); !o.since.IsZero() && soft.Before(due) {
+		due = soft
+	}
+	return o.conn.SetWriteDeadline(due)
+}
+
+// wake makes the writer and who waits for it look at the limits again. Any
+// goroutine may call it.
+func (o *output) wake() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.writing {
+		_ = o.conn.SetWriteDeadline(time.Unix(1, 0))
+	}
+	o.room.Broadcast()
 }
 
 // wait returns once the backlog was sent or given up.
@@ -192,4 +291,18 @@ func (o *output) wait() {
 	for o.writing {
 		o.room.Wait()
 	}
+}
+
+// state returns how many bytes the client has yet to take, in how many pieces,
+// and why they were given up. Any goroutine may call it.
+func (o *output) state() (pending, pieces int, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.backlog) > 0 {
+		pieces++
+	}
+	if o.sending > 0 {
+		pieces++
+	}
+	return o.pending(), pieces, o.err
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
 )
@@ -119,6 +121,65 @@ func TestGarbageAsRedis(t *testing.T) {
 		if answers != wantAnswers || open != wantOpen {
 			t.Errorf("%.60q:\n got %q, open %v\nwant %q, open %v", text, answers, open, wantAnswers, wantOpen)
 		}
+	}
+}
+
+// limitTalk is what clients hear of limits, each time after the line before.
+func limitTalk() []string {
+	set := func(name, value string) string {
+		return fmt.Sprintf("*4\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\nCONFIG GET %s\r\n",
+			len(name), name, len(value), value, name)
+	}
+	talk := []string{
+		set("proto-max-bulk-len", "1mb"),
+		"*1\r\n$1048577\r\n",
+		"*1\r\n$1048576\r\n" + strings.Repeat("x", 1<<20) + "\r\n",
+		set("timeout", "-1"), set("timeout", "2147483648"), set("timeout", "10"), set("timeout", "0"),
+		set("maxclients", "0"), set("maxclients", "4294967296"), set("maxclients", "x"),
+	}
+	for _, value := range []string{
+		"", "normal", "normal 1mb 2mb", "foo 1 1 1", "master 1 1 1", "normal -1 0 0", "normal x 0 0", "normal 0 0 -1",
+		"normal 0 0 1x", "normal 1mb 0 0 slave", "normal  5  6 7", "normal 1zb 0 0", "normal 1.5mb 0 0",
+		"NORMAL 1mb 0 0", "replica 1mb 0 5", "normal 1 1 1 normal 2 2 2", "normal 3mb 512k 60 pubsub 1 2 3",
+	} {
+		talk = append(talk, set("client-output-buffer-limit", value))
+	}
+	return append(
+		talk,
+		set("requirepass", "secret"),
+		"PING\r\nGET k\r\n", "*10\r\n"+strings.Repeat("$4\r\nPING\r\n", 10), "*11\r\n", "*1\r\n$16384\r\n"+strings.Repeat("x", 16<<10)+"\r\n",
+		"*1\r\n$16385\r\n", "AUTH wrong\r\n", "AUTH secret\r\n*11\r\n"+strings.Repeat("$4\r\nPING\r\n", 11),
+		"AUTH secret\r\n"+set("client-output-buffer-limit", "normal 100kb 0 0")+
+			"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$200000\r\n"+strings.Repeat("v", 200_000)+"\r\n",
+		"AUTH secret\r\nGET k\r\n",
+	)
+}
+
+// TestLimitsAsRedis holds what clients hear of limits against a real server.
+func TestLimitsAsRedis(t *testing.T) {
+	theirs := startRedis(t)
+	if _, open := converse(t, theirs, "CLUSTER ADDSLOTSRANGE 0 16383\r\n"); !open {
+		t.Fatal("redis-server takes no slots")
+	}
+	f := start(t, nil)
+	ours := f.server.Addr().String()
+	eventually(t, "redis-server serves", func() bool {
+		answers, _ := converse(t, theirs, "GET k\r\n")
+		return answers == "$-1\r\n"
+	})
+	for _, text := range limitTalk() {
+		text += "QUIT\r\n" // who has not authenticated may say nothing else
+		want, _ := converse(t, theirs, text)
+		if got, _ := converse(t, ours, text); got != want {
+			t.Errorf("%.150q:\n got %q\nwant %q", text, got, want)
+		}
+		// What the node's hooks do.
+		maxBulk, err := strconv.Atoi(f.node.config.Value("proto-max-bulk-len"))
+		limits, why := command.ParseOutputLimits(f.node.config.Value("client-output-buffer-limit"), command.OutputLimits{})
+		if err != nil || why != "" {
+			t.Fatal(err, why)
+		}
+		f.server.SetLimits(Limits{MaxBulk: maxBulk, Output: OutputLimit{Hard: int(limits.Normal.Hard)}})
 	}
 }
 

@@ -178,6 +178,9 @@ func (c *conn) read() {
 		c.evaluateAll(r.barrier())
 	}
 	for i := range r.ops {
+		if c.lost {
+			return
+		}
 		o := &r.ops[i]
 		c.answer(o.reply)
 		o.reply = resp.Value{}

@@ -23,41 +23,6 @@ import (
 	"github.com/genuineh/aikv/node/command"
 )
 
-// Limits bound what clients may use. The zero value of a field means its
-// default, unless it says otherwise.
-type Limits struct {
-	// MaxClients is how many connections there may be; 10000 by default.
-	MaxClients int
-	// Timeout closes connections that have been idle for so long; 0: never.
-	Timeout time.Duration
-	// MaxBulk is the largest argument in bytes; 64 MB by default.
-	MaxBulk int
-	// QueryBuffer bounds the bytes of one command; 256 MB by default.
-	QueryBuffer int
-	// OutputBuffer bounds the replies of a connection that its client has not
-	// taken yet, beyond what a single reply needs; 32 MB by default.
-	OutputBuffer int
-	// WriteTimeout closes connections that take no replies for so long; one
-	// minute by default.
-	WriteTimeout time.Duration
-}
-
-func (l Limits) withDefaults() Limits {
-	defaultTo(&l.MaxClients, 10000)
-	defaultTo(&l.MaxBulk, 64<<20)
-	defaultTo(&l.QueryBuffer, 256<<20)
-	defaultTo(&l.OutputBuffer, 32<<20)
-	defaultTo(&l.WriteTimeout, time.Minute)
-	return l
-}
-
-func defaultTo[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 // Options configures a Server.
 type Options struct {
 	// Address is where to listen, "127.0.0.1:6379"; ignored if Listener is set.
@@ -87,6 +52,7 @@ type Server struct {
 	limits   atomic.Pointer[Limits]
 	listener net.Listener
 	counters counters
+	scratch  sync.Pool // of *scratch
 	topology healthCache
 	pause    pause
 
@@ -135,6 +101,7 @@ func New(opts Options) (*Server, error) {
 		conns:    make(map[uint64]*conn),
 		drained:  make(chan struct{}),
 	}
+	s.scratch.New = func() any { return &scratch{input: make([]byte, firstBuffer), run: &run{}} }
 	s.SetLimits(opts.Limits)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
@@ -154,15 +121,14 @@ func listen(address string) (net.Listener, error) {
 // Addr returns where the server listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// SetLimits changes the limits. OutputBuffer and WriteTimeout concern new
-// connections only.
+// SetLimits changes the limits, for the connections that there are as well.
 func (s *Server) SetLimits(l Limits) {
 	l = l.withDefaults()
 	s.limits.Store(&l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.conns {
-		c.wake() // it waits with the old timeout
+		c.wake() // it may wait with the old limits
 	}
 }
 
@@ -228,7 +194,7 @@ func (s *Server) accept(nc net.Conn) {
 		return
 	}
 	s.lastID++
-	c := newConn(s, nc, s.lastID, *limits)
+	c := newConn(s, nc, s.lastID)
 	s.conns[c.session.ID] = c
 	s.wg.Add(1)
 	s.mu.Unlock()

@@ -6,12 +6,15 @@ import (
 	"time"
 )
 
-// counters count since the start, or the last ResetStats; blocked is a gauge.
+// counters count since the start, or the last ResetStats; blocked and
+// backlog are gauges.
 type counters struct {
 	connections, rejected atomic.Int64
 	commands, errors      atomic.Int64
 	received, sent        atomic.Int64
-	blocked               atomic.Int64
+	blocked, backlog      atomic.Int64
+	// Connections that were closed because they used more than they may.
+	queryLimit, outputLimit atomic.Int64
 
 	mu    sync.Mutex
 	marks [samples]mark // a ring: marks[next] is the oldest
@@ -36,6 +39,10 @@ type Stats struct {
 	TotalConnections, RejectedConnections int64
 	TotalCommands, TotalErrorReplies      int64
 	NetInputBytes, NetOutputBytes         int64
+	// Backlog is how many bytes of replies clients have yet to take.
+	Backlog int64
+	// Connections that were closed because they used more than they may.
+	QueryLimitDisconnections, OutputLimitDisconnections int64
 	// The rates of the last two seconds.
 	OpsPerSec             int64
 	InputKbps, OutputKbps float64
@@ -52,6 +59,8 @@ func (s *Server) Stats() Stats {
 		TotalConnections: c.connections.Load(), RejectedConnections: c.rejected.Load(),
 		TotalCommands: c.commands.Load(), TotalErrorReplies: c.errors.Load(),
 		NetInputBytes: c.received.Load(), NetOutputBytes: c.sent.Load(),
+		Backlog:                  c.backlog.Load(),
+		QueryLimitDisconnections: c.queryLimit.Load(), OutputLimitDisconnections: c.outputLimit.Load(),
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +81,9 @@ func (s *Server) ResetStats() {
 	c := &s.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, n := range []*atomic.Int64{&c.connections, &c.rejected, &c.commands, &c.errors, &c.received, &c.sent} {
+	for _, n := range []*atomic.Int64{
+		&c.connections, &c.rejected, &c.commands, &c.errors, &c.received, &c.sent, &c.queryLimit, &c.outputLimit,
+	} {
 		n.Store(0)
 	}
 	c.marks = [samples]mark{}

@@ -24,11 +24,21 @@ type Conn struct {
 	post func(fd uintptr) bool
 }
 
-// transfer is one call of Read or Write.
+// transfer is one call of Read, ReadReady or Write.
 type transfer struct {
-	buf []byte
-	n   int
-	err error
+	buf    []byte
+	lender Lender // of buf, if not nil
+	n      int
+	err    error
+}
+
+// Lender has a buffer for who reads, but only when there is something to read.
+type Lender interface {
+	// Buffer returns where to read to; it must not be empty.
+	Buffer() []byte
+	// Idle is called when there is nothing to read, before the wait for it. It
+	// ends the use of the buffer.
+	Idle()
 }
 
 // NewConn returns conn itself if it is no plain socket, such as one of TLS.
@@ -64,11 +74,31 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return done.n, done.err
 }
 
+// ReadReady is Read without a buffer that is held while there is nothing to
+// read: what arrives is in the last buffer that the lender gave.
+func (c *Conn) ReadReady(from Lender) (int, error) {
+	c.in = transfer{lender: from}
+	err := c.raw.Read(c.recv)
+	done := c.in
+	c.in = transfer{}
+	if err != nil {
+		return 0, err
+	}
+	return done.n, done.err
+}
+
 // receive tries once; false means that there is nothing yet.
 func (c *Conn) receive(fd uintptr) bool {
+	if c.in.lender != nil {
+		c.in.buf = c.in.lender.Buffer()
+	}
 	n, err := uninterrupted(read, fd, c.in.buf)
 	switch {
 	case errors.Is(err, syscall.EAGAIN):
+		if c.in.lender != nil {
+			c.in.buf = nil
+			c.in.lender.Idle()
+		}
 		return false
 	case err != nil:
 		c.in.err = c.opError("read", err)

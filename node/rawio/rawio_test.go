@@ -188,3 +188,48 @@ func BenchmarkUptime(b *testing.B) {
 		u.Now()
 	}
 }
+
+// lender has one small buffer, and counts.
+type lender struct {
+	buf         []byte
+	lent, idled int
+}
+
+func (l *lender) Buffer() []byte { l.lent++; return l.buf }
+func (l *lender) Idle()          { l.idled++ }
+
+// TestReadReady: whoever waits holds no buffer.
+func TestReadReady(t *testing.T) {
+	a, b := pair(t)
+	l := &lender{buf: make([]byte, 4)}
+	read := make(chan int, 1)
+	go func() {
+		n, err := b.(*Conn).ReadReady(l)
+		if err != nil {
+			t.Error(err)
+		}
+		read <- n
+	}()
+	if _, err := a.Write([]byte("abcdef")); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-read; string(l.buf[:n]) != "abcd" || l.idled > 1 || l.lent != l.idled+1 {
+		t.Errorf("read %q, %d times lent, %d times idle", l.buf[:n], l.lent, l.idled)
+	}
+	if n, err := b.(*Conn).ReadReady(l); err != nil || string(l.buf[:n]) != "ef" {
+		t.Errorf("read %q, %v", l.buf[:n], err)
+	}
+	*l = lender{buf: l.buf}
+	if err := b.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	var timeout net.Error
+	if _, err := b.(*Conn).ReadReady(l); !errors.As(err, &timeout) || l.lent != 1 || l.idled != 1 {
+		t.Errorf("%v, %d times lent, %d times idle", err, l.lent, l.idled)
+	}
+	_ = a.Close()
+	_ = b.SetReadDeadline(time.Time{})
+	if _, err := b.(*Conn).ReadReady(l); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
+	}
+}

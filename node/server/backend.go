@@ -32,16 +32,16 @@ var _ frontend.Backend = (*backend)(nil)
 func newBackend(n *node) *backend {
 	s := n.cfg.Server
 	b := &backend{node: n, live: live{n}, info: newProcessInfo(), limits: frontend.Limits{
-		MaxClients: s.MaxClients, Timeout: time.Duration(s.Timeout), MaxBulk: int(s.ProtoMaxBulkLen),
-		QueryBuffer: maxCommand,
+		MaxClients: s.MaxClients, Timeout: time.Duration(s.Timeout),
+		MaxBulk: int(s.ProtoMaxBulkLen), QueryBuffer: int(s.QueryBufferLimit),
+		Output: frontend.OutputLimit{
+			Hard: int(s.OutputBufferLimit.Hard), Soft: int(s.OutputBufferLimit.Soft),
+			SoftFor: time.Duration(s.OutputBufferLimit.SoftFor),
+		},
 	}}
 	b.config = newConfig(n, b)
 	return b
 }
-
-// maxCommand bounds a whole command in bytes: with room for what it is wrapped
-// in, it has to fit into one frame of the transport.
-const maxCommand = 112 << 20
 
 // attach completes the backend with the front end that uses it.
 func (b *backend) attach(f *frontend.Server) { b.front.Store(f) }

@@ -1,14 +1,17 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/frontend"
+	"github.com/genuineh/aikv/node/resp"
 )
 
 // processInfo is what stays the same for as long as the process runs.
@@ -39,6 +42,8 @@ func (b *backend) Info() command.NodeInfo {
 	info.TotalConnections, info.RejectedConnections = s.TotalConnections, s.RejectedConnections
 	info.TotalCommands, info.TotalErrorReplies = s.TotalCommands, s.TotalErrorReplies
 	info.NetInputBytes, info.NetOutputBytes = s.NetInputBytes, s.NetOutputBytes
+	info.OutputBacklog = s.Backlog
+	info.QueryLimitDisconnections, info.OutputLimitDisconnections = s.QueryLimitDisconnections, s.OutputLimitDisconnections
 	info.OpsPerSec, info.InputKbps, info.OutputKbps = s.OpsPerSec, s.InputKbps, s.OutputKbps
 	info.RaftMessagesSent, info.RaftMessagesReceived = int64(b.node.sent.Load()), int64(b.node.received.Load())
 	info.Fsyncs = b.node.data.log.Stats().Syncs
@@ -62,9 +67,18 @@ func newConfig(n *node, b *backend) *command.Config {
 	return command.NewConfig(command.ConfigOptions{
 		Values: map[string]string{
 			"port": strconv.Itoa(cfg.Server.Port), "bind": cfg.Server.Host, "dir": dir,
-			"maxclients": strconv.Itoa(cfg.Server.MaxClients), "requirepass": cfg.Server.RequirePass,
-			"timeout":              strconv.Itoa(int(time.Duration(cfg.Server.Timeout).Seconds())),
-			"proto-max-bulk-len":   strconv.FormatInt(int64(cfg.Server.ProtoMaxBulkLen), 10),
+			"requirepass": cfg.Server.RequirePass,
+			"maxclients":  strconv.Itoa(b.limits.MaxClients),
+			// In whole seconds, and 0 is for never.
+			"timeout":                   strconv.Itoa(int(math.Ceil(time.Duration(cfg.Server.Timeout).Seconds()))),
+			"proto-max-bulk-len":        strconv.Itoa(b.limits.MaxBulk),
+			"client-query-buffer-limit": strconv.Itoa(b.limits.QueryBuffer),
+			"client-output-buffer-limit": command.OutputLimits{
+				Normal: redisOutputLimit(b.limits.Output),
+				// Redis's defaults, for clients that AiKv does not have.
+				Replica: command.OutputLimit{Hard: 256 << 20, Soft: 64 << 20, SoftSeconds: 60},
+				PubSub:  command.OutputLimit{Hard: 32 << 20, Soft: 8 << 20, SoftSeconds: 60},
+			}.String(),
 			"loglevel":             redisLevel(n.level.Level()),
 			"logfile":              cfg.Logging.File,
 			"cluster-enabled":      "yes",
@@ -76,9 +90,11 @@ func newConfig(n *node, b *backend) *command.Config {
 				n.level.Set(slogLevel(value))
 				return nil
 			},
-			"maxclients":         b.limitHook(func(l *frontend.Limits, v int) { l.MaxClients = v }),
-			"timeout":            b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
-			"proto-max-bulk-len": b.limitHook(func(l *frontend.Limits, v int) { l.MaxBulk = v }),
+			"maxclients":                 b.setMaxClients,
+			"timeout":                    b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
+			"proto-max-bulk-len":         b.limitHook(func(l *frontend.Limits, v int) { l.MaxBulk = v }),
+			"client-query-buffer-limit":  b.limitHook(func(l *frontend.Limits, v int) { l.QueryBuffer = v }),
+			"client-output-buffer-limit": b.setOutputLimit,
 		},
 		Rewrite: rewriteConfig(cfg.File),
 		ResetStat: func() {
@@ -148,4 +164,40 @@ func (b *backend) limitHook(set func(*frontend.Limits, int)) func(string) error 
 		b.front.Load().SetLimits(b.limits)
 		return nil
 	}
+}
+
+// setMaxClients is CONFIG SET maxclients.
+func (b *backend) setMaxClients(value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return err
+	}
+	switch clients, _, err := clientsAllowed(n); {
+	case err != nil:
+		return err
+	case clients < n:
+		return resp.Error(fmt.Sprintf(
+			"The operating system is not able to handle the specified number of clients, try with %d", clients))
+	}
+	b.limits.MaxClients = n
+	b.front.Load().SetLimits(b.limits)
+	return nil
+}
+
+// setOutputLimit is CONFIG SET client-output-buffer-limit.
+func (b *backend) setOutputLimit(value string) error {
+	limits, why := command.ParseOutputLimits(value, command.OutputLimits{})
+	if why != "" {
+		return errors.New(why)
+	}
+	n := limits.Normal
+	b.limits.Output = frontend.OutputLimit{
+		Hard: int(n.Hard), Soft: int(n.Soft), SoftFor: time.Duration(n.SoftSeconds) * time.Second,
+	}
+	b.front.Load().SetLimits(b.limits)
+	return nil
+}
+
+func redisOutputLimit(l frontend.OutputLimit) command.OutputLimit {
+	return command.OutputLimit{Hard: int64(l.Hard), Soft: int64(l.Soft), SoftSeconds: int64(math.Ceil(l.SoftFor.Seconds()))}
 }

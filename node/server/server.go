@@ -60,6 +60,7 @@ type node struct {
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) error {
 	n := newNode(cfg, log, sched.System)
 	n.level = level
+	n.fitClients()
 	if err := n.listen(); err != nil {
 		return err
 	}

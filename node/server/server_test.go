@@ -195,3 +195,74 @@ func TestRemovedMembersLinger(t *testing.T) {
 		t.Errorf("at the end: %v", got)
 	}
 }
+
+// CONFIG SET takes what the configuration file takes, no more, and what it sets
+// holds at once.
+func TestClientLimits(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Server.OutputBufferLimit = config.OutputLimit{Hard: 64 << 20, Soft: 1 << 20, SoftFor: config.Duration(time.Minute)}
+	run(t, cfg)
+	get := func(name string) string {
+		t.Helper()
+		reply, err := do(cfg, "CONFIG", "GET", name)
+		if err != nil || len(reply.Elems) != 2 {
+			t.Fatalf("CONFIG GET %s: %v, %v", name, reply, err)
+		}
+		return string(reply.Elems[1].Str)
+	}
+	const others = " slave 268435456 67108864 60 pubsub 33554432 8388608 60"
+	if got := get("client-output-buffer-limit"); got != "normal 67108864 1048576 60"+others {
+		t.Errorf("client-output-buffer-limit is %q", got)
+	}
+	expect(t, cfg, "OK", "CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0")
+	if got := get("client-output-buffer-limit"); got != "normal 1048576 0 0"+others {
+		t.Errorf("client-output-buffer-limit is %q", got)
+	}
+	for name, set := range map[string]func(*config.Config, config.Size){
+		"proto-max-bulk-len":        func(c *config.Config, v config.Size) { c.Server.ProtoMaxBulkLen = v },
+		"client-query-buffer-limit": func(c *config.Config, v config.Size) { c.Server.QueryBufferLimit = v },
+	} {
+		for _, value := range []config.Size{1<<20 - 1, 1 << 20, 100 << 20, 100<<20 + 1, 112 << 20, 112<<20 + 1} {
+			file := config.Default()
+			set(&file, value)
+			reply, err := do(cfg, "CONFIG", "SET", name, strconv.Itoa(int(value)))
+			if err != nil || reply.IsError() != (file.Validate() != nil) {
+				t.Errorf("%s %d: CONFIG SET says %s, the file %v", name, value, reply.Str, file.Validate())
+			}
+		}
+	}
+	expect(t, cfg, "ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to "+
+		"handle the specified number of clients, try with "+strconv.Itoa(clientsOf(t)), "CONFIG", "SET", "maxclients", "4294967295")
+}
+
+// clientsOf returns how many clients the limit of open files allows.
+func clientsOf(t *testing.T) int {
+	t.Helper()
+	clients, _, err := clientsAllowed(4294967295)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clients
+}
+
+func TestClientsWithin(t *testing.T) {
+	for _, tc := range []struct {
+		wanted int
+		limit  uint64
+		want   int
+	}{
+		{10000, 1 << 20, 10000},
+		{10000, 10640, 10000},
+		{10000, 10639, 9999},
+		{10000, 1281, 641},
+		{10000, 1280, 640},
+		{10000, 256, 128},
+		{10, 256, 10},
+		{10, 1, 1},
+		{10000, 1<<64 - 1, 10000}, // unlimited
+	} {
+		if got := clientsWithin(tc.wanted, tc.limit); got != tc.want {
+			t.Errorf("%d clients with %d files: %d, want %d", tc.wanted, tc.limit, got, tc.want)
+		}
+	}
+}
