@@ -50,12 +50,7 @@ func startCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, root: root, dir: filepath.Join(t.TempDir(), "cluster"), bin: filepath.Join(t.TempDir(), "aikv")}
-	build := exec.Command("go", "build", "-o", c.bin, "./node")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	c := &cluster{t: t, root: root, dir: filepath.Join(t.TempDir(), "cluster"), bin: buildBinary(t)}
 	c.base = freeBlock(t)
 	t.Cleanup(func() { c.signal(syscall.SIGKILL) })
 	c.script("cluster_init.sh", "--base-port", strconv.Itoa(c.base), "--dir", c.dir)
