@@ -15,6 +15,10 @@ type outbox struct {
 	order []*peerOut // in that of their first messages
 }
 
+// maxBulk is how large a frame of several messages may become: far below what
+// the transport takes, and below what it queues for a peer.
+const maxBulk = 16 << 20
+
 // maxHeld is how many bytes of messages may wait for company.
 const maxHeld = 64 << 10
 
@@ -46,10 +50,23 @@ func (o *outbox) add(g *Group, m *pb.Message) {
 		p.control = o.pack(p.control, g, m)
 		return
 	}
+	if p.bulk != nil && len(p.bulk)+messageSize(m) > maxBulk {
+		o.host.opts.Transport.Send(node, false, p.bulk)
+		p.bulk = nil
+	}
 	p.bulk = o.pack(p.bulk, g, m)
 	if g.prompt || m.GetType() != pb.MsgApp || !g.mayWait(m) || len(p.bulk) > maxHeld {
 		p.urgent = true
 	}
+}
+
+// messageSize is about how many bytes m takes.
+func messageSize(m *pb.Message) int {
+	n := len(m.GetContext())
+	for _, e := range m.GetEntries() {
+		n += len(e.GetData())
+	}
+	return n
 }
 
 // mayWait reports whether nobody waits for the answer to a MsgApp: it only moves

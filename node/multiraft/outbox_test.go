@@ -1,6 +1,7 @@
 package multiraft
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -56,5 +57,36 @@ func TestSpareArbiterWaits(t *testing.T) {
 	l.until("the leader to miss the replica", func() bool { return len(leader.replicas[testGroup].group.spare) == 0 })
 	if n := frames(); n != 4 {
 		t.Errorf("without the replica the arbiter got %d of 4 entries at once", n)
+	}
+}
+
+// sizes notes how large the frames are that it is given.
+type sizes []int
+
+func (s *sizes) Send(_ uint64, _ bool, frame []byte) bool {
+	*s = append(*s, len(frame))
+	return true
+}
+
+// Large messages of one turn do not add up to a frame that the transport drops.
+func TestLargeMessagesGoAlone(t *testing.T) {
+	var sent sizes
+	h := &Host{opts: Options{Transport: &sent}}
+	g := &Group{id: testGroup, host: h}
+	g.routes.Store(&map[uint64]uint64{7: 2})
+	out := outbox{host: h, peers: make(map[uint64]*peerOut)}
+	for _, size := range []int{1 << 10, 1 << 10, 10 << 20, 10 << 20, 100 << 20, 1 << 10} {
+		out.add(g, &pb.Message{
+			Type: pb.MsgApp.Enum(), To: new(uint64(7)),
+			Entries: []*pb.Entry{{Data: make([]byte, size)}},
+		})
+	}
+	out.flush(time.Unix(1, 0))
+	total := 0
+	for _, n := range sent {
+		total += n
+	}
+	if len(sent) != 4 || slices.Max(sent) > 100<<20+1<<10 || total < 120<<20 {
+		t.Errorf("frames of %v bytes", sent)
 	}
 }
