@@ -259,6 +259,7 @@ func (g *Group) noteState() {
 	if next.role != raft.StateLeader {
 		g.failQueued(ErrNotLeader)
 	}
+	g.served = g.Leads()
 	g.host.notify(g.id)
 }
 

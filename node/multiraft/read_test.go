@@ -285,3 +285,36 @@ func TestArbiterBarriers(t *testing.T) {
 		expect(t, "barrier", b, nil)
 	}
 }
+
+// Whoever has to know is told whenever a replica begins to serve, also one that
+// served before and has applied nothing since.
+func TestServingIsMadeKnown(t *testing.T) {
+	l := newLab(t, 3, 1, nil)
+	l.found(testGroup, false, 1, 2, 3)
+	again := 0
+	for range 10 {
+		n := l.leader(testGroup)
+		told := false // that n serves, since it stopped
+		n.host.opts.Notify = func(GroupID) { told = n.replicas[testGroup].group.Leads() }
+		for _, o := range l.followers(testGroup, n) {
+			o.kill()
+		}
+		l.until("the leader to step down", func() bool { return !n.replicas[testGroup].group.leading() })
+		told = false
+		for _, o := range l.followers(testGroup, n) {
+			o.boot()
+			o.replicas[testGroup].group.setMembers(labMembers(1, 2, 3))
+		}
+		l.until("a leader", func() bool { return l.leader(testGroup) != nil })
+		if l.leader(testGroup) != n {
+			continue
+		}
+		again++
+		if !told {
+			t.Fatal("the replica serves again, and nobody was told")
+		}
+	}
+	if again == 0 {
+		t.Error("no leader was elected again")
+	}
+}
