@@ -105,13 +105,24 @@ type raftLogger struct{ log *slog.Logger }
 
 func (l raftLogger) Debug(v ...any)                 {}
 func (l raftLogger) Debugf(format string, v ...any) {}
-func (l raftLogger) Info(v ...any)                  { l.log.Debug(fmt.Sprint(v...)) }
-func (l raftLogger) Infof(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
-func (l raftLogger) Warning(v ...any)               { l.log.Debug(fmt.Sprint(v...)) }
-func (l raftLogger) Warningf(f string, v ...any)    { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l raftLogger) Info(v ...any)                  { l.detail("", v) }
+func (l raftLogger) Infof(format string, v ...any)  { l.detail(format, v) }
+func (l raftLogger) Warning(v ...any)               { l.detail("", v) }
+func (l raftLogger) Warningf(f string, v ...any)    { l.detail(f, v) }
 func (l raftLogger) Error(v ...any)                 { l.log.Error(fmt.Sprint(v...)) }
 func (l raftLogger) Errorf(format string, v ...any) { l.log.Error(fmt.Sprintf(format, v...)) }
 func (l raftLogger) Fatal(v ...any)                 { panic(fmt.Sprint(v...)) }
 func (l raftLogger) Fatalf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }
 func (l raftLogger) Panic(v ...any)                 { panic(fmt.Sprint(v...)) }
 func (l raftLogger) Panicf(format string, v ...any) { panic(fmt.Sprintf(format, v...)) }
+
+// detail makes the text only if somebody is to read it.
+func (l raftLogger) detail(format string, v []any) {
+	switch {
+	case !l.log.Enabled(context.Background(), slog.LevelDebug):
+	case format == "":
+		l.log.Debug(fmt.Sprint(v...))
+	default:
+		l.log.Debug(fmt.Sprintf(format, v...))
+	}
+}
