@@ -6,6 +6,9 @@
 // No step depends on an event having been seen, so a crash between any two of
 // them costs nothing but time:
 //
+//   - Nothing is done by a view older than one that was acted upon before a
+//     restart: what the view does not know yet would be destroyed, and a group
+//     that its founder has left would be founded again.
 //   - A replica that the view wishes for is created; one that it no longer knows
 //     is destroyed, and not before: until the group is rid of it, its vote may be
 //     needed. A replica under another Raft id is destroyed first: ids are never

@@ -25,6 +25,10 @@ type Topology interface {
 	// Current returns what this node has applied; it always contains the node.
 	// Whoever changes it calls Manager.Wake.
 	Current() *topology.View
+	// Recovered reports whether Current shows everything that it showed before
+	// the process was restarted: the machine's crash may have taken some of it
+	// back, which is applied again.
+	Recovered() bool
 	Takeover(ctx context.Context, shard topology.GroupID, term uint64) error
 	MembershipDone(ctx context.Context, shard topology.GroupID, version uint64) error
 	Sealed(ctx context.Context, intent uint64, shard topology.GroupID, residue slot.Set) error
@@ -154,7 +158,7 @@ func (m *Manager) sweep(ctx context.Context) (again bool) {
 		r.sweep(ctx)
 		again = again || r.unfinished.Load()
 	}
-	return again
+	return again || !m.opts.Topology.Recovered()
 }
 
 // reconcile takes every step towards the view. An error means that the node
@@ -163,8 +167,8 @@ func (m *Manager) reconcile(ctx context.Context) error {
 	m.changing.Lock()
 	defer m.changing.Unlock()
 	view := m.opts.Topology.Current()
-	if view.Index == 0 {
-		return nil // nothing applied yet
+	if view.Index == 0 || !m.opts.Topology.Recovered() {
+		return nil // an old view would have replicas destroyed that came later
 	}
 	wished := make(map[topology.GroupID]bool)
 	for _, s := range view.Shards {

@@ -68,7 +68,14 @@ type metaReplica struct {
 	store    storage.Store
 	machine  *metaraft.Machine
 	group    *multiraft.Group
+	// floor is where its log ended when it was opened: whatever the node had
+	// acted upon before is at or below that.
+	floor uint64
 }
+
+// recovered reports whether the replica has applied again what a crash may have
+// taken back.
+func (r *metaReplica) recovered() bool { return r.machine.Applied() >= r.floor }
 
 func newHome(n *node) *home {
 	return &home{node: n, moving: sched.NewMutex(n.sched), replaced: make(chan struct{}, 1)}
@@ -115,6 +122,9 @@ func (h *home) restore(ctx context.Context) error {
 		if s.ID != id.metaGroup() {
 			shards = append(shards, s)
 			continue
+		}
+		if meta.floor, err = h.node.data.log.Storage(uint64(s.ID)).LastIndex(); err != nil {
+			return err
 		}
 		if meta.group, err = h.node.host.Open(ctx, meta.spec(false)); err != nil {
 			return err

@@ -89,6 +89,9 @@ type reporter struct{ node *node }
 // Current implements replica.Topology.
 func (r reporter) Current() *topology.View { return r.node.meta.Current() }
 
+// Recovered implements replica.Topology.
+func (r reporter) Recovered() bool { return r.node.home.replica.Load().recovered() }
+
 // Takeover implements replica.Topology.
 func (r reporter) Takeover(ctx context.Context, shard topology.GroupID, term uint64) error {
 	self := r.node.home.Identity().Node
