@@ -34,6 +34,7 @@ type node struct {
 	clientListener, raftListener net.Listener
 
 	sched     sched.Sched
+	uptime    func() time.Duration // the clock for leases; nil: none are taken
 	data      *dataDir
 	handler   *peerHandler
 	transport network
@@ -59,8 +60,7 @@ type node struct {
 // damaged then.
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) error {
 	n := newNode(cfg, log, sched.System)
-	n.level = level
-	n.fitClients()
+	n.level, n.uptime = level, leaseClock(cfg, log)
 	if err := n.listen(); err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (n *node) build() {
 func (n *node) hostOptions() multiraft.Options {
 	r := n.cfg.Raft
 	return multiraft.Options{
-		Uptime: n.uptime(), VoteDelay: n.transport.VoteDelay,
+		Uptime: n.uptime, VoteDelay: n.transport.VoteDelay,
 		Log: n.data.log, Transport: link{n}, Cluster: n.home.Identity().Cluster,
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
@@ -178,14 +178,14 @@ func (n *node) hostOptions() multiraft.Options {
 	}
 }
 
-// uptime returns the clock for leases, nil for none.
-func (n *node) uptime() func() time.Duration {
-	if n.cfg.Cluster.Reads != config.ReadsLease {
+// leaseClock returns the clock for leases, nil for none.
+func leaseClock(cfg config.Config, log *slog.Logger) func() time.Duration {
+	if cfg.Cluster.Reads != config.ReadsLease {
 		return nil
 	}
 	clock := rawio.NewUptime()
 	if clock == nil {
-		n.log.Warn("no leases: this system has no clock that counts while the machine sleeps", "reads", config.ReadsQuorum)
+		log.Warn("no leases: this system has no clock that counts while the machine sleeps", "reads", config.ReadsQuorum)
 		return nil
 	}
 	return clock.Now
