@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/genuineh/aikv/node/sched"
@@ -288,3 +289,17 @@ type timeout struct {
 
 // Deadline implements context.Context.
 func (t timeout) Deadline() (time.Time, bool) { return t.deadline, true }
+
+// Goroutines describes those that have not ended, for whoever wonders what the
+// process is doing.
+func (p *Process) Goroutines() string {
+	var names []string
+	for _, t := range p.tasks {
+		name := t.name
+		if !t.until.IsZero() {
+			name += fmt.Sprintf(" for %v", t.until.Sub(p.Now()))
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}

@@ -7,7 +7,6 @@ package seeded
 
 import (
 	"cmp"
-	"fmt"
 	"math/rand"
 	"slices"
 	"time"
@@ -20,8 +19,8 @@ import (
 type World struct {
 	// Rand decides everything; what happens in the world may draw from it too.
 	Rand *rand.Rand
-	// Trace, if set, is told of each step.
-	Trace func(what string)
+	// Watch, if set, is called after each step of a goroutine.
+	Watch func(p *Process, name string)
 
 	now       time.Time
 	hash      uint64
@@ -143,14 +142,14 @@ func (w *World) run(t *task) {
 	t.process.changed = true
 	came := t.take()
 	w.Note(t.id<<8 | uint64(uint8(came)))
-	if w.Trace != nil {
-		w.Trace(fmt.Sprintf("%s runs %s (%d)", t.process.name, t.name, came))
-	}
 	w.running, t.came = t, came
 	_, alive := t.resume()
 	w.running = nil
 	if !alive {
 		t.process.remove(t)
+	}
+	if w.Watch != nil {
+		w.Watch(t.process, t.name)
 	}
 }
 
