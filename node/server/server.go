@@ -61,6 +61,7 @@ type node struct {
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) error {
 	n := newNode(cfg, log, sched.System)
 	n.level, n.uptime = level, leaseClock(cfg, log)
+	n.fitClients()
 	if err := n.listen(); err != nil {
 		return err
 	}
