@@ -58,6 +58,25 @@ func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 	return n, b[size:], true
 }
 
+// largestString bounds strings in bytes, whatever proto-max-bulk-len is set to:
+// a longer one would fit into no command, nor into what nodes send each other.
+const largestString = 100 << 20
+
+// WithLimit returns the arguments that the handler of a Bounded command gets:
+// args, and behind them how long a string may be, in bytes. The limit of the
+// node that takes a write stands in the log, so that all replicas keep to it.
+func WithLimit(args [][]byte, protoMaxBulkLen int) [][]byte {
+	limit := strconv.AppendInt(nil, int64(min(protoMaxBulkLen, largestString)), 10)
+	return append(args[:len(args):len(args)], limit)
+}
+
+// cutLimit undoes WithLimit.
+func cutLimit(args [][]byte) (rest [][]byte, limit int) {
+	last := len(args) - 1
+	n, _ := parseInt(args[last])
+	return args[:last], int(n)
+}
+
 // The internal write commands begin with a byte that keeps clients from
 // naming them: Lookup refuses it.
 const (

@@ -22,6 +22,9 @@ type Command struct {
 	Tips  []string // as COMMAND shows them
 	Keys  []KeySpec
 	Doc   Doc
+	// Bounded commands make or address strings of any length. Their handlers
+	// get one argument more than the client gave, see WithLimit.
+	Bounded bool
 
 	// Read evaluates the command against applied state.
 	Read func(tx ReadTx, args [][]byte) resp.Value

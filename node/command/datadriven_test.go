@@ -27,6 +27,7 @@ type bench struct {
 	call  *Call
 
 	behind bool // what the last read reported
+	limit  int  // the node's proto-max-bulk-len
 }
 
 func newBench(t *testing.T) *bench {
@@ -34,7 +35,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, table: NewTable(), keys: keys, now: 1000000000, node: newTestNode()}
+	b := &bench{t: t, table: NewTable(), keys: keys, now: 1000000000, node: newTestNode(), limit: 64 << 20}
 	session := &Session{ID: 7, Addr: "127.0.0.1:5555", LAddr: "127.0.0.1:7001", Created: time.Now(), Authenticated: true}
 	other := &Session{ID: 9, Addr: "127.0.0.1:6666", LAddr: "127.0.0.1:7001", Created: time.Now(), Authenticated: true}
 	b.node.sessions.list = []*Session{session, other}
@@ -44,9 +45,16 @@ func newBench(t *testing.T) *bench {
 
 // do runs one command.
 func (b *bench) do(args [][]byte) resp.Value {
-	cmd, err := b.table.Replicated(args)
+	find := b.table.Lookup
+	if strings.HasPrefix(string(args[0]), "\x00") {
+		find = b.table.Replicated
+	}
+	cmd, err := find(args)
 	if err != nil {
 		return resp.FromError(err)
+	}
+	if cmd.Bounded {
+		args = WithLimit(args, b.limit)
 	}
 	switch {
 	case cmd.Read != nil:
@@ -94,6 +102,7 @@ func words(t *testing.T, line string) [][]byte {
 //	run [proto=3]     one command a line; shows each with its reply as redis-cli does on a terminal,
 //	                  or encoded, and what the node was asked to do
 //	advance ms=N      moves the clock
+//	limit bytes=N     sets proto-max-bulk-len
 //	refuse [off]      makes the node refuse changes
 //	replica [off]     makes the node follow another one
 func TestFamilies(t *testing.T) {
@@ -108,6 +117,9 @@ func TestFamilies(t *testing.T) {
 				var ms int
 				d.ScanArgs(t, "ms", &ms)
 				b.now += int64(ms)
+				return ""
+			case "limit":
+				d.ScanArgs(t, "bytes", &b.limit)
 				return ""
 			case "refuse":
 				if b.node.refuse = errRefused; off {

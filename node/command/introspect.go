@@ -71,14 +71,7 @@ func statuses(prefix string, texts []string) []resp.Value {
 
 // commandInfo makes the ten fields that COMMAND shows of c.
 func commandInfo(c *Command) resp.Value {
-	first, last, step := 0, 0, 0
-	if len(c.Keys) > 0 {
-		k := c.Keys[0]
-		first, last, step = k.Begin, k.Last, k.step()
-		if last >= 0 {
-			last += first
-		}
-	}
+	first, last, step := c.keyRange()
 	specs := make([]resp.Value, len(c.Keys))
 	for i, k := range c.Keys {
 		specs[i] = k.value()
@@ -98,6 +91,20 @@ func commandInfo(c *Command) resp.Value {
 		resp.Set(specs...),
 		resp.Set(subs...),
 	)
+}
+
+// keyRange returns the keys as Redis showed them before it had specifications:
+// one range over all, with last counted from the end if it is negative.
+func (c *Command) keyRange() (first, last, step int) {
+	for i, k := range c.Keys {
+		if i == 0 {
+			first, step = k.Begin, k.step()
+		}
+		if last = k.Last; last >= 0 {
+			last += k.Begin
+		}
+	}
+	return first, last, step
 }
 
 // value is the key specification as COMMAND shows it.

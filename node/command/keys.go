@@ -1,11 +1,13 @@
 package command
 
 import (
+	"bytes"
 	"math"
-	"strconv"
+	"math/rand/v2"
 
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
 )
 
 // keyCommands returns the rows.
@@ -46,72 +48,33 @@ func keyCommands() []*Command {
 			Read: typeOf,
 		},
 		{
-			Name: "expire", Arity: -3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key seconds [NX|XX|GT|LT]", Summary: "Sets a key's time to live in seconds.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
-			Write: expire,
+			Name: "rename", Arity: 3, Flags: FlagWrite, ACL: CatKeyspace,
+			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Begin: 1}, {Flags: KeyOW | KeyUpdate, Begin: 2}},
+			Doc:   Doc{Usage: "key newkey", Summary: "Renames a key.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			Write: rename,
 		},
 		{
-			Name: "pexpire", Arity: -3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key milliseconds [NX|XX|GT|LT]", Summary: "Sets a key's time to live in milliseconds.", Since: "2.6.0", Group: "generic", Complexity: "O(1)"},
-			Write: pexpire,
+			Name: "renamenx", Arity: 3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
+			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Begin: 1}, {Flags: KeyOW | KeyInsert, Begin: 2}},
+			Doc:   Doc{Usage: "key newkey", Summary: "Renames a key if no key has the new name.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			Write: renameNX,
 		},
 		{
-			Name: "expireat", Arity: -3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key unix-time-seconds [NX|XX|GT|LT]", Summary: "Sets when a key expires, as Unix seconds.", Since: "1.2.0", Group: "generic", Complexity: "O(1)"},
-			Write: expireAt,
+			Name: "copy", Arity: -3, Flags: FlagWrite | FlagDenyOOM, ACL: CatKeyspace,
+			Keys:  []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}, {Flags: KeyOW | KeyUpdate, Begin: 2}},
+			Doc:   Doc{Usage: "source destination [DB destination-db] [REPLACE]", Summary: "Copies a key.", Since: "6.2.0", Group: "generic", Complexity: "O(N)"},
+			Write: copyKey,
 		},
 		{
-			Name: "pexpireat", Arity: -3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key unix-time-milliseconds [NX|XX|GT|LT]", Summary: "Sets when a key expires, as Unix milliseconds.", Since: "2.6.0", Group: "generic", Complexity: "O(1)"},
-			Write: pexpireAt,
+			Name: "randomkey", Arity: 1, Flags: FlagReadOnly, ACL: CatKeyspace,
+			Tips: []string{"request_policy:all_shards", "nondeterministic_output"},
+			Doc:  Doc{Usage: "", Summary: "Returns a random key of this node's shard.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			Read: randomKey,
 		},
 		{
-			Name: "expiretime", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns when a key expires, as Unix seconds.", Since: "7.0.0", Group: "generic", Complexity: "O(1)"},
-			Read: expireTime,
-		},
-		{
-			Name: "pexpiretime", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns when a key expires, as Unix milliseconds.", Since: "7.0.0", Group: "generic", Complexity: "O(1)"},
-			Read: pexpireTime,
-		},
-		{
-			Name: "ttl", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Tips: []string{"nondeterministic_output"},
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns a key's time to live in seconds.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
-			Read: ttl,
-		},
-		{
-			Name: "pttl", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Tips: []string{"nondeterministic_output"},
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns a key's time to live in milliseconds.", Since: "2.6.0", Group: "generic", Complexity: "O(1)"},
-			Read: pttl,
-		},
-		{
-			Name: "persist", Arity: 2, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key", Summary: "Removes the expiry of a key.", Since: "2.2.0", Group: "generic", Complexity: "O(1)"},
-			Write: persist,
-		},
-		{
-			Name: "keys", Arity: 2, Flags: FlagReadOnly, ACL: CatKeyspace | CatDangerous,
-			Tips: []string{"request_policy:all_shards", "nondeterministic_output_order"},
-			Doc:  Doc{Usage: "pattern", Summary: "Returns the keys of this node's shard that match a pattern.", Since: "1.0.0", Group: "generic", Complexity: "O(N)"},
-			Read: keysMatching,
-		},
-		{
-			Name: "scan", Arity: -2, Flags: FlagReadOnly, ACL: CatKeyspace,
-			Tips: []string{"nondeterministic_output", "request_policy:special"},
-			Doc:  Doc{Usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]", Summary: "Walks over the keys of this node's shard.", Since: "2.8.0", Group: "generic", Complexity: "O(1)"},
-			Read: scan,
+			Name: "object", Arity: -2,
+			Doc:         Doc{Summary: "Tells how keys are stored.", Since: "2.2.3", Group: "generic", Complexity: "O(1)"},
+			Subcommands: objectSubcommands(),
 		},
 	}
 }
@@ -144,198 +107,124 @@ func typeOf(tx ReadTx, args [][]byte) resp.Value {
 	return resp.Simple(m.Type.String())
 }
 
-func expire(tx *keyspace.Tx, args [][]byte) resp.Value {
-	return setExpiry(tx, args, 1000, tx.Now())
+func errNoSuchKey() resp.Value { return resp.Err("no such key") }
+
+func rename(tx *keyspace.Tx, args [][]byte) resp.Value {
+	m, found := tx.Lookup(args[1])
+	if !found {
+		return errNoSuchKey()
+	}
+	if !bytes.Equal(args[1], args[2]) {
+		put(tx, args[2], m)
+		tx.Delete(args[1])
+	}
+	return resp.OK
 }
 
-func pexpire(tx *keyspace.Tx, args [][]byte) resp.Value { return setExpiry(tx, args, 1, tx.Now()) }
-
-func expireAt(tx *keyspace.Tx, args [][]byte) resp.Value { return setExpiry(tx, args, 1000, 0) }
-
-func pexpireAt(tx *keyspace.Tx, args [][]byte) resp.Value { return setExpiry(tx, args, 1, 0) }
-
-// setExpiry is EXPIRE and its kin: args are name, key, time in units of unit
-// milliseconds since base, options. A time that is over deletes the key.
-func setExpiry(tx *keyspace.Tx, args [][]byte, unit, base int64) resp.Value {
-	opts, bad := parseExpireOptions(args[3:])
-	if bad != nil {
-		return *bad
+func renameNX(tx *keyspace.Tx, args [][]byte) resp.Value {
+	m, found := tx.Lookup(args[1])
+	if !found {
+		return errNoSuchKey()
 	}
-	n, ok := parseInt(args[2])
-	if !ok {
-		return errNotInteger()
-	}
-	if n > math.MaxInt64/unit || n < math.MinInt64/unit || n*unit > math.MaxInt64-base {
-		return errExpireTime(lower(args[0]))
-	}
-	at := n*unit + base
-	m, ok := tx.Lookup(args[1])
-	if !ok || !opts.allow(m.ExpireAt, at) {
+	if _, taken := tx.Lookup(args[2]); taken { // also by the key itself
 		return resp.Int(0)
 	}
-	if at <= tx.Now() {
-		tx.Delete(args[1])
-	} else {
-		tx.SetExpire(args[1], at)
-	}
+	put(tx, args[2], m)
+	tx.Delete(args[1])
 	return resp.Int(1)
 }
 
-// expireOptions are the conditions of EXPIRE.
-type expireOptions struct{ nx, xx, gt, lt bool }
+// put makes key what another one is, time of expiry included. It gets a version
+// of its own: no two values of a key ever share one.
+func put(tx *keyspace.Tx, key []byte, m keyspace.Meta) { tx.SetString(key, m.Value, m.ExpireAt) }
 
-func parseExpireOptions(args [][]byte) (o expireOptions, bad *resp.Value) {
-	for _, arg := range args {
+func copyKey(tx *keyspace.Tx, args [][]byte) resp.Value {
+	from, to := args[1], args[2]
+	replace := false
+	db := int64(0)
+	for args = args[3:]; len(args) > 0; {
 		switch {
-		case is(arg, "nx"):
-			o.nx = true
-		case is(arg, "xx"):
-			o.xx = true
-		case is(arg, "gt"):
-			o.gt = true
-		case is(arg, "lt"):
-			o.lt = true
+		case is(args[0], "replace"):
+			replace = true
+			args = args[1:]
+		case is(args[0], "db") && len(args) > 1:
+			var bad *resp.Value
+			if db, bad = parseDB(args[1]); bad != nil {
+				return *bad
+			}
+			args = args[2:]
 		default:
-			v := resp.Err("Unsupported option %s", arg)
-			return o, &v
+			return errSyntax()
 		}
 	}
-	if o.nx && (o.xx || o.gt || o.lt) {
-		v := resp.Err("NX and XX, GT or LT options at the same time are not compatible")
-		return o, &v
+	if db != 0 {
+		return resp.Err("Copying to another database is not allowed in cluster mode")
 	}
-	if o.gt && o.lt {
-		v := resp.Err("GT and LT options at the same time are not compatible")
-		return o, &v
+	if bytes.Equal(from, to) {
+		return resp.Err("source and destination objects are the same")
 	}
-	return o, nil
-}
-
-// allow tells whether an expiry may be changed from old (0: none, which counts
-// as never) to at.
-func (o expireOptions) allow(old, at int64) bool {
-	switch {
-	case o.nx && old != 0, o.xx && old == 0:
-		return false
-	case o.gt && (old == 0 || at <= old):
-		return false
-	case o.lt && old != 0 && at >= old:
-		return false
-	}
-	return true
-}
-
-func persist(tx *keyspace.Tx, args [][]byte) resp.Value {
-	m, ok := tx.Lookup(args[1])
-	if !ok || m.ExpireAt == 0 {
+	m, found := tx.Lookup(from)
+	if !found {
 		return resp.Int(0)
 	}
-	tx.SetExpire(args[1], 0)
+	if !replace {
+		if _, taken := tx.Lookup(to); taken {
+			return resp.Int(0)
+		}
+	}
+	put(tx, to, m)
 	return resp.Int(1)
 }
 
-// Replies of the TTL family for a key that is not there or does not expire.
-const (
-	noKey    = -2
-	noExpiry = -1
-)
-
-func expiry(tx ReadTx, key []byte, show func(at int64) int64) resp.Value {
-	m, ok := tx.Lookup(key)
+// parseDB reads the number of one of the databases that a Redis has by default.
+// A cluster uses the first alone.
+func parseDB(arg []byte) (db int64, bad *resp.Value) {
+	const databases = 16
+	fail := func(v resp.Value) (int64, *resp.Value) { return 0, &v }
+	db, ok := parseInt(arg)
 	switch {
 	case !ok:
-		return resp.Int(noKey)
-	case m.ExpireAt == 0:
-		return resp.Int(noExpiry)
+		return fail(errNotInteger())
+	case db < math.MinInt32 || db > math.MaxInt32:
+		return fail(resp.Err("value is out of range, value must between %d and %d", math.MinInt32, math.MaxInt32))
+	case db < 0 || db >= databases:
+		return fail(resp.Err("DB index is out of range"))
 	default:
-		return resp.Int(show(m.ExpireAt))
+		return db, nil
 	}
 }
 
-func expireTime(tx ReadTx, args [][]byte) resp.Value {
-	return expiry(tx, args[1], func(at int64) int64 { return toSeconds(at) })
-}
+// sample is how many keys randomKey chooses from. With no more keys than these,
+// each is as likely as any other.
+const sample = 64
 
-// toSeconds rounds milliseconds to the nearest second.
-func toSeconds(ms int64) int64 { return ms/1000 + (ms%1000+500)/1000 }
-
-func pexpireTime(tx ReadTx, args [][]byte) resp.Value {
-	return expiry(tx, args[1], func(at int64) int64 { return at })
-}
-
-func ttl(tx ReadTx, args [][]byte) resp.Value {
-	return expiry(tx, args[1], func(at int64) int64 { return toSeconds(max(at-tx.Time(), 0)) })
-}
-
-func pttl(tx ReadTx, args [][]byte) resp.Value {
-	return expiry(tx, args[1], func(at int64) int64 { return max(at-tx.Time(), 0) })
-}
-
-func keysMatching(tx ReadTx, args [][]byte) resp.Value {
-	found := []resp.Value{}
-	tx.Each(func(key []byte, _ keyspace.Meta) bool {
-		if Match(args[1], key, false) {
-			found = append(found, resp.Bulk(key))
-		}
-		return true
-	})
-	return resp.Array(found...)
-}
-
-// scanOptions are SCAN's.
-type scanOptions struct {
-	cursor   uint64
-	count    int64
-	match    []byte // nil: all
-	typeName []byte // nil: all
-}
-
-func parseScan(args [][]byte) (o scanOptions, bad *resp.Value) {
-	fail := func(v resp.Value) (scanOptions, *resp.Value) { return o, &v }
-	cursor, err := strconv.ParseUint(string(args[1]), 10, 64)
-	if err != nil {
-		return fail(resp.Err("invalid cursor"))
+// randomKey begins at a random key's slot, at a random place of it, and chooses
+// among the keys that follow. Where all of them have expired it goes on.
+func randomKey(tx ReadTx, _ [][]byte) resp.Value {
+	cursor := uint64(0)
+	if tx.Len() > sample {
+		cursor = randomCursor(tx)
 	}
-	o = scanOptions{cursor: cursor, count: 10}
-	for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
-		if len(rest) < 2 {
-			return fail(errSyntax())
-		}
-		switch {
-		case is(rest[0], "count"):
-			n, ok := parseInt(rest[1])
-			if !ok {
-				return fail(errNotInteger())
-			}
-			if n < 1 {
-				return fail(errSyntax())
-			}
-			o.count = min(n, 1<<20)
-		case is(rest[0], "match"):
-			o.match = rest[1]
-		case is(rest[0], "type"):
-			o.typeName = rest[1]
-		default:
-			return fail(errSyntax())
+	var found [][]byte
+	for ends := 0; len(found) == 0 && ends < 2; {
+		cursor = tx.Scan(cursor, sample, func(key []byte, _ keyspace.Meta) { found = append(found, key) })
+		if cursor == 0 {
+			ends++
 		}
 	}
-	return o, nil
+	if len(found) == 0 {
+		return resp.Null
+	}
+	return resp.Bulk(found[rand.IntN(len(found))])
 }
 
-func scan(tx ReadTx, args [][]byte) resp.Value {
-	o, bad := parseScan(args)
-	if bad != nil {
-		return *bad
+// randomCursor returns a place in a slot that is as likely as it has many keys.
+func randomCursor(tx ReadTx) uint64 {
+	skip := rand.Int64N(tx.Len())
+	for s := range uint16(slot.Count) {
+		if skip -= tx.LenSlot(s); skip < 0 {
+			return uint64(s)<<32 | uint64(rand.Uint32())
+		}
 	}
-	found := []resp.Value{}
-	next := tx.Scan(o.cursor, int(o.count), func(key []byte, m keyspace.Meta) {
-		if o.match != nil && !Match(o.match, key, false) {
-			return
-		}
-		if o.typeName != nil && !is(o.typeName, m.Type.String()) {
-			return
-		}
-		found = append(found, resp.Bulk(key))
-	})
-	return resp.Array(resp.BulkString(strconv.FormatUint(next, 10)), resp.Array(found...))
+	return 0
 }

@@ -1,14 +1,11 @@
 package command
 
 import (
-	"math"
-	"strconv"
-
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/resp"
 )
 
-// stringCommands returns the rows.
+// stringCommands returns the rows of the commands on whole strings.
 func stringCommands() []*Command {
 	return []*Command{
 		{
@@ -18,34 +15,46 @@ func stringCommands() []*Command {
 			Read: get,
 		},
 		{
+			Name: "getset", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
+			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:   Doc{Usage: "key value", Summary: "Sets the string value of a key and returns the old one.", Since: "1.0.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "6.2.0", ReplacedBy: "`SET` with the `!GET` argument"},
+			Write: getSet,
+		},
+		{
+			Name: "getdel", Arity: 2, Flags: FlagWrite | FlagFast, ACL: CatString,
+			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Begin: 1}},
+			Doc:   Doc{Usage: "key", Summary: "Returns the string value of a key and deletes it.", Since: "6.2.0", Group: "string", Complexity: "O(1)"},
+			Write: getDel,
+		},
+		{
+			Name: "getex", Arity: -2, Flags: FlagWrite | FlagFast, ACL: CatString,
+			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1, Notes: "RW and UPDATE because it changes the TTL"}},
+			Doc:   Doc{Usage: "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]", Summary: "Returns the string value of a key and changes its expiry.", Since: "6.2.0", Group: "string", Complexity: "O(1)"},
+			Write: getEx,
+		},
+		{
 			Name: "set", Arity: -3, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
 			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariable, Begin: 1, Actual: setKeyFlags, Notes: "RW and ACCESS due to the optional `GET` argument"}},
 			Doc:   Doc{Usage: "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]", Summary: "Sets the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
 			Write: set,
 		},
 		{
-			Name: "incr", Arity: 2, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key", Summary: "Adds one to the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: incr,
+			Name: "setnx", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
+			Keys:  []KeySpec{{Flags: KeyOW | KeyInsert, Begin: 1}},
+			Doc:   Doc{Usage: "key value", Summary: "Sets the string value of a key that does not exist.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			Write: setNX,
 		},
 		{
-			Name: "incrby", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key increment", Summary: "Adds a number to the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: incrBy,
+			Name: "setex", Arity: 4, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
+			Keys:  []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 1}},
+			Doc:   Doc{Usage: "key seconds value", Summary: "Sets the string value of a key and its time to live in seconds.", Since: "2.0.0", Group: "string", Complexity: "O(1)"},
+			Write: setEx,
 		},
 		{
-			Name: "decr", Arity: 2, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key", Summary: "Takes one from the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: decr,
-		},
-		{
-			Name: "decrby", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key decrement", Summary: "Takes a number from the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: decrBy,
+			Name: "psetex", Arity: 4, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
+			Keys:  []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 1}},
+			Doc:   Doc{Usage: "key milliseconds value", Summary: "Sets the string value of a key and its time to live in milliseconds.", Since: "2.6.0", Group: "string", Complexity: "O(1)"},
+			Write: psetEx,
 		},
 		{
 			Name: "mget", Arity: -2, Flags: FlagReadOnly | FlagFast, ACL: CatString,
@@ -61,6 +70,13 @@ func stringCommands() []*Command {
 			Doc:   Doc{Usage: "key value [key value ...]", Summary: "Sets the string values of keys.", Since: "1.0.1", Group: "string", Complexity: "O(N)"},
 			Write: mset,
 		},
+		{
+			Name: "msetnx", Arity: -3, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
+			Tips:  []string{"request_policy:multi_shard", "response_policy:agg_min"},
+			Keys:  []KeySpec{{Flags: KeyOW | KeyInsert, Begin: 1, Last: -1, Step: 2}},
+			Doc:   Doc{Usage: "key value [key value ...]", Summary: "Sets the string values of keys if none of them exists.", Since: "1.0.1", Group: "string", Complexity: "O(N)"},
+			Write: msetNX,
+		},
 	}
 }
 
@@ -74,6 +90,81 @@ func get(tx ReadTx, args [][]byte) resp.Value {
 	default:
 		return resp.Bulk(m.Value)
 	}
+}
+
+// stringAt returns the string that key holds; bad is set if it holds something
+// else.
+func stringAt(tx *keyspace.Tx, key []byte) (m keyspace.Meta, found bool, bad *resp.Value) {
+	m, found = tx.Lookup(key)
+	if found && m.Type != keyspace.TypeString {
+		v := errWrongType()
+		return m, true, &v
+	}
+	return m, found, nil
+}
+
+// bulkOf is the reply that GET gives.
+func bulkOf(m keyspace.Meta, found bool) resp.Value {
+	if !found {
+		return resp.Null
+	}
+	return resp.Bulk(m.Value)
+}
+
+func getSet(tx *keyspace.Tx, args [][]byte) resp.Value {
+	old, found, bad := stringAt(tx, args[1])
+	if bad != nil {
+		return *bad
+	}
+	tx.SetString(args[1], args[2], 0)
+	return bulkOf(old, found)
+}
+
+func getDel(tx *keyspace.Tx, args [][]byte) resp.Value {
+	old, found, bad := stringAt(tx, args[1])
+	if bad != nil {
+		return *bad
+	}
+	if found {
+		tx.Delete(args[1])
+	}
+	return bulkOf(old, found)
+}
+
+// getEx looks at its deadline only if the key is there, as Redis does.
+func getEx(tx *keyspace.Tx, args [][]byte) resp.Value {
+	key := args[1]
+	var expiry deadline
+	persist := false
+	for args = args[2:]; len(args) > 0; {
+		switch {
+		case is(args[0], "persist") && !expiry.given:
+			persist = true
+			args = args[1:]
+		case !persist && expiry.take(args):
+			args = args[2:]
+		default:
+			return errSyntax()
+		}
+	}
+	m, found, bad := stringAt(tx, key)
+	if bad != nil {
+		return *bad
+	}
+	if !found {
+		return resp.Null
+	}
+	switch {
+	case expiry.given:
+		at, bad := expiry.at(tx.Now(), "getex")
+		if bad != nil {
+			return *bad
+		}
+		tx.SetExpire(key, at)
+	case persist:
+		tx.SetExpire(key, 0)
+	}
+	return resp.Bulk(m.Value)
 }
 
 // mget answers null for what is no string, as Redis does.
@@ -97,6 +188,45 @@ func mset(tx *keyspace.Tx, args [][]byte) resp.Value {
 	return resp.OK
 }
 
+func msetNX(tx *keyspace.Tx, args [][]byte) resp.Value {
+	if len(args)%2 == 0 {
+		return errArity("msetnx")
+	}
+	for i := 1; i < len(args); i += 2 {
+		if _, found := tx.Lookup(args[i]); found {
+			return resp.Int(0)
+		}
+	}
+	for i := 1; i < len(args); i += 2 {
+		tx.SetString(args[i], args[i+1], 0)
+	}
+	return resp.Int(1)
+}
+
+func setNX(tx *keyspace.Tx, args [][]byte) resp.Value {
+	if _, found := tx.Lookup(args[1]); found {
+		return resp.Int(0)
+	}
+	tx.SetString(args[1], args[2], 0)
+	return resp.Int(1)
+}
+
+func setEx(tx *keyspace.Tx, args [][]byte) resp.Value { return setFor(tx, args, 1000, "setex") }
+
+func psetEx(tx *keyspace.Tx, args [][]byte) resp.Value { return setFor(tx, args, 1, "psetex") }
+
+// setFor is SETEX and PSETEX: args are name, key, time to live in units of unit
+// milliseconds, value.
+func setFor(tx *keyspace.Tx, args [][]byte, unit int64, name string) resp.Value {
+	expiry := deadline{given: true, amount: args[2], unit: unit, relative: true}
+	at, bad := expiry.at(tx.Now(), name)
+	if bad != nil {
+		return *bad
+	}
+	tx.SetString(args[1], args[3], at)
+	return resp.OK
+}
+
 // setKeyFlags: SET reads its key only for the option GET.
 func setKeyFlags(args [][]byte) KeyFlags {
 	for _, arg := range args[3:] {
@@ -110,8 +240,7 @@ func setKeyFlags(args [][]byte) KeyFlags {
 // setOptions are SET's.
 type setOptions struct {
 	nx, xx, get, keepTTL bool
-	expires              bool
-	expireAt             int64 // unix ms, if expires
+	expiry               deadline
 }
 
 func set(tx *keyspace.Tx, args [][]byte) resp.Value {
@@ -120,23 +249,26 @@ func set(tx *keyspace.Tx, args [][]byte) resp.Value {
 		tx.SetString(key, value, 0)
 		return resp.OK
 	}
-	o, bad := parseSet(args[3:], tx.Now())
-	if bad != nil {
-		return *bad
+	o, ok := parseSet(args[3:])
+	if !ok {
+		return errSyntax()
+	}
+	var expireAt int64
+	if o.expiry.given {
+		at, bad := o.expiry.at(tx.Now(), "set")
+		if bad != nil {
+			return *bad
+		}
+		expireAt = at
 	}
 	reply := resp.OK
-	var old keyspace.Meta
 	if o.nx || o.xx || o.get || o.keepTTL {
-		var found bool
-		old, found = tx.Lookup(key)
+		old, found := tx.Lookup(key)
 		if o.get {
-			reply = resp.Null
-			if found {
-				if old.Type != keyspace.TypeString {
-					return errWrongType()
-				}
-				reply = resp.Bulk(old.Value)
+			if found && old.Type != keyspace.TypeString {
+				return errWrongType()
 			}
+			reply = bulkOf(old, found)
 		}
 		if o.nx && found || o.xx && !found {
 			if o.get {
@@ -144,115 +276,31 @@ func set(tx *keyspace.Tx, args [][]byte) resp.Value {
 			}
 			return resp.Null
 		}
+		if o.keepTTL {
+			expireAt = old.ExpireAt
+		}
 	}
-	switch {
-	case o.expires && o.expireAt <= tx.Now():
-		tx.Delete(key) // set and expired at once
-	case o.expires:
-		tx.SetString(key, value, o.expireAt)
-	case o.keepTTL:
-		tx.SetString(key, value, old.ExpireAt)
-	default:
-		tx.SetString(key, value, 0)
-	}
+	tx.SetString(key, value, expireAt)
 	return reply
 }
 
-func parseSet(args [][]byte, now int64) (o setOptions, bad *resp.Value) {
-	fail := func(v resp.Value) (setOptions, *resp.Value) { return o, &v }
-	var amount []byte
-	var unit, base int64
-	for i := 0; i < len(args); i++ {
-		arg := args[i]
-		u, b, isExpiry := expiryOption(arg, now)
-		switch {
+func parseSet(args [][]byte) (o setOptions, ok bool) {
+	for len(args) > 0 {
+		switch arg := args[0]; {
 		case is(arg, "nx") && !o.xx:
 			o.nx = true
 		case is(arg, "xx") && !o.nx:
 			o.xx = true
 		case is(arg, "get"):
 			o.get = true
-		case is(arg, "keepttl") && !o.expires:
+		case is(arg, "keepttl") && !o.expiry.given:
 			o.keepTTL = true
-		case isExpiry && !o.keepTTL && !o.expires && i+1 < len(args):
-			o.expires = true
-			i++
-			amount, unit, base = args[i], u, b
+		case !o.keepTTL && o.expiry.take(args):
+			args = args[1:] // its number
 		default:
-			return fail(errSyntax())
+			return o, false
 		}
+		args = args[1:]
 	}
-	if !o.expires {
-		return o, nil
-	}
-	n, ok := parseInt(amount)
-	if !ok {
-		return fail(errNotInteger())
-	}
-	if n <= 0 || n > math.MaxInt64/unit || n*unit > math.MaxInt64-base {
-		return fail(errExpireTime("set"))
-	}
-	o.expireAt = n*unit + base
-	return o, nil
-}
-
-// expiryOption tells what unit, in milliseconds, and what base the number
-// after EX, PX, EXAT and PXAT has.
-func expiryOption(arg []byte, now int64) (unit, base int64, ok bool) {
-	switch {
-	case is(arg, "ex"):
-		return 1000, now, true
-	case is(arg, "px"):
-		return 1, now, true
-	case is(arg, "exat"):
-		return 1000, 0, true
-	case is(arg, "pxat"):
-		return 1, 0, true
-	default:
-		return 0, 0, false
-	}
-}
-
-func incr(tx *keyspace.Tx, args [][]byte) resp.Value { return addTo(tx, args[1], 1) }
-
-func decr(tx *keyspace.Tx, args [][]byte) resp.Value { return addTo(tx, args[1], -1) }
-
-func incrBy(tx *keyspace.Tx, args [][]byte) resp.Value {
-	n, ok := parseInt(args[2])
-	if !ok {
-		return errNotInteger()
-	}
-	return addTo(tx, args[1], n)
-}
-
-func decrBy(tx *keyspace.Tx, args [][]byte) resp.Value {
-	n, ok := parseInt(args[2])
-	if !ok {
-		return errNotInteger()
-	}
-	if n == math.MinInt64 {
-		return resp.Err("decrement would overflow")
-	}
-	return addTo(tx, args[1], -n)
-}
-
-// addTo adds n to the integer that key holds, 0 if it is not there, and keeps
-// its expiry.
-func addTo(tx *keyspace.Tx, key []byte, n int64) resp.Value {
-	m, found := tx.Lookup(key)
-	old := int64(0)
-	if found {
-		if m.Type != keyspace.TypeString {
-			return errWrongType()
-		}
-		var ok bool
-		if old, ok = parseInt(m.Value); !ok {
-			return errNotInteger()
-		}
-	}
-	if n > 0 && old > math.MaxInt64-n || n < 0 && old < math.MinInt64-n {
-		return resp.Err("increment or decrement would overflow")
-	}
-	tx.SetString(key, strconv.AppendInt(nil, old+n, 10), m.ExpireAt)
-	return resp.Int(old + n)
+	return o, true
 }

@@ -24,7 +24,9 @@ const maxName = 32
 func NewTable() *Table {
 	t := &Table{byName: make(map[string]*Command), internal: make(map[string]*Command)}
 	families := [][]*Command{
-		connectionCommands(), serverCommands(), keyCommands(), stringCommands(), clusterCommands(),
+		connectionCommands(), serverCommands(), clusterCommands(),
+		keyCommands(), expiryCommands(), scanCommands(),
+		stringCommands(), substringCommands(), counterCommands(), bitCommands(),
 	}
 	for _, family := range families {
 		for _, c := range family {
@@ -56,6 +58,11 @@ func (t *Table) add(into map[string]*Command, c *Command) {
 	if handlers > 1 || handlers == 0 && c.Subcommands == nil {
 		panic("command: " + c.Name + " needs exactly one handler")
 	}
+	for _, k := range c.Keys {
+		if c.Bounded && k.Last != 0 {
+			panic("command: " + c.Name + " would take its limit for a key")
+		}
+	}
 	if len(c.Name) >= maxName || c.Name != strings.ToLower(c.Name) {
 		panic("command: bad name " + c.Name)
 	}
@@ -76,6 +83,18 @@ func (t *Table) Commands() []*Command { return t.commands }
 // one, or Redis's error for a name that does not exist and a wrong number of
 // arguments. args is not empty. A hot command costs no allocation.
 func (t *Table) Lookup(args [][]byte) (*Command, error) {
+	c, err := t.row(args)
+	if err == nil && !c.arityFits(len(args)) {
+		err = resp.Error("ERR wrong number of arguments for '" + c.FullName() + "' command")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// row returns the row for a command, whatever the number of its arguments.
+func (t *Table) row(args [][]byte) (*Command, error) {
 	c := find(t.byName, args[0])
 	if c == nil {
 		return nil, unknownCommand(args)
@@ -86,21 +105,22 @@ func (t *Table) Lookup(args [][]byte) (*Command, error) {
 			return nil, resp.Error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.",
 				printable(args[1], 128), strings.ToUpper(c.Name)))
 		}
-		c = sub
-	}
-	if !c.arityFits(len(args)) {
-		return nil, resp.Error("ERR wrong number of arguments for '" + c.FullName() + "' command")
+		return sub, nil
 	}
 	return c, nil
 }
 
-// Replicated returns the row that a committed log entry's command names:
-// Lookup, and the internal commands besides.
+// Replicated returns the row that a committed log entry's command names: what
+// Lookup finds, the internal commands besides, and Bounded ones with the
+// argument that WithLimit has added.
 func (t *Table) Replicated(args [][]byte) (*Command, error) {
 	if len(args[0]) > 0 && args[0][0] == 0 {
 		if c := find(t.internal, args[0]); c != nil && c.arityFits(len(args)) {
 			return c, nil
 		}
+	}
+	if c, err := t.row(args); err == nil && c.Bounded {
+		args = args[:len(args)-1]
 	}
 	return t.Lookup(args)
 }

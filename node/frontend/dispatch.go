@@ -80,6 +80,9 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 	if !c.run.accepts(kind, to) {
 		c.finish()
 	}
+	if cmd.Bounded {
+		args = command.WithLimit(args, c.server.limits.Load().MaxBulk)
+	}
 	c.run.join(kind, to, cmd, args)
 }
 
