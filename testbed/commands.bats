@@ -190,3 +190,37 @@ printed() {
   run redis-cli --cluster call "127.0.0.1:$BASE" PING
   [ "$(grep -c PONG <<<"$output")" -eq 6 ]
 }
+
+# scan_step NODE: moves CURSOR on, and adds what was found to the file FOUND.
+scan_step() {
+  local answer
+  answer=$(on "$1" SCAN "$CURSOR" COUNT 10 MATCH 'stay:*')
+  CURSOR=${answer%%$'\n'*}
+  [[ $CURSOR =~ ^[0-9]+$ ]] || return 1
+  if [[ $answer == *$'\n'* ]]; then printf '%s\n' "${answer#*$'\n'}" >>"$FOUND"; fi
+}
+
+# Last, because another node serves the first shard afterwards.
+@test "a SCAN that goes on at the new leader returns every key that stayed" {
+  local i FOUND=$BATS_TEST_TMPDIR/found CURSOR=0
+  for ((i = 1; i <= 900; i++)); do printf 'SET stay:%d %d\n' "$i" "$i"; done | redis-cli -c -p "$BASE" >/dev/null
+  on 0 --scan --pattern 'stay:*' | sort >"$BATS_TEST_TMPDIR/there"
+  (($(wc -l <"$BATS_TEST_TMPDIR/there") > 200))
+  for ((i = 0; i < 10; i++)); do # keys come, go and change between the steps
+    scan_step 0
+    c 0 MSET "{06S}$i" new "{06S}x$i" new >/dev/null
+    c 0 DEL "{06S}$((i - 1))" >/dev/null
+    c 0 SET "stay:$((i + 1))" changed >/dev/null
+  done
+  [ "$CURSOR" != 0 ]
+  kill -KILL "$(<"$DIR/pids/node1.pid")"
+  retry 15 has "role:master" on 3 INFO replication
+  for ((i = 0; i < 200; i++)); do
+    c 3 SET "{06S}y$i" new >/dev/null
+    scan_step 3
+    if [[ $CURSOR == 0 ]]; then break; fi
+  done
+  is 0 echo "$CURSOR"
+  is "$(<"$BATS_TEST_TMPDIR/there")" sort "$FOUND"
+  aikv-tool cluster start -q --dir "$DIR" 3>&-
+}

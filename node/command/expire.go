@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/genuineh/aikv/node/keyspace"
@@ -174,7 +175,8 @@ func parseExpireOptions(args [][]byte) (o expireOptions, bad *resp.Value) {
 		case is(arg, "lt"):
 			o.lt = true
 		default:
-			v := resp.Err("Unsupported option %s", arg)
+			text, _, _ := bytes.Cut(arg, []byte{0}) // as C prints it
+			v := resp.Err("Unsupported option %s", bytes.TrimRight(text, "\r\n"))
 			return o, &v
 		}
 	}

@@ -7,12 +7,11 @@ import (
 
 // INCRBYFLOAT counts as Redis does where a C long double is the 80 bits of an
 // x86 processor: a mantissa of 64 bits, rounded to the nearest, ties to even.
-// Values that small that long double would lose bits of them print as 0, so
-// their exact form does not matter.
+// Values so small that a long double loses bits of them are written as 0, so
+// those bits do not matter.
 const (
 	longMantissa = 64
-	// maxLongExp and minLongExp bound e in 0.5*2^e <= |x| < 2^e: what is larger
-	// is infinite, what is smaller is zero.
+	// maxLongExp and minLongExp bound e in 2^(e-1) <= |x| < 2^e.
 	maxLongExp = 16384
 	minLongExp = -16445
 	// maxLongDigits bounds the text of a number in bytes.
@@ -75,8 +74,15 @@ func parseUnsigned(b []byte) (f *big.Float, ok bool) {
 	if !ok {
 		return nil, false
 	}
+	return f, inRange(f)
+}
+
+// inRange reports whether the number is neither infinite nor zero as a long
+// double. Half of the smallest one, the power of two at the lower end, is a tie
+// and becomes zero.
+func inRange(f *big.Float) bool {
 	e := f.MantExp(nil)
-	return f, e >= minLongExp && e <= maxLongExp
+	return e <= maxLongExp && (e > minLongExp || e == minLongExp && f.MinPrec() > 1)
 }
 
 // parseMantissa reads digits with at most one point among them, and returns

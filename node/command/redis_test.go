@@ -236,62 +236,6 @@ func freePort(t *testing.T) string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
-// TestDataIsRedis runs random data commands on both, and compares replies.
-// DBSIZE is left out: Redis counts keys that expired at once until it finds them.
-func TestDataIsRedis(t *testing.T) {
-	c := realRedis(t)
-	b := newBench(t)
-	seed := time.Now().UnixNano()
-	rnd := rand.New(rand.NewPCG(uint64(seed), 1))
-	pick := func(words ...string) string { return words[rnd.IntN(len(words))] }
-	key := func() string { return pick("a", "b", "c") }
-	number := func() string {
-		return pick("0", "1", "-1", "10", "-10", "5000", "9223372036854775807", "-9223372036854775808", "x", "05")
-	}
-	options := func(words ...string) []string {
-		var chosen []string
-		for range rnd.IntN(4) {
-			chosen = append(chosen, pick(words...))
-		}
-		return chosen
-	}
-	for range 20000 {
-		b.now = time.Now().UnixMilli()
-		var args []string
-		switch rnd.IntN(9) {
-		case 0:
-			args = append([]string{"SET", key(), number()}, options("NX", "xx", "GET", "KEEPTTL")...)
-		case 1:
-			args = append([]string{"SET", key(), number()}, options("NX", "GET", "KEEPTTL", "EX", "PX", "90000", "x", "0", "EXAT", "PXAT", "foo")...)
-		case 2:
-			args = []string{pick("INCRBY", "DECRBY"), key(), number()}
-		case 3:
-			args = []string{pick("INCR", "DECR", "GET", "TYPE", "PERSIST", "TTL", "EXPIRETIME"), key()}
-		case 4:
-			args = []string{pick("DEL", "UNLINK", "EXISTS", "TOUCH", "MGET"), key(), key()}
-		case 5:
-			args = append([]string{"EXPIREAT", key(), pick("10000", "4000000000", "4000000001", "0", "-5", "x")},
-				options("NX", "XX", "GT", "LT", "foo")...)
-		case 6: // relative: GT and LT would depend on the millisecond
-			args = append([]string{pick("EXPIRE", "PEXPIRE"), key(), pick("10000", "60000", "0", "-5", "x",
-				"9223372036854775807", "-9223372036854775808")}, options("NX", "XX", "foo")...)
-		case 7:
-			args = []string{"MSET", key(), number(), key(), number()}
-		default:
-			args = []string{pick("GET", "MSET", "TTL", "EXISTS")}
-		}
-		ours := b.do(toArgs(args))
-		theirs := ask(t, c, args...)
-		if theirs.Kind == resp.KindInt && strings.Contains("ttl expiretime", strings.ToLower(args[0])) &&
-			ours.Kind == resp.KindInt && max(ours.Int-theirs.Int, theirs.Int-ours.Int) <= 1 {
-			continue // the clock moved between the two
-		}
-		if got, want := resp.Append(nil, ours, 3), resp.Append(nil, theirs, 3); !bytes.Equal(got, want) {
-			t.Fatalf("%q:\n%q\nRedis says\n%q (seed %d)", args, got, want, seed)
-		}
-	}
-}
-
 func toArgs(texts []string) [][]byte {
 	args := make([][]byte, len(texts))
 	for i, text := range texts {

@@ -45,10 +45,10 @@ type scanOptions struct {
 	typeName []byte // nil: all
 }
 
-// parseCursor reads a cursor as C's strtoul does, for which nothing is 0 and -1
-// the largest number.
+// parseCursor reads a cursor as C's strtoul does: nothing is 0, -1 the largest
+// number, and a zero byte ends the text.
 func parseCursor(arg []byte) (cursor uint64, ok bool) {
-	digits := string(arg)
+	digits, _, _ := strings.Cut(string(arg), "\x00")
 	negative := strings.HasPrefix(digits, "-")
 	if negative || strings.HasPrefix(digits, "+") {
 		digits = digits[1:]

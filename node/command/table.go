@@ -84,13 +84,10 @@ func (t *Table) Commands() []*Command { return t.commands }
 // arguments. args is not empty. A hot command costs no allocation.
 func (t *Table) Lookup(args [][]byte) (*Command, error) {
 	c, err := t.row(args)
-	if err == nil && !c.arityFits(len(args)) {
-		err = resp.Error("ERR wrong number of arguments for '" + c.FullName() + "' command")
-	}
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return c.fitting(len(args))
 }
 
 // row returns the row for a command, whatever the number of its arguments.
@@ -119,10 +116,15 @@ func (t *Table) Replicated(args [][]byte) (*Command, error) {
 			return c, nil
 		}
 	}
-	if c, err := t.row(args); err == nil && c.Bounded {
-		args = args[:len(args)-1]
+	c, err := t.row(args)
+	if err != nil {
+		return nil, err
 	}
-	return t.Lookup(args)
+	n := len(args)
+	if c.Bounded {
+		n--
+	}
+	return c.fitting(n)
 }
 
 // ByFullName returns the row named so, "get" or "cluster|slots" in any case, or nil.
@@ -133,6 +135,14 @@ func (t *Table) ByFullName(name []byte) *Command {
 		return c
 	}
 	return find(c.subs, sub)
+}
+
+// fitting returns c if it takes n arguments, its name among them.
+func (c *Command) fitting(n int) (*Command, error) {
+	if !c.arityFits(n) {
+		return nil, resp.Error("ERR wrong number of arguments for '" + c.FullName() + "' command")
+	}
+	return c, nil
 }
 
 func (c *Command) arityFits(n int) bool {

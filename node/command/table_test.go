@@ -66,6 +66,10 @@ func TestKeyArgs(t *testing.T) {
 		"ping":                     "",
 		"memory usage k SAMPLES 5": "k",
 		"cluster keyslot k":        "",
+		"object encoding k":        "k",
+		"rename a b":               "a b",
+		"copy a b DB 0":            "a b",
+		"msetnx a 1 b 2":           "a b",
 	}
 	for line, want := range cases {
 		args := words(t, line)
@@ -112,6 +116,38 @@ func TestArgs(t *testing.T) {
 		if _, err := NewTable().Replicated(args); err != nil {
 			t.Errorf("%q: %v", internal, err)
 		}
+	}
+}
+
+// TestLimit: a Bounded command stands in the log with one argument more than
+// clients may give, and no other does.
+func TestLimit(t *testing.T) {
+	table := NewTable()
+	for line, limit := range map[string]int{"append k v": 1000, "getbit k 5": 1 << 40} {
+		args := words(t, line)
+		c, err := table.Lookup(args)
+		if err != nil || !c.Bounded {
+			t.Fatalf("%s: %v", line, err)
+		}
+		logged := WithLimit(args, limit)
+		if rest, got := cutLimit(logged); len(rest) != len(args) || got != min(limit, largestString) {
+			t.Errorf("%s: the log has %q and %d", line, rest, got)
+		}
+		if found, err := table.Replicated(logged); found != c {
+			t.Errorf("%s: the log's is refused: %v", line, err)
+		}
+		if _, err := table.Lookup(logged); err == nil {
+			t.Errorf("%s: a client may send the log's", line)
+		}
+		if _, err := table.Replicated(args); err == nil {
+			t.Errorf("%s: the log may lack the limit", line)
+		}
+		if _, err := table.Replicated(args[:1]); err == nil {
+			t.Errorf("%s: the log may have the name alone", line)
+		}
+	}
+	if _, err := table.Replicated(WithLimit(words(t, "get k"), 1000)); err == nil {
+		t.Error("GET may have a limit")
 	}
 }
 

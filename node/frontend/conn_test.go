@@ -149,6 +149,19 @@ func TestProtocol3(t *testing.T) {
 	}
 }
 
+// TestLimitOfStrings: the server's MaxBulk reaches the commands that need it,
+// also in a pipeline where reads and writes meet.
+func TestLimitOfStrings(t *testing.T) {
+	const tooLong = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	f := start(t, func(o *Options) { o.Limits.MaxBulk = 1000 })
+	c := f.dial()
+	c.want([]string{"SETRANGE k 999 ab", "SETRANGE k 998 ab", "APPEND k c", "STRLEN k", "GETBIT k 7999", "GETBIT k 8000", "SETBIT k 8000 1"},
+		tooLong, ":1000", tooLong, ":1000", ":0",
+		"-ERR bit offset is not an integer or out of range", "-ERR bit offset is not an integer or out of range")
+	f.server.SetLimits(Limits{MaxBulk: 1001})
+	c.want([]string{"APPEND k c", "STRLEN k"}, ":1001", ":1001")
+}
+
 func TestMaxClients(t *testing.T) {
 	f := start(t, func(o *Options) { o.Limits.MaxClients = 2 })
 	first := f.dial()

@@ -199,6 +199,8 @@ func randomLog(rnd *rand.Rand, n int) []Entry {
 	lines := []string{
 		"set %s v%d", "set %s v%d px 50", "set %s %d nx get", "incr %s", "del %s", "pexpire %s 30", "persist %s",
 		"mset %[1]s a {%[1]s}x b", "expire %s 0", "getless", "flushall",
+		"append %s x%d 1000", "setrange %s %d abc 1000", "setbit %s %d 1 1000", "incrbyfloat %s 0.%d", "getdel %s",
+		"rename %[1]s {%[1]s}x", "copy {%[1]s}x %[1]s replace", "getex %s px 20", "msetnx %[1]s a {%[1]s}x b", "setex %s 1 %d",
 	}
 	var log []Entry
 	time := int64(1000)

@@ -1,0 +1,162 @@
+package server
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/genuineh/aikv/node/resp"
+)
+
+// difference is a way in which our replies differ from Redis's.
+type difference struct {
+	// readme is how node/command/README.md says it.
+	readme string
+	// allows reports whether the difference explains two replies that are not
+	// the same. name is the command's in lower case, with its subcommand's.
+	allows func(d *duel, name string, args []string, ours, theirs resp.Value) bool
+}
+
+// differences returns all that are known.
+func differences() []difference {
+	return []difference{
+		{
+			"`SCAN` walks in the order of slots",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return (name == "scan" || name == "keys") && slices.Equal(elements(ours), elements(theirs))
+			},
+		},
+		{
+			"its cursors",
+			func(_ *duel, name string, args []string, ours, theirs resp.Value) bool {
+				return name == "scan" && args[1] != "0" && ours.Kind == theirs.Kind && len(ours.Elems) == 2
+			},
+		},
+		{
+			"`RANDOMKEY` chooses",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return name == "randomkey" && ours.Kind == theirs.Kind
+			},
+		},
+		{
+			"`OBJECT ENCODING` of a string depends on its content alone",
+			func(d *duel, name string, args []string, ours, theirs resp.Value) bool {
+				kinds := []string{"int", "embstr", "raw"} // in Redis a value may stay at a later one
+				at, redis := slices.Index(kinds, string(ours.Str)), slices.Index(kinds, string(theirs.Str))
+				return name == "object encoding" && at >= 0 && at < redis && d.inPlace[args[2]]
+			},
+		},
+		{
+			"`OBJECT REFCOUNT` is 1",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				const shared = 1<<31 - 1 // Redis's number for small integers
+				return name == "object refcount" && ours.Int == 1 && theirs.Int == shared
+			},
+		},
+		{
+			"`OBJECT IDLETIME` is refused",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return name == "object idletime" && ours.IsError() && theirs.Kind == resp.KindInt
+			},
+		},
+		{
+			"`HELP` texts",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return name == "object help" && ours.Kind == theirs.Kind && ours.Elems[0].Kind == theirs.Elems[0].Kind
+			},
+		},
+	}
+}
+
+// compare returns "" if the replies to a command are the same, or differ in a
+// known way.
+func (d *duel) compare(args []string, ours, theirs []byte) (why string) {
+	if bytes.Equal(ours, theirs) {
+		return ""
+	}
+	mine, err1 := resp.NewReader(bytes.NewReader(ours)).ReadValue()
+	his, err2 := resp.NewReader(bytes.NewReader(theirs)).ReadValue()
+	if err1 != nil || err2 != nil {
+		return "a reply that cannot be read"
+	}
+	name := nameOf(args)
+	if nearly(name, mine, his) {
+		return ""
+	}
+	for _, known := range differences() {
+		if known.allows(d, name, args, mine, his) {
+			return ""
+		}
+	}
+	return "different replies"
+}
+
+func nameOf(args []string) string {
+	name := strings.ToLower(args[0])
+	if name == "object" && len(args) > 1 {
+		name += " " + strings.ToLower(args[1])
+	}
+	return name
+}
+
+// elements returns the elements of a reply, as text, sorted.
+func elements(v resp.Value) (texts []string) {
+	for _, e := range v.Elems {
+		if len(e.Elems) > 0 { // the keys that SCAN found
+			texts = append(texts, elements(e)...)
+		} else {
+			texts = append(texts, string(e.Str))
+		}
+	}
+	slices.Sort(texts)
+	return texts
+}
+
+// nearly reports whether two times differ only because the command that set them
+// reached the servers at different moments. Generated times to live are further
+// apart than that.
+func nearly(name string, ours, theirs resp.Value) bool {
+	unit := int64(1)
+	switch name {
+	case "ttl", "expiretime":
+	case "pttl", "pexpiretime":
+		unit = 1000
+	default:
+		return false
+	}
+	absolute := name == "expiretime" || name == "pexpiretime"
+	if ours.Kind != resp.KindInt || theirs.Kind != resp.KindInt || ours.Int < 0 || theirs.Int < 0 {
+		return false
+	}
+	if at := theirs.Int/unit - farAway; absolute && at >= 0 && at < farRange {
+		return false // EXPIREAT or the like has set it: it is exact
+	}
+	return max(ours.Int, theirs.Int)-min(ours.Int, theirs.Int) < timeStep/2*unit
+}
+
+// note keeps in mind which values Redis does not encode anew.
+func (d *duel) note(args []string) {
+	if len(args) < 2 {
+		return
+	}
+	switch nameOf(args) {
+	case "append", "setrange", "setbit", "incrbyfloat":
+		d.inPlace[args[1]] = true
+	case "rename", "renamenx", "copy":
+		if len(args) > 2 && d.inPlace[args[1]] {
+			d.inPlace[args[2]] = true
+		}
+	}
+}
+
+const (
+	// farAway is where the moments begin that EXPIREAT and its kin get, in unix
+	// seconds, and farRange how many there are. No time to live ends there.
+	farAway  = 4_000_000_000
+	farRange = 10
+	// timeStep is how far times to live are apart, in seconds.
+	timeStep = 100
+)
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
