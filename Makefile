@@ -7,7 +7,7 @@ LDFLAGS := -s -w$(if $(VERSION), -X main.version=$(VERSION))
 SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
 
 .DEFAULT_GOAL := build
-.PHONY: build failpoints install test test-go test-bats lint bench tools clean help
+.PHONY: build failpoints install test test-go test-bats lint bench bench-failover tools clean help
 
 build: ## build bin/aikv
 	@mkdir -p bin
@@ -41,6 +41,10 @@ bench: build ## side by side with a Redis cluster; RUNS=3 DURATION=5
 	@testbed/tools.sh
 	@testbed/bench/bench.sh
 
+bench-failover: build ## kills of masters under writes, side by side with Redis; KILLS=20
+	@testbed/tools.sh
+	@$(GO) run ./testbed/bench/failover -kills $(or $(KILLS),20)
+
 tools: ## install the tools that tests need, or say which are missing
 	@testbed/tools.sh
 
@@ -48,4 +52,4 @@ clean: ## remove what was built; data of a cluster is removed by "aikv-tool clus
 	rm -rf bin
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
