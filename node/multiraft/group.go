@@ -229,6 +229,9 @@ func (g *Group) Barrier(call *Call) {
 	}
 }
 
+// AppliedTerm returns the term of the last applied entry, or of one before it.
+func (g *Group) AppliedTerm() uint64 { return g.appliedTerm.Load() }
+
 func (g *Group) leading() bool { return g.lead.Load().role == raft.StateLeader }
 
 func endAll(calls []*Call, err error) {

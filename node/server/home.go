@@ -17,6 +17,7 @@ import (
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/node/transport"
+	"github.com/genuineh/aikv/node/wal"
 )
 
 // identity is the blob that the log keeps: who the node is, which cluster it
@@ -68,14 +69,25 @@ type metaReplica struct {
 	store    storage.Store
 	machine  *metaraft.Machine
 	group    *multiraft.Group
-	// floor is where its log ended when it was opened: whatever the node had
-	// acted upon before is at or below that.
-	floor uint64
+	// floor and floorTerm are the last entry of its log when it was opened:
+	// whatever the node had acted upon before is at or below that.
+	floor, floorTerm uint64
 }
 
 // recovered reports whether the replica has applied again what a crash may have
-// taken back.
-func (r *metaReplica) recovered() bool { return r.machine.Applied() >= r.floor }
+// taken back. Where the log's end was never committed, an entry of a later term
+// stands for it: its leader had everything that was.
+func (r *metaReplica) recovered() bool {
+	return r.machine.Applied() >= r.floor || r.group.AppliedTerm() > r.floorTerm
+}
+
+// noteFloor is called before the replica starts.
+func (r *metaReplica) noteFloor(log *wal.GroupLog) (err error) {
+	if r.floor, err = log.LastIndex(); err == nil {
+		r.floorTerm, err = log.Term(r.floor)
+	}
+	return err
+}
 
 func newHome(n *node) *home {
 	return &home{node: n, moving: sched.NewMutex(n.sched), replaced: make(chan struct{}, 1)}
@@ -123,7 +135,7 @@ func (h *home) restore(ctx context.Context) error {
 			shards = append(shards, s)
 			continue
 		}
-		if meta.floor, err = h.node.data.log.Storage(uint64(s.ID)).LastIndex(); err != nil {
+		if err = meta.noteFloor(h.node.data.log.Storage(uint64(s.ID))); err != nil {
 			return err
 		}
 		if meta.group, err = h.node.host.Open(ctx, meta.spec(false)); err != nil {
