@@ -29,8 +29,9 @@
 //     known; Raft ids are never reused by the callers. codec_test.go
 //  6. Membership follows the wish: learners first, then, when all of them have
 //     caught up, one joint change. {A} becomes {A,B,C}, never {A,B}. A leader
-//     never removes itself: it hands over to a voter that stays.
-//     membership_test.go
+//     never removes itself: it hands over to a voter that stays. One that has
+//     left tells those who stay what is committed (hint.go).
+//     membership_test.go, hint_test.go
 //  7. Ticks that a stalled process missed are not replayed. host_test.go
 //  8. A restart at any applied index gives raft the configuration that it had
 //     there. restore_test.go

@@ -296,6 +296,13 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 			g.route(m.GetFrom(), node)
 		}
 	}
+	switch {
+	case hint(m):
+		g.learnCommit(m)
+		return
+	case m.GetType() == pb.MsgPreVote:
+		g.tellCommit(m)
+	}
 	if err := g.rn.Step(m); err != nil && m.GetType() != pb.MsgReadIndex {
 		g.host.opts.Logger.Debug("raft refused a message", "group", g.id, "type", m.GetType(), "error", err)
 	}
