@@ -35,6 +35,24 @@ func bitCommands() []*Command {
 			Doc:  Doc{Usage: "key bit [start [end [BYTE|BIT]]]", Summary: "Finds the first bit that is set, or clear.", Since: "2.8.7", Group: "bitmap", Complexity: "O(N)"},
 			Read: bitPos,
 		},
+		{
+			Name: "bitop", Arity: -4, Flags: FlagWrite | FlagDenyOOM, ACL: CatBitmap,
+			Keys:  []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 2}, {Flags: KeyRO | KeyAccess, Begin: 3, Last: -1}},
+			Doc:   Doc{Usage: "(AND|OR|XOR|NOT) destkey key [key ...]", Summary: "Combines strings bit by bit.", Since: "2.6.0", Group: "bitmap", Complexity: "O(N)"},
+			Write: bitOp,
+		},
+		{
+			Name: "bitfield", Arity: -2, Flags: FlagWrite | FlagDenyOOM, ACL: CatBitmap, Bounded: true,
+			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariable, Begin: 1, Actual: bitFieldKeyFlags, Notes: "This command allows both access and modification of the key"}},
+			Doc:   Doc{Usage: "key [(GET encoding offset | [OVERFLOW (WRAP|SAT|FAIL)] (SET encoding offset value | INCRBY encoding offset increment)) ...]", Summary: "Reads and writes numbers of any number of bits.", Since: "3.2.0", Group: "bitmap", Complexity: "O(N)"},
+			Write: bitField,
+		},
+		{
+			Name: "bitfield_ro", Arity: -2, Flags: FlagReadOnly | FlagFast, ACL: CatBitmap, Bounded: true,
+			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:  Doc{Usage: "key [GET encoding offset ...]", Summary: "Reads numbers of any number of bits.", Since: "6.0.0", Group: "bitmap", Complexity: "O(N)"},
+			Read: bitFieldRO,
+		},
 	}
 }
 

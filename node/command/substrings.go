@@ -38,6 +38,12 @@ func substringCommands() []*Command {
 			Doc:   Doc{Usage: "key offset value", Summary: "Overwrites a part of the string value of a key.", Since: "2.2.0", Group: "string", Complexity: "O(N)"},
 			Write: setRange,
 		},
+		{
+			Name: "lcs", Arity: -3, Flags: FlagReadOnly, ACL: CatString, Bounded: true,
+			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1, Last: 1}},
+			Doc:  Doc{Usage: "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", Summary: "Finds the longest common subsequence of two strings.", Since: "7.0.0", Group: "string", Complexity: "O(N*M)"},
+			Read: lcs,
+		},
 	}
 }
 

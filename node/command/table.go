@@ -59,7 +59,7 @@ func (t *Table) add(into map[string]*Command, c *Command) {
 		panic("command: " + c.Name + " needs exactly one handler")
 	}
 	for _, k := range c.Keys {
-		if c.Bounded && k.Last != 0 {
+		if c.Bounded && k.Last < 0 {
 			panic("command: " + c.Name + " would take its limit for a key")
 		}
 	}

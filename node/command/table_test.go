@@ -70,6 +70,8 @@ func TestKeyArgs(t *testing.T) {
 		"rename a b":               "a b",
 		"copy a b DB 0":            "a b",
 		"msetnx a 1 b 2":           "a b",
+		"bitop and d a b":          "d a b",
+		"lcs a b LEN":              "a b",
 	}
 	for line, want := range cases {
 		args := words(t, line)

@@ -29,7 +29,7 @@ func (g *generator) round() (pipelines [][][]string) {
 
 func (g *generator) command() []string {
 	families := []func() []string{
-		g.whole, g.whole, g.several, g.counter, g.counter, g.part, g.part, g.bit, g.bit, g.expiry, g.expiry, g.keys, g.keys, g.all,
+		g.whole, g.whole, g.several, g.counter, g.counter, g.part, g.part, g.bit, g.bit, g.field, g.expiry, g.expiry, g.keys, g.keys, g.all,
 	}
 	args := families[g.rnd.IntN(len(families))]()
 	switch g.rnd.IntN(40) {
@@ -220,15 +220,17 @@ func (g *generator) counter() []string {
 
 func (g *generator) part() []string {
 	const edge = 1 << 20 // of the longest string
-	switch g.rnd.IntN(5) {
+	switch g.rnd.IntN(7) {
 	case 0:
+		return append([]string{"LCS", g.key(), g.key()}, g.some(3, "LEN", "IDX", "idx", "WITHMATCHLEN", "MINMATCHLEN", "2", "-1", "foo")...)
+	case 1, 2:
 		return []string{"APPEND", g.key(), g.value()}
-	case 1:
+	case 3:
 		if g.rnd.IntN(30) == 0 {
 			return []string{"SETRANGE", g.key(), itoa(edge - 20 + int64(g.rnd.IntN(25))), g.value()}
 		}
 		return []string{"SETRANGE", g.key(), g.index(), g.value()}
-	case 2:
+	case 4:
 		return []string{"STRLEN", g.key()}
 	default:
 		return []string{g.pick("GETRANGE", "GETRANGE", "SUBSTR"), g.key(), g.index(), g.index()}
@@ -249,7 +251,13 @@ func (g *generator) bit() []string {
 		return itoa(int64(g.rnd.IntN(250)))
 	}
 	unit := func() []string { return g.some(1, "BIT", "bit", "BYTE", "foo") }
-	switch g.rnd.IntN(6) {
+	switch g.rnd.IntN(7) {
+	case 6:
+		args := []string{"BITOP", g.pick("AND", "or", "XOR", "xor", "NOT", "NOT", "foo"), g.key(), g.key()}
+		if args[1] != "NOT" || g.rnd.IntN(4) == 0 {
+			args = append(args, g.key(), g.key())
+		}
+		return args
 	case 0, 1:
 		return []string{"SETBIT", g.key(), offset(), g.pick("0", "1", "1", "1", "2", "x")}
 	case 2:
@@ -264,6 +272,28 @@ func (g *generator) bit() []string {
 	default:
 		return append([]string{"BITPOS", g.key(), g.pick("0", "1")}, g.some(1, g.index())...)
 	}
+}
+
+func (g *generator) field() []string {
+	args := []string{g.pick("BITFIELD", "BITFIELD", "BITFIELD", "BITFIELD_RO"), g.key()}
+	for range 1 + g.rnd.IntN(4) {
+		kind := g.pick("u", "i", "u", "i", "U") + itoa(int64(1+g.rnd.IntN(64)))
+		if g.rnd.IntN(10) == 0 {
+			kind = g.pick("u63", "u64", "i64", "i65", "i0", "u-1", "u", "", "x8", "i08")
+		}
+		offset := g.pick(itoa(int64(g.rnd.IntN(100))), "#"+itoa(int64(g.rnd.IntN(10))), "#-1", "#", "#x", "#9000000", g.index())
+		switch g.rnd.IntN(7) {
+		case 0:
+			args = append(args, "OVERFLOW", g.pick("WRAP", "SAT", "sat", "FAIL", "fail", "foo"))
+		case 1, 2:
+			args = append(args, g.pick("SET", "set"), kind, offset, g.integer())
+		case 3, 4:
+			args = append(args, "INCRBY", kind, offset, g.integer())
+		default:
+			args = append(args, "GET", kind, offset)
+		}
+	}
+	return args
 }
 
 func (g *generator) expiry() []string {

@@ -141,8 +141,12 @@ func (d *duel) note(args []string) {
 		return
 	}
 	switch nameOf(args) {
-	case "append", "setrange", "setbit", "incrbyfloat":
+	case "append", "setrange", "setbit", "bitfield", "incrbyfloat":
 		d.inPlace[args[1]] = true
+	case "bitop":
+		if len(args) > 2 {
+			d.inPlace[args[2]] = true
+		}
 	case "rename", "renamenx", "copy":
 		if len(args) > 2 && d.inPlace[args[1]] {
 			d.inPlace[args[2]] = true

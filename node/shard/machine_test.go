@@ -201,6 +201,7 @@ func randomLog(rnd *rand.Rand, n int) []Entry {
 		"mset %[1]s a {%[1]s}x b", "expire %s 0", "getless", "flushall",
 		"append %s x%d 1000", "setrange %s %d abc 1000", "setbit %s %d 1 1000", "incrbyfloat %s 0.%d", "getdel %s",
 		"rename %[1]s {%[1]s}x", "copy {%[1]s}x %[1]s replace", "getex %s px 20", "msetnx %[1]s a {%[1]s}x b", "setex %s 1 %d",
+		"bitfield %s set u8 %d 3 1000", "bitop xor %[1]s %[1]s {%[1]s}x",
 	}
 	var log []Entry
 	time := int64(1000)
