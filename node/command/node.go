@@ -55,6 +55,11 @@ type Node interface {
 	// returns how many do.
 	WaitReplicas(ctx context.Context, n int, timeout time.Duration) int
 
+	// Faults reports whether tests may use Partition, which loses everything from
+	// and to other nodes; nil for both ends that.
+	Faults() bool
+	Partition(from, to []topology.NodeID)
+
 	Info() NodeInfo
 	Config() *Config
 	Sessions() Sessions

@@ -150,6 +150,10 @@ func (n *testNode) WaitReplicas(_ context.Context, want int, timeout time.Durati
 	_ = n.note("wait %d %s", want, timeout)
 	return 1
 }
+func (n *testNode) Faults() bool { return n.refuse == nil }
+
+func (n *testNode) Partition(from, to []topology.NodeID) { _ = n.note("partition %d %d", from, to) }
+
 func (n *testNode) Info() NodeInfo     { return n.info }
 func (n *testNode) Config() *Config    { return n.config }
 func (n *testNode) Sessions() Sessions { return n.sessions }

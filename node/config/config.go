@@ -20,6 +20,7 @@ type Config struct {
 	WAL     WAL     `toml:"wal" doc:"The shared Raft log."`
 	Cluster Cluster `toml:"cluster" doc:"Time limits and consistency."`
 	Logging Logging `toml:"logging" doc:"The log of the program, on stderr and in a file."`
+	Debug   Debug   `toml:"debug" doc:"What only tests need."`
 
 	// File is the path of the file that was read, empty if none was.
 	File string
@@ -86,6 +87,11 @@ type Cluster struct {
 	MeetTimeout    Duration `toml:"meet_timeout" doc:"Longest time for CLUSTER MEET to wait; the join itself goes on."`
 	HandoffTimeout Duration `toml:"handoff_timeout" doc:"Longest time for handing leadership off at a shutdown."`
 	Reads          string   `toml:"reads" doc:"How reads are made linearizable: lease or quorum."`
+}
+
+// Debug is section [debug].
+type Debug struct {
+	Faults bool `toml:"faults" doc:"Allow DEBUG PARTITION and DEBUG HEAL, which cut the node off from others; for tests."`
 }
 
 // Logging is section [logging].

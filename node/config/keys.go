@@ -97,6 +97,11 @@ func (k Key) setText(text string) error {
 			return fmt.Errorf("%q is not a whole number", text)
 		}
 		*v = n
+	case *bool:
+		if text != "true" && text != "false" {
+			return fmt.Errorf("%q is not true or false", text)
+		}
+		*v = text == "true"
 	case *[]string:
 		*v = []string{}
 		for item := range strings.SplitSeq(text, ",") {
@@ -121,6 +126,13 @@ func (k Key) setTOML(value any) error {
 			return fmt.Errorf("must be a whole number, not %s", describe(value))
 		}
 		*v = int(n)
+		return nil
+	case *bool:
+		b, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("must be true or false, not %s", describe(value))
+		}
+		*v = b
 		return nil
 	case *[]string:
 		items, ok := value.([]any)

@@ -100,8 +100,8 @@ func (c *Config) TOML() []byte {
 		}
 		fmt.Fprintf(&b, "# %s\n%s = ", k.Doc, k.Field())
 		switch v := k.value.Interface().(type) {
-		case int:
-			fmt.Fprintf(&b, "%d\n", v)
+		case int, bool:
+			fmt.Fprintf(&b, "%v\n", v)
 		case []string:
 			quoted := make([]string, len(v))
 			for i, item := range v {

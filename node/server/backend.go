@@ -14,6 +14,7 @@ import (
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/node/transport"
 )
 
 // backend is the node as its front end and the command handlers see it; it
@@ -167,6 +168,26 @@ func (b *backend) WaitReplicas(ctx context.Context, n int, timeout time.Duration
 		defer cancel()
 	}
 	return b.node.replicas.WaitReplicas(ctx, n)
+}
+
+// Faults implements command.Node.
+func (b *backend) Faults() bool { return b.node.cfg.Debug.Faults }
+
+// Partition implements command.Node.
+func (b *backend) Partition(from, to []topology.NodeID) {
+	b.node.log.Warn("cut off from other nodes", "not_heard", from, "not_reached", to)
+	if from == nil && to == nil {
+		b.node.transport.SetFaults(nil)
+		return
+	}
+	b.node.transport.SetFaults(&transport.Faults{From: numbers(from), To: numbers(to)})
+}
+
+func numbers(ids []topology.NodeID) (numbers []uint64) {
+	for _, id := range ids {
+		numbers = append(numbers, uint64(id))
+	}
+	return numbers
 }
 
 // Config implements command.Node.

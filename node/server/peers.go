@@ -25,6 +25,7 @@ type network interface {
 	SetPeers(addrs map[uint64]string)
 	IdentityChanged()
 	VoteDelay(node uint64) time.Duration
+	SetFaults(f *transport.Faults)
 	Close() error
 }
 

@@ -55,6 +55,9 @@ func (t *Transport) Call(ctx context.Context, addr string, method uint8, request
 	defer cancel()
 	defer context.AfterFunc(t.ctx, cancel)()
 
+	if t.cutOffAt(addr) {
+		return nil, fmt.Errorf("call %s: %w", addr, silence(ctx))
+	}
 	answer, fresh, err := t.callOnce(ctx, addr, method, request)
 	if !fresh && errors.Is(err, ErrNotSent) && ctx.Err() == nil {
 		// The kept client knew of an older failure; the peer may be back.
@@ -137,6 +140,9 @@ func (t *Transport) serveCall(ctx context.Context, body []byte) (*message, error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.ctx, cancel)()
+	if t.losesTo(h.nodeID) || t.losesFrom(h.nodeID) {
+		return nil, silence(ctx)
+	}
 	answer, err := t.opts.Handler.Serve(ctx, h.identity(), rest[0], rest[1:])
 	switch {
 	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()):

@@ -121,6 +121,9 @@ func (t *Transport) receive(in *inbound, stream grpc.ServerStream) error {
 			return nil
 		default:
 		}
+		if t.losesFrom(in.from.id) {
+			continue
+		}
 		in.from.lastReceived.Store(t.now())
 		t.opts.Handler.Receive(in.from.id, in.class, m.body)
 	}

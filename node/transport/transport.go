@@ -118,7 +118,8 @@ type Transport struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup // links, inbound receivers, calls
 
-	peers atomic.Pointer[map[uint64]*peer] // an immutable map, by node id
+	peers  atomic.Pointer[map[uint64]*peer] // an immutable map, by node id
+	faults atomic.Pointer[Faults]           // nil unless a test set some
 
 	mu     sync.Mutex // guards what follows, and is held to replace peers
 	closed bool
@@ -283,6 +284,9 @@ func (t *Transport) Send(to uint64, class Class, frame []byte) bool {
 	p := (*t.peers.Load())[to]
 	if p == nil || class >= classes {
 		return false
+	}
+	if t.losesTo(to) {
+		return true
 	}
 	if len(frame) > t.opts.MaxFrame {
 		if t.logged.allow("frame too large", time.Now()) {

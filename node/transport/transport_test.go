@@ -518,3 +518,51 @@ func TestVoteDelayIsTold(t *testing.T) {
 		t.Errorf("node 2 has opened no stream, and is said to promise %v", d)
 	}
 }
+
+// Faults lose frames in one direction or both, leave calls without an answer, and
+// end without a trace.
+func TestFaults(t *testing.T) {
+	a, b := start(t, 1, 1), start(t, 1, 2)
+	b.serve = func(context.Context, Identity, uint8, []byte) ([]byte, error) { return []byte("yes"), nil }
+	a.serve = b.serve
+	connect(t, a, b)
+	connect(t, b, a)
+	arrives := func(from, to *testNode) bool {
+		for len(to.frames) > 0 {
+			<-to.frames
+		}
+		from.Send(to.id.Load().NodeID, Bulk, []byte("x"))
+		select {
+		case <-to.frames:
+			return true
+		case <-time.After(200 * time.Millisecond): // nothing tells of a loss
+			return false
+		}
+	}
+	for _, tc := range []struct {
+		name        string
+		faults      *Faults // of a
+		there, back bool
+	}{
+		{"none", nil, true, true},
+		{"out", &Faults{To: []uint64{2}}, false, true},
+		{"in", &Faults{From: []uint64{2}}, true, false},
+		{"both", &Faults{To: []uint64{2}, From: []uint64{2}}, false, false},
+		{"another node", &Faults{To: []uint64{3}, From: []uint64{3}}, true, true},
+		{"healed", nil, true, true},
+	} {
+		a.SetFaults(tc.faults)
+		if there, back := arrives(a, b), arrives(b, a); there != tc.there || back != tc.back {
+			t.Errorf("%s: there %v, back %v", tc.name, there, back)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		_, out := a.Call(ctx, b.addr(), 1, nil)
+		cancel()
+		ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+		_, in := b.Call(ctx, a.addr(), 1, nil)
+		cancel()
+		if whole := tc.there && tc.back; (out == nil) != whole || (in == nil) != whole {
+			t.Errorf("%s: calls ended with %v and %v", tc.name, out, in)
+		}
+	}
+}
