@@ -7,7 +7,7 @@ LDFLAGS := -s -w$(if $(VERSION), -X main.version=$(VERSION))
 SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
 
 .DEFAULT_GOAL := build
-.PHONY: build failpoints install test test-go test-bats lint bench bench-failover tools clean help
+.PHONY: build failpoints install test test-go test-bats lint bench bench-failover chaos tools clean help
 
 build: ## build bin/aikv
 	@mkdir -p bin
@@ -40,6 +40,10 @@ lint: ## gofumpt, staticcheck, go vet, shellcheck, shfmt
 bench: build ## side by side with a Redis cluster; RUNS=3 DURATION=5
 	@testbed/tools.sh
 	@testbed/bench/bench.sh
+
+chaos: ## faults of all kinds on a real cluster, checked for linearizability; MINUTES=10 SEED=1
+	CHAOS_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) CHAOS_SEED=$(or $(SEED),1) \
+	  $(GO) test -count 1 -v -timeout $$(( $(or $(MINUTES),10) * 3 + 10 ))m -run TestChaos ./testbed/e2e
 
 bench-failover: build ## kills of masters under writes, side by side with Redis; KILLS=20
 	@testbed/tools.sh

@@ -109,7 +109,7 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 		{"[storage]\ndata_dir = \" \"", `FILE:2: storage.data_dir: must not be empty`},
 		{"[wal]\nfsync = \"maybe\"", `FILE:2: wal.fsync: "maybe" is not always, interval or never`},
 		{"[wal]\npreallocate = \"1gb\"", `FILE:2: wal.preallocate: 1gb is not between 4kb and 64mb`},
-		{"[debug]\nfaults = \"true\"", `FILE:2: debug.faults: must be true or false, not "true"`},
+		{"[debug]\nfaults = \"true\"", `FILE:2: debug.faults: must be true or false, not the text "true"`},
 		{"[cluster]\nreads = \"any\"", `FILE:2: cluster.reads: "any" is not lease or quorum`},
 		{"[logging]\nlevel = \"loud\"", `FILE:2: logging.level: "loud" is not debug, info, warn or error`},
 		{"[server]\nannounce_host = \"node1\"", `FILE:2: server.announce_host: "node1" is not an IP address`},

@@ -117,10 +117,13 @@ func (c *cluster) signalNodes(sig syscall.Signal, which ...int) {
 	}
 }
 
-// restart starts the stopped nodes and waits until every one says state ok.
+// start starts the stopped nodes.
+func (c *cluster) start() { c.script("aikv-tool", "cluster", "start", "--dir", c.dir) }
+
+// restart does, and waits until every one says state ok.
 func (c *cluster) restart(ctx context.Context) {
 	c.t.Helper()
-	c.script("aikv-tool", "cluster", "start", "--dir", c.dir)
+	c.start()
 	for node := range nodes {
 		one := redis.NewClient(&redis.Options{Addr: c.addr(node)})
 		eventually(c.t, func() error {

@@ -81,8 +81,9 @@ func (c *cluster) recorder(id int, start time.Time) *recorder {
 // may take effect at any later time.
 const open = int64(1) << 62
 
-// act does one operation and records it, unless it certainly had no effect.
-func (r *recorder) act(ctx context.Context, a access) {
+// act does one operation and records it, unless it certainly had no effect. It
+// reports whether the operation was answered.
+func (r *recorder) act(ctx context.Context, a access) (answered bool) {
 	node := r.nodes[r.known[a.key]]
 	call := time.Since(r.start).Nanoseconds()
 	var output string
@@ -96,11 +97,12 @@ func (r *recorder) act(ctx context.Context, a access) {
 	if err != nil {
 		refused := r.redirect(a.key, err)
 		if refused || !a.write {
-			return
+			return false
 		}
 		end = open
 	}
 	r.history = append(r.history, porcupine.Operation{ClientId: r.id, Input: a, Call: call, Output: output, Return: end})
+	return err == nil
 }
 
 // redirect finds the next node to ask; it reports whether the error says that
