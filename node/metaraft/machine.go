@@ -73,6 +73,9 @@ func NewMachine(store storage.Store) (*Machine, error) {
 		if err := Decode(data, p.state); err != nil {
 			return nil, fmt.Errorf("metaraft: read the state: %w", err)
 		}
+		if p.state.Slots == nil {
+			return nil, fmt.Errorf("metaraft: read the state: %w: it has no slots", ErrFormat)
+		}
 	}
 	p.view = buildView(p.state, 0)
 	m := &Machine{store: store, changed: make(chan struct{}), moved: make(chan struct{})}

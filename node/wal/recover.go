@@ -362,6 +362,9 @@ func (g *GroupLog) replayRecords(s *segment, f frame) error {
 		if err != nil {
 			return err
 		}
+		if last := g.last(); rec.index > last && rec.index-last > maxHoles {
+			return fmt.Errorf("entry %d of group %d is far beyond entry %d before it", rec.index, g.id, last)
+		}
 		if rec.index <= g.trunc.index {
 			return fmt.Errorf("entry %d of group %d is below the truncation point %d", rec.index, g.id, g.trunc.index)
 		}
@@ -385,6 +388,10 @@ func (g *GroupLog) replayRecords(s *segment, f frame) error {
 	}
 	return nil
 }
+
+// maxHoles is how many entries in a row may be missing during recovery: more
+// than the segments that are gone can have held.
+const maxHoles = 1 << 28
 
 // extend fills the log with holes up to index. The entries that belong there
 // were in segments that are gone, so a later truncation or copy covers them.
