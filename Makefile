@@ -7,7 +7,7 @@ LDFLAGS := -s -w$(if $(VERSION), -X main.version=$(VERSION))
 SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
 
 .DEFAULT_GOAL := build
-.PHONY: build failpoints install test test-go test-bats lint bench bench-failover chaos tools clean help
+.PHONY: build failpoints install test test-go test-bats fuzz lint bench bench-failover chaos tools clean help
 
 build: ## build bin/aikv
 	@mkdir -p bin
@@ -33,6 +33,9 @@ test-go: ## only the Go tests
 
 test-bats: ## only the bats suites; FILES="testbed/meet.bats" runs some
 	@testbed/run.sh bats $(FILES)
+
+fuzz: ## each fuzz target for FUZZTIME=30s; FUZZ="Recover|Journal" picks some
+	@testbed/fuzz.sh
 
 lint: ## gofumpt, staticcheck, go vet, shellcheck, shfmt
 	@testbed/run.sh lint

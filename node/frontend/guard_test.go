@@ -241,37 +241,3 @@ func TestInputPipelineIsStable(t *testing.T) {
 		}
 	}
 }
-
-// FuzzFrames: however input is cut into pieces, the same commands and the same
-// error come out, nothing panics, and arguments never outgrow the input.
-func FuzzFrames(f *testing.F) {
-	for _, tc := range frameCases() {
-		if len(tc.data) <= maxLine {
-			f.Add([]byte(tc.data), 1)
-		}
-	}
-	f.Add([]byte("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\nECHO \"a\\x41\\n\" 'b\\''\r\n"), 3)
-	f.Fuzz(func(t *testing.T, data []byte, n int) {
-		if n < 1 || n > len(data)+1 || len(data) > 1<<16 {
-			t.Skip()
-		}
-		whole, wholeErr := readAll(bytes.Clone(data), len(data)+1, testLimits)
-		cut, cutErr := readAll(bytes.Clone(data), n, testLimits)
-		if fmt.Sprintf("%q %v", whole, wholeErr) != fmt.Sprintf("%q %v", cut, cutErr) {
-			t.Errorf("whole: %q %v\ncut by %d: %q %v", whole, wholeErr, n, cut, cutErr)
-		}
-		var broken protocolError
-		if wholeErr != nil && (!errors.As(wholeErr, &broken) || broken == "invalid request") {
-			t.Errorf("guard and parser disagree: %v", wholeErr)
-		}
-		size := 0
-		for _, args := range whole {
-			for _, arg := range args {
-				size += len(arg)
-			}
-		}
-		if size > len(data) {
-			t.Errorf("%d bytes of arguments from %d bytes", size, len(data))
-		}
-	})
-}

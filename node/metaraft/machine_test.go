@@ -510,26 +510,3 @@ func TestDamagedStateIsRefused(t *testing.T) {
 		}
 	}
 }
-
-// FuzzDecodeProposal: whatever arrives is either refused or can be applied.
-func FuzzDecodeProposal(f *testing.F) {
-	for kind := range changes {
-		data, err := EncodeProposal(Proposal{Change: changes[kind]()})
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
-	f.Add([]byte(`` + "\x01" + `{"Kind":"admit","Body":{"Token":1,"Node":2,"Shards":[{"Shard":{"ID":5,"Master":2,"Members":[{"Node":2}]},"Slots":[{"Start":9,"End":65535}]}]}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := DecodeProposal(data)
-		if err != nil {
-			return
-		}
-		s, _ := applyProposal(&State{Slots: new(SlotTable)}, 1, 0, Proposal{Change: initial(100, 1)})
-		s, _ = applyProposal(s, 2, 0, p)
-		for _, broken := range violations(s) {
-			t.Error(broken)
-		}
-	})
-}

@@ -135,26 +135,3 @@ func TestFromError(t *testing.T) {
 		t.Errorf("another error became %q", got.Str)
 	}
 }
-
-func FuzzReader(f *testing.F) {
-	for _, v := range samples() {
-		f.Add(Append(nil, v, 2))
-		f.Add(Append(nil, v, 3))
-	}
-	f.Add([]byte("*-1\r\n"))
-	f.Add([]byte("%1\r\n+a\r\n"))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		v, err := NewReader(bytes.NewReader(in)).ReadValue()
-		if err != nil {
-			return
-		}
-		sent := Append(nil, v, 3)
-		again, err := NewReader(bytes.NewReader(sent)).ReadValue()
-		if err != nil {
-			t.Fatalf("%q was read, but not its encoding %q: %v", in, sent, err)
-		}
-		if twice := Append(nil, again, 3); !bytes.Equal(twice, sent) {
-			t.Fatalf("%q became %q", sent, twice)
-		}
-	})
-}

@@ -378,22 +378,6 @@ func TestTableRoundTrip(t *testing.T) {
 	}
 }
 
-func FuzzDecodeRecord(f *testing.F) {
-	f.Add(AppendOwn(nil, slot.Full(), 7))
-	f.Add(AppendSeal(nil, slot.Set{}, 1<<60))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := decodeRecord(b)
-		if err != nil {
-			return
-		}
-		set := slot.FromRanges(r.ranges)
-		again, err := decodeRecord(appendRecord(nil, r.kind, &set, r.epoch))
-		if err != nil || again.kind != r.kind || again.epoch != r.epoch || slot.FromRanges(again.ranges) != set {
-			t.Fatalf("%v became %v, %v", r, again, err)
-		}
-	})
-}
-
 func BenchmarkApplySet(b *testing.B) {
 	m := open(b, storage.NewMemory())
 	apply(b, m, 1, AppendOwn(nil, slot.Full(), 1))

@@ -25,7 +25,7 @@ func dump(t *testing.T, s Store, lower, upper []byte) []string {
 	return lines
 }
 
-func openLevel(t *testing.T, dir string) *Level {
+func openLevel(t testing.TB, dir string) *Level {
 	t.Helper()
 	// Small buffers, so that a few hundred batches reach tables and compactions.
 	l, err := OpenLevel(dir, LevelOptions{WriteBuffer: 32 << 10, BlockCache: 64 << 10})
@@ -35,7 +35,7 @@ func openLevel(t *testing.T, dir string) *Level {
 	return l
 }
 
-func closeStore(t *testing.T, s Store) {
+func closeStore(t testing.TB, s Store) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -29,19 +29,3 @@ func TestHelloRoundTrip(t *testing.T) {
 		t.Error("an unknown format was read")
 	}
 }
-
-func FuzzDecodeHello(f *testing.F) {
-	h := hello{protocolMin: 1, protocolMax: 1, raftAddr: "a:1", token: "t"}
-	f.Add(h.append(nil))
-	f.Add([]byte{helloFormat, 0})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := decodeHello(b)
-		if err != nil {
-			return
-		}
-		again, err := decodeHello(h.append(nil))
-		if err != nil || !reflect.DeepEqual(again, h) {
-			t.Fatalf("%+v became %+v, %v", h, again, err)
-		}
-	})
-}

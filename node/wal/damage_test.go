@@ -28,7 +28,7 @@ type victim struct {
 	states []string // states[k]: after k batches behind the checkpoint
 }
 
-func newVictim(t *testing.T, fs wal.FS, dir string, sync bool) *victim {
+func newVictim(t testing.TB, fs wal.FS, dir string, sync bool) *victim {
 	v := &victim{fs: fs, opts: small(fs, dir), path: filepath.Join(dir, wal.SegmentName(1))}
 	l := open(t, v.opts)
 	rng := rand.New(rand.NewSource(7))

@@ -1,0 +1,75 @@
+package keyspace
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"reflect"
+	"testing"
+
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
+)
+
+// FuzzRecord: a stored record is read as what was written, or refused.
+func FuzzRecord(f *testing.F) {
+	at := (&ref{key: []byte("k")}).place()
+	f.Add(newString(at, []byte("value"), 0, Version{}).encoded)
+	f.Add(newString(at, nil, math.MaxInt64, Version{Index: math.MaxUint64, Op: math.MaxUint32}).encoded)
+	f.Add([]byte{byte(TypeString), 0x80, 0x80})
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		r, err := decodeRecord(at, encoded)
+		if err != nil {
+			if !errors.Is(err, storage.ErrCorrupt) {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		again := newString(r.stored, r.meta.Value, r.meta.ExpireAt, r.meta.Version)
+		if !bytes.Equal(again.stored, at) || !equalMeta(again.meta, r.meta) {
+			t.Fatalf("%+v is written as %+v", r.meta, again.meta)
+		}
+		back, err := decodeRecord(at, again.encoded)
+		if err != nil || !equalMeta(back.meta, r.meta) {
+			t.Fatalf("%+v became %+v, %v", r.meta, back, err)
+		}
+	})
+}
+
+func equalMeta(a, b Meta) bool {
+	sameValue := bytes.Equal(a.Value, b.Value)
+	a.Value, b.Value = nil, nil
+	return sameValue && reflect.DeepEqual(a, b)
+}
+
+// FuzzLayout: stored keys and expiry entries give back what they were made of,
+// and sort as (slot, fingerprint, key) and (time, …).
+func FuzzLayout(f *testing.F) {
+	f.Add([]byte("a"), []byte("b"), int64(1), int64(2))
+	f.Add([]byte("{x}a"), []byte("{x}"), int64(0), int64(math.MaxInt64))
+	f.Add([]byte{}, []byte{0xff, 0}, int64(7), int64(7))
+	f.Fuzz(func(t *testing.T, a, b []byte, atA, atB int64) {
+		if atA < 0 || atB < 0 {
+			t.Skip() // no time of expiry is
+		}
+		ka, kb := (&ref{key: a}).place(), (&ref{key: b}).place()
+		for key, k := range map[string]storedKey{string(a): ka, string(b): kb} {
+			if string(k.key()) != key || k.slot() != slot.Of([]byte(key)) || k.fingerprint() != fingerprint([]byte(key)) {
+				t.Fatalf("%q is stored at %x", key, k)
+			}
+		}
+		if (bytes.Compare(ka, kb) < 0) != (ka.cursor() < kb.cursor() || ka.cursor() == kb.cursor() && bytes.Compare(a, b) < 0) {
+			t.Fatalf("%x and %x sort otherwise than %q and %q", ka, kb, a, b)
+		}
+		ea, eb := appendExpiryKey(nil, atA, ka), appendExpiryKey(nil, atB, kb)
+		if expiryAt(ea) != atA || !bytes.Equal(expiryKey(ea), a) {
+			t.Fatalf("%q at %d is stored at %x", a, atA, ea)
+		}
+		if atA != atB && (bytes.Compare(ea, eb) < 0) != (atA < atB) {
+			t.Fatalf("%x and %x sort otherwise than %d and %d", ea, eb, atA, atB)
+		}
+		if bytes.Compare(expiryBound(atA), ea) > 0 {
+			t.Fatalf("%x is below its bound", ea)
+		}
+	})
+}

@@ -1,0 +1,122 @@
+package shard
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
+)
+
+func FuzzDecodeRecord(f *testing.F) {
+	f.Add(AppendOwn(nil, slot.Full(), 7))
+	f.Add(AppendSeal(nil, slot.Set{}, 1<<60))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decodeRecord(b)
+		if err != nil {
+			return
+		}
+		set := slot.FromRanges(r.ranges)
+		again, err := decodeRecord(appendRecord(nil, r.kind, &set, r.epoch))
+		if err != nil || again.kind != r.kind || again.epoch != r.epoch || slot.FromRanges(again.ranges) != set {
+			t.Fatalf("%v became %v, %v", r, again, err)
+		}
+	})
+}
+
+func FuzzDecodeSlotTable(f *testing.F) {
+	table := new(slotTable)
+	f.Add(table.encode())
+	for n := range table {
+		table[n] = newSlotState(n%3 == 0, uint64(n/100))
+	}
+	f.Add(table.encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		table, err := decodeSlotTable(b)
+		if err != nil {
+			return
+		}
+		again, err := decodeSlotTable(table.encode())
+		if err != nil || *again != *table {
+			t.Fatalf("a table changed on its way: %v", err)
+		}
+	})
+}
+
+// FuzzApply: commands of arbitrary arguments, some records among them, do the
+// same on two replicas, one of which is opened anew in the middle, and panic on
+// none. The input is lines of words, with bytes in hex where a word begins with #.
+func FuzzApply(f *testing.F) {
+	for _, text := range []string{
+		"set k v\nget k\nincr k\nset n 9223372036854775807\nincr n",
+		"set k v px 10\npersist k\npexpire k 1\n\x00\nget k",
+		"mset a 1 b 2 c 3\ndel a b\nflushall\nexists c",
+		"set k v ex 9223372036854775807\nexpire k -9223372036854775808\nset k",
+		"set #00ff v nx get keepttl\nset k v exat 99999999999999999999",
+	} {
+		f.Add([]byte(text), uint8(2))
+	}
+	table := command.NewTable()
+	for _, c := range table.Commands() {
+		if c.Write != nil || c.Read != nil {
+			f.Add([]byte("set k 10\n"+c.Name+strings.Repeat(" k", max(c.Arity, -c.Arity)-1)+"\n"+c.Name+" k 1 2 3 k"), uint8(1))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text []byte, cut uint8) {
+		if len(text) > 4<<10 {
+			t.Skip()
+		}
+		var log []Entry
+		log = append(log, Entry{Index: 1, Time: 1000, Commands: [][]byte{AppendOwn(nil, slot.Full(), 1)}})
+		for i, line := range bytes.Split(text, []byte("\n")) {
+			e := Entry{Index: uint64(i + 2), Time: 1000 + int64(i)}
+			switch words := bytes.Fields(line); {
+			case len(words) == 0:
+				e.Commands = [][]byte{command.AppendSweep(nil)}
+			case words[0][0] == '#': // a payload as it is
+				e.Commands = [][]byte{words[0][1:]}
+			default:
+				e.Commands = [][]byte{command.AppendArgs(nil, words)}
+			}
+			log = append(log, e)
+		}
+		replies, hash := replay(t, log, len(log))
+		again, hash2 := replay(t, log, int(cut)%len(log)+1)
+		if !bytes.Equal(replies, again) || hash != hash2 {
+			t.Fatalf("two replicas differ:\n%q\n%q", replies, again)
+		}
+	})
+}
+
+// replay applies a log, opening the machine anew before the entry at cut, and
+// returns the replies and the digest. Entries that stop a node are left out.
+func replay(t *testing.T, log []Entry, cut int) ([]byte, [32]byte) {
+	store := storage.NewMemory()
+	m, err := Open(store, command.NewTable(), Options{Keyspace: keyspace.Options{CacheBytes: 1 << 10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var replies []byte
+	for i, e := range log {
+		if i == cut {
+			m = open(t, store)
+		}
+		var reply resp.Value
+		e.Results = []*resp.Value{&reply}
+		if err := m.Apply([]Entry{e}); err != nil {
+			replies = append(replies, "stopped\n"...)
+			m = open(t, store)
+			continue
+		}
+		replies = resp.Append(replies, reply, 3)
+	}
+	hash, err := m.Hash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return replies, hash
+}
