@@ -50,8 +50,8 @@ func VoteDelay(tick time.Duration, electionTicks int) time.Duration {
 // was read had not been overtaken by anybody when it was read.
 func (g *Group) Lease() uint64 {
 	l := g.lease.Load()
-	if l == nil || g.lead.Load().term != l.term || !g.Leads() {
-		return 0
+	if l == nil || g.lead.Load().term != l.term || !g.Leads() || l.until <= g.host.opts.Uptime() {
+		return 0 // one that has ended would only have the state read for nothing
 	}
 	return l.term
 }
