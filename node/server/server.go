@@ -283,6 +283,11 @@ const drainTimeout = 2 * time.Second
 func (n *node) stop(cancel context.CancelFunc, failure error) error {
 	ctx, done := context.WithTimeout(context.Background(), drainTimeout)
 	defer done()
+	if failure != nil {
+		// The host does nothing any more: its calls would never end, and with them
+		// the connections that wait for them.
+		n.host.Close()
+	}
 	n.front.Close(ctx)
 	cancel()
 	n.host.Close()
