@@ -16,4 +16,4 @@ while IFS= read -r folder; do folders+=("$folder"); done < <(
 )
 output=$PWD/bin/aikv-failpoints
 gofail=$(go tool -n gofail)
-(cd "$copy" && "$gofail" enable "${folders[@]}" && CGO_ENABLED=0 go build -o "$output" ./node)
+(cd "$copy" && "$gofail" enable "${folders[@]}" && CGO_ENABLED=0 go build -trimpath -o "$output" ./node)

@@ -107,7 +107,7 @@ func (s *syncedFile) Sync() error {
 	if err := s.files.err(); err != nil {
 		return err
 	}
-	if err := s.Writer.Sync(); err != nil {
+	if err := syncFile(s.Writer); err != nil {
 		return s.files.fail(err)
 	}
 	return nil
@@ -160,7 +160,7 @@ func (j *journalFile) syncLocked() error {
 	if done {
 		return nil
 	}
-	if err := j.Writer.Sync(); err != nil {
+	if err := syncFile(j.Writer); err != nil {
 		return j.files.fail(err)
 	}
 	if !j.linked {
@@ -185,6 +185,13 @@ func (j *journalFile) Close() error {
 	j.closed = true
 	j.mu.Unlock()
 	return errors.Join(err, j.Writer.Close())
+}
+
+func syncFile(w ldb.Writer) error {
+	// gofail: var storageSync string
+	// return errors.New(storageSync)
+
+	return w.Sync()
 }
 
 func syncDir(dir string) error {
