@@ -4,10 +4,11 @@ PREFIX ?= /usr/local
 GO ?= go
 VERSION ?=
 LDFLAGS := -s -w$(if $(VERSION), -X main.version=$(VERSION))
+IMAGE ?= aikv:latest
 SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
 
 .DEFAULT_GOAL := build
-.PHONY: build failpoints install test test-go test-bats fuzz lint bench bench-failover chaos tools clean help
+.PHONY: build failpoints image install test test-go test-bats fuzz lint bench bench-failover chaos tools clean help
 
 build: ## build bin/aikv
 	@mkdir -p bin
@@ -15,6 +16,16 @@ build: ## build bin/aikv
 
 failpoints: ## build bin/aikv-failpoints: the same, with the "gofail:" comments turned into code
 	@testbed/failpoints.sh
+
+# The binary is built here, for the engine's architecture: the image needs no base, and so no registry.
+image: ## build the image aikv:latest for docker/; IMAGE=name:tag gives another name
+	@arch=$$(docker version --format '{{.Server.Arch}}') && rm -rf bin/image && mkdir -p bin/image/data && \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/image/aikv ./node
+	@chmod 755 bin/image/aikv bin/image/data
+	docker build -q -t '$(IMAGE)' -f docker/Dockerfile \
+	  --build-arg VERSION='$(or $(VERSION),$(shell sed -n 's/^var version = "\(.*\)"$$/\1/p' node/main.go))' \
+	  --build-arg REVISION='$(shell git rev-parse HEAD 2>/dev/null)' \
+	  --build-arg CREATED='$(shell git log -1 --format=%cI 2>/dev/null)' bin/image
 
 install: build ## install aikv, aikv-tool and the scripts under PREFIX (/usr/local)
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/aikv/scripts/lib' '$(DESTDIR)$(PREFIX)/share/aikv/config'
