@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -254,18 +255,29 @@ func clusterSlots(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 // endpointType is the value of cluster-preferred-endpoint-type.
 func endpointType(config *Config) string { return config.Value("cluster-preferred-endpoint-type") }
 
-// preferredEndpoint is the name under which clients are told to reach n.
-func preferredEndpoint(n *topology.Node, endpoint string) resp.Value {
-	switch {
-	case endpoint == "hostname" && n.Address.Hostname != "":
-		return resp.BulkString(n.Address.Hostname)
-	case endpoint == "hostname":
-		return resp.BulkString("?")
-	case endpoint == "unknown-endpoint":
-		return resp.Null
+// Endpoint is the host under which redirects tell clients to reach n: "" means
+// the one that the client has used.
+func Endpoint(config *Config, n *topology.Node) string {
+	return endpointOf(n, endpointType(config))
+}
+
+func endpointOf(n *topology.Node, endpoint string) string {
+	switch endpoint {
+	case "hostname":
+		return cmp.Or(n.Address.Hostname, "?")
+	case "unknown-endpoint":
+		return ""
 	default:
-		return resp.BulkString(n.Address.Host)
+		return n.Address.Host
 	}
+}
+
+// preferredEndpoint is the same in CLUSTER SLOTS and SHARDS.
+func preferredEndpoint(n *topology.Node, endpoint string) resp.Value {
+	if endpoint == "unknown-endpoint" {
+		return resp.Null
+	}
+	return resp.BulkString(endpointOf(n, endpoint))
 }
 
 // slotsNode is a node in CLUSTER SLOTS; what is known beside the preferred

@@ -128,7 +128,7 @@ func (s *Server) redirect(v *topology.View, keySlot uint16) error {
 	text = append(text, "MOVED "...)
 	text = strconv.AppendUint(text, uint64(keySlot), 10)
 	text = append(text, ' ')
-	text = append(text, leader.Address.Host...)
+	text = append(text, command.Endpoint(s.opts.Backend.Config(), leader)...)
 	text = append(text, ':')
 	text = strconv.AppendUint(text, uint64(leader.Address.Port), 10)
 	return resp.Error(text)

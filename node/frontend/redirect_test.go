@@ -18,6 +18,7 @@ import (
 //	  shard ID master=ID data=ID,… arbiters=ID,… slots=A-B
 //	node own=SHARD leads=BOOL      the replica that the node holds (0: none)
 //	live SHARD=LEADER …            what the node knows of the groups' leaders
+//	hostname ID=NAME …             what nodes announce besides their addresses
 //	send                           a pipeline on a connection that stays
 //	connect                        a new connection
 func TestRedirects(t *testing.T) {
@@ -46,6 +47,10 @@ func TestRedirects(t *testing.T) {
 			f.node.leaders.Clear()
 			for _, arg := range d.CmdArgs {
 				f.node.leaders.Store(topology.GroupID(number(t, arg.Key)), topology.NodeID(number(t, arg.Vals[0])))
+			}
+		case "hostname":
+			for _, arg := range d.CmdArgs {
+				f.node.view.Load().Node(topology.NodeID(number(t, arg.Key))).Address.Hostname = arg.Vals[0]
 			}
 		case "send":
 			return strings.Join(c.do(strings.Split(d.Input, "\n")...), "\n") + "\n"

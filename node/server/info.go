@@ -67,6 +67,8 @@ func newConfig(n *node, b *backend) *command.Config {
 	return command.NewConfig(command.ConfigOptions{
 		Values: map[string]string{
 			"port": strconv.Itoa(cfg.Server.Port), "bind": cfg.Server.Host, "dir": dir,
+			"cluster-announce-ip": cfg.Server.AnnounceHost, "cluster-announce-port": strconv.Itoa(cfg.Server.AnnouncePort),
+			"cluster-announce-hostname": cfg.Server.AnnounceHostname, "cluster-preferred-endpoint-type": cfg.Server.PreferredEndpointType,
 			"requirepass": cfg.Server.RequirePass,
 			"maxclients":  strconv.Itoa(b.limits.MaxClients),
 			// In whole seconds, and 0 is for never.

@@ -117,6 +117,24 @@ func TestDataSurvivesRestart(t *testing.T) {
 	}
 }
 
+func TestAnnouncedNameIsWhatClientsAreTold(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Server.AnnounceHostname, cfg.Server.PreferredEndpointType = "one.example", config.EndpointHostname
+	run(t, cfg)
+	expect(t, cfg, "OK", "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+	reply, err := do(cfg, "CLUSTER", "SLOTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(reply.Elems[0].Elems[2].Elems[0].Str); got != "one.example" {
+		t.Errorf("CLUSTER SLOTS names %q", got)
+	}
+	reply, err = do(cfg, "CONFIG", "GET", "cluster-announce-hostname")
+	if err != nil || len(reply.Elems) != 2 || string(reply.Elems[1].Str) != "one.example" {
+		t.Errorf("CONFIG GET: %+v, %v", reply, err)
+	}
+}
+
 // Whoever starts a second node by mistake gets one clear line, and the first
 // one goes on.
 func TestConflictsAreRefused(t *testing.T) {
