@@ -40,9 +40,13 @@ func cliAction(ctx context.Context, t *target, std stdio) error {
 
 // do sends the command, with -c to where redirects lead.
 func (t *target) do(ctx context.Context) (resp.Value, error) {
-	addr, asking := t.addr(), false
+	addr, asking, from := t.addr(), false, ""
 	for range maxRedirects {
 		reply, err := t.once(ctx, addr, asking)
+		if ip := t.nameless(ctx, from, addr, err); ip != "" {
+			addr = ip
+			reply, err = t.once(ctx, addr, asking)
+		}
 		if err != nil || !t.cluster {
 			return reply, err
 		}
@@ -50,9 +54,36 @@ func (t *target) do(ctx context.Context) (resp.Value, error) {
 		if !ok {
 			return reply, nil
 		}
-		addr, asking = next, ask
+		addr, asking, from = next, ask, addr
 	}
 	return resp.Value{}, fmt.Errorf("gave up after %d redirects, the last one to %s", maxRedirects, addr)
+}
+
+// nameless returns what the node at from, which redirected to addr, shows as the
+// IP address of that node, if err says that nobody knows addr's name here: names
+// of a compose network mean nothing outside of it. Otherwise "".
+func (t *target) nameless(ctx context.Context, from, addr string, err error) string {
+	if from == "" || !errors.As(err, new(*net.DNSError)) {
+		return ""
+	}
+	host, port, _ := net.SplitHostPort(addr)
+	ask := *t
+	ask.args = []string{"CLUSTER", "NODES"}
+	reply, err := ask.once(ctx, from, false)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(reply.Str)) { // id ip:port@bus,name …
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		ip, rest, _ := strings.Cut(fields[1], ":"+port+"@")
+		if _, name, _ := strings.Cut(rest, ","); strings.EqualFold(name, host) {
+			return net.JoinHostPort(ip, port)
+		}
+	}
+	return ""
 }
 
 func (t *target) once(ctx context.Context, addr string, asking bool) (resp.Value, error) {

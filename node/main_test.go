@@ -224,6 +224,28 @@ func TestClientFollowsRedirects(t *testing.T) {
 	}
 }
 
+// Names of a compose network mean nothing outside of it, and two dots in a row
+// nothing anywhere: then the IP address counts that the redirecting node shows.
+func TestClientFollowsRedirectsToUnknownNames(t *testing.T) {
+	last := startFake(t, func([]string) resp.Value { return resp.BulkString("found") })
+	nodes := fmt.Sprintf("1 127.0.0.1:1@10001,one..x master\n2 127.0.0.1:%s@10002,two..x master\n", last.port)
+	answer := func(args []string) resp.Value {
+		if args[0] == "CLUSTER" {
+			return resp.BulkString(nodes)
+		}
+		return failure("MOVED 1 %s:%s", map[string]string{"k": "Two..x", "other": "three..x"}[args[1]], last.port)
+	}
+	first := startFake(t, answer)
+	code, out, errOut := aikv(nil, "cli", "-c", "-p", first.port, "GET", "k")
+	if code != 0 || out != "found\n" {
+		t.Errorf("%d %q %q", code, out, errOut)
+	}
+	code, _, errOut = aikv(nil, "cli", "-c", "-p", first.port, "GET", "other")
+	if code != 1 || !strings.Contains(errOut, "cannot connect to three..x") {
+		t.Errorf("a name that nobody has: %d %q", code, errOut)
+	}
+}
+
 func TestClientAuthenticates(t *testing.T) {
 	var password string
 	n := startFake(t, func(args []string) resp.Value {
