@@ -4,6 +4,13 @@
 NODES_JSON="" # the nodes as JSON objects, comma separated
 CHECKS=""     # JSON objects of the checklist, comma separated
 
+# sent_nowhere: redis-cli was redirected to a name that only the network of the
+# nodes knows, as with docker-compose.apps.yml.
+sent_nowhere() {
+  if ((${#CLI[@]} == 0)); then return 1; fi
+  grep -q -e 'not known' -e 'resol' "$WORK"/ans.*.err
+}
+
 # write_read: a write through every node, read through the next one, removed.
 write_read() {
   local node next n=${#ADDRS[@]} key label text got=0
@@ -16,6 +23,12 @@ write_read() {
   done
   ui_left
   ask_all 1 "$LEFT_S"
+  if sent_nowhere; then # aikv cli takes the IP address instead
+    aikv_build
+    CLI=()
+    write_read
+    return
+  fi
   while read -r node label text; do
     if [[ $label != end && -z $WRITE_ERROR ]]; then WRITE_ERROR="SET through ${ADDRS[node]}: $text"; fi
   done < <(not_ok)
