@@ -239,6 +239,23 @@ silent_listener() {
   [ ! -e "$DIR" ]
 }
 
+@test "a port that ends connections is waited for: a container's, whose node is not up yet" {
+  requires perl
+  mkdir -p "$NODES"
+  # shellcheck disable=SC2016 # perl's own dollars
+  perl -MIO::Socket::INET -e '
+    my $l = IO::Socket::INET->new(Listen => 5, ReuseAddr => 1, LocalAddr => "127.0.0.1:" . shift) or die $!;
+    $l->accept->close for 1 .. 20; # redis-cli tries again by itself
+    close $l;
+    exec @ARGV;
+  ' "$BASE" env -u AIKV_BIN aikv serve -p "$BASE" --raft-port $((BASE + RAFT_OFFSET)) --data-dir "$NODES/0" \
+    </dev/null >"$NODES/0.log" 2>&1 3>&- &
+  echo $! >"$NODES/0.pid"
+  disown $!
+  retry 5 port_is_open "$BASE"
+  exits 0 cluster_init.sh -m "127.0.0.1:$BASE"
+}
+
 @test "a Raft port in use is a conflict too" {
   requires perl
   silent_listener $((BASE + 2 + RAFT_OFFSET))

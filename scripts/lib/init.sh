@@ -9,6 +9,7 @@ VERDICT="" # fresh, partial or complete
 PLAN=()    # the missing actions
 BUILD_PID=""
 START_PIDS=()
+CLOSED_MS=10000 # for so long, a port that ends connections may be a container's whose node is not up yet
 
 # probe asks every node what it is; sets KINDS. On a quiet machine the answer is
 # there in milliseconds: two seconds without one is a port that does not speak Redis.
@@ -27,6 +28,7 @@ probe() {
   CONFLICTS=()
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     node_kind "$node"
+    if [[ $KIND == closed ]] && ((NOW_MS - UI_START < CLOSED_MS)); then KIND=busy; fi
     KINDS[node]=$KIND
     case $KIND in
       aikv) COUNT_AIKV=$((COUNT_AIKV + 1)) ;;

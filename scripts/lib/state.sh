@@ -17,7 +17,8 @@ collect() {
 }
 
 # node_kind NODE sets KIND from the answers of collect: aikv, free (nothing
-# listens), busy (starting or loading), auth, silent or redis, other.
+# listens), busy (starting or loading), closed (connections are accepted and
+# ended), auth, silent or redis, other.
 node_kind() {
   local text
   if answered "$1"; then
@@ -36,6 +37,7 @@ node_kind() {
     *NOAUTH* | *WRONGPASS*) KIND=auth ;;
     *[Rr]"efused"* | *"o such host"* | *"not known"* | *"resolution"* | *"nreachable"* | *"o route"*) KIND=free ;;
     *[Pp]"rotocol error"*) KIND=other ;;
+    *"closed the connection"* | *"reset by peer"* | *EOF*) KIND=closed ;;
     *) KIND=silent ;;
   esac
 }
