@@ -33,8 +33,9 @@ type Keyspace struct {
 	// expired counts the keys that transactions found expired and removed.
 	expired atomic.Int64
 	// views is held for reading by every view, and for writing by the commit
-	// of a transaction that flushes (doc.go says why).
-	views sync.RWMutex
+	// of a transaction that flushes (doc.go says why), and by Close.
+	views  sync.RWMutex
+	closed bool // guarded by views
 
 	writer sync.Mutex    // held by the write transaction
 	batch  storage.Batch // the writer's, kept for its memory
@@ -95,6 +96,12 @@ func readState(store storage.Store) (applied uint64, clock int64, err error) {
 		return 0, 0, nil
 	case err != nil:
 		return 0, 0, fmt.Errorf("keyspace: %w", err)
+	}
+	return decodeState(state)
+}
+
+func decodeState(state []byte) (applied uint64, clock int64, err error) {
+	switch {
 	case len(state) > 0 && state[0] > formatVersion:
 		return 0, 0, fmt.Errorf("%w: keyspace format %d, this program reads up to %d",
 			storage.ErrNewerFormat, state[0], formatVersion)
@@ -158,6 +165,30 @@ func (ks *Keyspace) Sync() (applied uint64, err error) {
 	return applied, ks.store.Sync()
 }
 
+// ErrEmpty is the error of exporting a keyspace in which nothing was committed.
+var ErrEmpty = errors.New("keyspace: nothing to export")
+
+// Export returns all records of one committed state, in order, and its applied
+// index. An empty store that gets the same records holds the same keyspace. The
+// caller releases the iterator, soon: the store keeps what has changed since.
+func (ks *Keyspace) Export() (applied uint64, records storage.Iterator, err error) {
+	// The state record sorts first.
+	key, state, records, ok := storage.Peek(ks.store.Iterate(nil, nil))
+	switch {
+	case !ok && records.Err() != nil:
+		err = fmt.Errorf("keyspace: %w", records.Err())
+	case !ok || len(key) != 1 || key[0] != classState:
+		err = ErrEmpty
+	default:
+		applied, _, err = decodeState(state)
+	}
+	if err != nil {
+		records.Release()
+		return 0, nil, err
+	}
+	return applied, records, nil
+}
+
 // View begins reading the newest committed state; localNow is the caller's
 // clock in unix ms (see Tx.Behind). The view does not see later commits: several
 // reads of one view never see half of a transaction. Close it soon; a goroutine
@@ -165,7 +196,22 @@ func (ks *Keyspace) Sync() (applied uint64, err error) {
 func (ks *Keyspace) View(localNow int64) *Tx {
 	ks.views.RLock()
 	base := ks.latest.Load()
-	return &Tx{ks: ks, base: base, now: base.clock, localNow: localNow}
+	tx := &Tx{ks: ks, base: base, now: base.clock, localNow: localNow}
+	if ks.closed {
+		tx.err = ErrClosed
+	}
+	return tx
+}
+
+// ErrClosed is the error of a view that began after Close.
+var ErrClosed = errors.New("keyspace: closed")
+
+// Close returns once all views have ended that have begun; later ones find
+// nothing and have ErrClosed. The store may be closed then.
+func (ks *Keyspace) Close() {
+	ks.views.Lock()
+	defer ks.views.Unlock()
+	ks.closed = true
 }
 
 // Begin begins the write transaction, waiting for the one before it to end. It

@@ -1,6 +1,7 @@
 package metaraft
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -102,6 +103,35 @@ func (m *Machine) View(self topology.NodeID) *topology.View {
 	withSelf.view = buildView(p.state, self)
 	m.published.CompareAndSwap(p, &withSelf)
 	return withSelf.view
+}
+
+// Sync makes everything applied durable and returns the applied index that no
+// crash can take back.
+func (m *Machine) Sync() (applied uint64, err error) {
+	applied = m.Applied()
+	if err := m.store.Sync(); err != nil {
+		return 0, fmt.Errorf("metaraft: sync the state: %w", err)
+	}
+	return applied, nil
+}
+
+// Export returns all records of the present state, in order, and its applied
+// index. NewMachine finds the same state in a store that holds the same records.
+// The caller releases the iterator.
+func (m *Machine) Export() (applied uint64, records storage.Iterator, err error) {
+	key, value, records, ok := storage.Peek(m.store.Iterate(nil, nil))
+	switch {
+	case !ok && records.Err() != nil:
+		err = fmt.Errorf("metaraft: export the state: %w", records.Err())
+	case !ok:
+		err = errors.New("metaraft: there is no state to export")
+	case !bytes.Equal(key, appliedKey) || len(value) != 8: // it sorts first
+		err = fmt.Errorf("%w: the first record is %q", ErrFormat, key)
+	default:
+		return binary.BigEndian.Uint64(value), records, nil
+	}
+	records.Release()
+	return 0, nil, err
 }
 
 // Watch returns a channel that is closed when the state changes next. Take it

@@ -510,3 +510,33 @@ func TestDamagedStateIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A machine over an exported state goes on as the one that it was taken from.
+func TestExport(t *testing.T) {
+	if _, _, err := newTestMachine(t).Export(); err == nil {
+		t.Error("the state of nothing was exported")
+	}
+	m := newTestMachine(t)
+	m.must(t, initial(7, 1))
+	m.join(t, "2")
+	applied, records, err := m.Export()
+	if err != nil || applied != m.Applied() {
+		t.Fatalf("exported %d of %d, %v", applied, m.Applied(), err)
+	}
+	defer records.Release()
+	store := storage.NewMemory()
+	var b storage.Batch
+	for records.Next() {
+		b.Put(records.Key(), records.Value())
+	}
+	if err := store.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := NewMachine(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if copied.Applied() != m.Applied() || printState(copied.State()) != printState(m.State()) {
+		t.Errorf("the copy is at %d with %s", copied.Applied(), printState(copied.State()))
+	}
+}

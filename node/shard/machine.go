@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -117,6 +118,17 @@ func (m *Machine) ResetStats() {
 // Sync makes everything applied durable and returns the applied index that no
 // crash can take back.
 func (m *Machine) Sync() (applied uint64, err error) { return m.keys.Sync() }
+
+// Export returns all records of the present state, in order, and its applied
+// index: see keyspace.Keyspace.Export. Open finds the same state in a store that
+// holds the same records.
+func (m *Machine) Export() (applied uint64, records storage.Iterator, err error) {
+	return m.keys.Export()
+}
+
+// Close waits for reads that are under way; later ones are answered TRYAGAIN.
+// The caller stops applying before, and may close the store after.
+func (m *Machine) Close() { m.keys.Close() }
 
 // Owns reports whether the shard owns the slot, as of the last applied entry.
 func (m *Machine) Owns(s uint16) bool { return m.owned.at(s).owned() }
@@ -248,6 +260,8 @@ func (m *Machine) Read(cmd *command.Command, args [][]byte, localNow int64) (rep
 	behind = tx.Behind()
 	tx.Close()
 	switch {
+	case errors.Is(err, keyspace.ErrClosed): // another machine has taken its place
+		return resp.FromError(errChanging), false
 	case err != nil:
 		return resp.FromError(err), false
 	case keyed && m.owned.at(s) != before:
