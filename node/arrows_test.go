@@ -18,7 +18,7 @@ import (
 func arrows() map[string][]string {
 	all := []string{
 		"command", "config", "frontend", "keyspace", "metaraft", "multiraft", "replica",
-		"rawio", "resp", "sched", "shard", "slot", "storage", "topology", "transport", "wal",
+		"rawio", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology", "transport", "wal",
 	}
 	return map[string][]string{
 		".":         {"config", "resp", "server"},
@@ -28,7 +28,7 @@ func arrows() map[string][]string {
 		"keyspace":  {"slot", "storage"},
 		"metaraft":  {"sched", "slot", "storage", "topology"},
 		"multiraft": {"sched", "wal"},
-		"replica":   {"command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "storage", "topology"},
+		"replica":   {"command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology"},
 		"rawio":     {},
 		"resp":      {},
 		"sched":     {},
@@ -37,6 +37,7 @@ func arrows() map[string][]string {
 		"server":       all,
 		"shard":        {"command", "keyspace", "resp", "slot", "storage"},
 		"slot":         {},
+		"snapshot":     {"multiraft", "sched", "storage"},
 		"storage":      {"rawio"},
 		"topology":     {"slot"},
 		"transport":    {"rawio"},

@@ -61,6 +61,7 @@ type Raft struct {
 	InflightEntries int      `toml:"inflight_entries" doc:"Data entries of a shard under way at a time; raise it where the network is slow."`
 	RequestTimeout  Duration `toml:"request_timeout" doc:"After this time an undecided write is answered UNCERTAIN."`
 	CommitDelay     Duration `toml:"commit_delay" doc:"Longest wait of a bare commit notice for the next message; 0s: none."`
+	SnapshotRate    Size     `toml:"snapshot_rate" doc:"Bytes of snapshots that the node sends in a second, at most; 0b: no limit."`
 }
 
 // Storage is section [storage].
@@ -78,6 +79,8 @@ type WAL struct {
 	Preallocate   Size     `toml:"preallocate" doc:"Files are filled with zeros ahead in steps of this size."`
 	Fsync         string   `toml:"fsync" doc:"always: before a write is acknowledged; interval and never can lose acknowledged writes."`
 	FsyncInterval Duration `toml:"fsync_interval" doc:"Time between syncs with fsync = \"interval\"."`
+	GroupSize     Size     `toml:"group_size" doc:"A shard's part of the log is cut to half when it is larger than this,"`
+	GroupEntries  int      `toml:"group_entries" doc:"or has more entries than this."`
 }
 
 // Cluster is section [cluster].
@@ -123,6 +126,7 @@ func Default() Config {
 			InflightEntries: 1,
 			RequestTimeout:  Duration(5 * time.Second),
 			CommitDelay:     Duration(5 * time.Millisecond),
+			SnapshotRate:    32 << 20,
 		},
 		Storage: Storage{
 			DataDir:     "data",
@@ -136,6 +140,8 @@ func Default() Config {
 			Preallocate:   1 << 20,
 			Fsync:         FsyncAlways,
 			FsyncInterval: Duration(time.Second),
+			GroupSize:     32 << 20,
+			GroupEntries:  200_000,
 		},
 		Cluster: Cluster{
 			NodeTimeout:    Duration(time.Second),

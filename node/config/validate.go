@@ -62,6 +62,7 @@ func checkRaft(c *Config) error {
 		between("raft.inflight_entries", r.InflightEntries, 1, 1024),
 		between("raft.request_timeout", r.RequestTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute)),
 		between("raft.commit_delay", r.CommitDelay, 0, Duration(time.Second)),
+		between("raft.snapshot_rate", r.SnapshotRate, 0, 1<<40),
 	)
 }
 
@@ -77,6 +78,8 @@ func checkStorage(c *Config) error {
 		between("wal.preallocate", w.Preallocate, 4<<10, w.SegmentSize),
 		oneOf("wal.fsync", w.Fsync, FsyncAlways, FsyncInterval, FsyncNever),
 		between("wal.fsync_interval", w.FsyncInterval, Duration(time.Millisecond), Duration(time.Minute)),
+		between("wal.group_size", w.GroupSize, 16<<10, 1<<40),
+		between("wal.group_entries", w.GroupEntries, 16, 100_000_000),
 	)
 }
 

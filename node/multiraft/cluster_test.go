@@ -86,6 +86,8 @@ func (m *sumMachine) Apply(entries []Committed) error {
 	return nil
 }
 
+func (m *sumMachine) Sync() (uint64, error) { return m.Applied(), nil }
+
 func (m *sumMachine) values() []uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,6 +122,7 @@ func (n *testNode) start() {
 		Tick: 10 * time.Millisecond, ElectionTicks: 10, HeartbeatTicks: 2,
 		Gather: time.Millisecond, MaxEntryBytes: 256 << 10, InflightEntries: 1,
 		RequestTimeout: 2 * time.Second, CommitDelay: 2 * time.Millisecond,
+		LogEntries: 1 << 20, LogBytes: 1 << 30,
 		Now:    time.Now,
 		Sched:  sched.System,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", n.id),

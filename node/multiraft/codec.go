@@ -13,7 +13,7 @@ import (
 //	frame   = format(1) cluster(8) message*
 //	message = length(uvarint) group(8) body
 //	body    = type(1) flags(1) uvarints(to from term logTerm index commit vote)
-//	          [rejectHint] [context] [entries]
+//	          [rejectHint] [context] [entries] [point]
 //
 // The fixed part is little endian. A decoded message aliases the frame.
 const (
@@ -25,6 +25,7 @@ const (
 	flagReject = 1 << iota
 	flagContext
 	flagEntries
+	flagPoint
 )
 
 // errFrame is returned for bytes that are no frame of this format.
@@ -51,6 +52,9 @@ func appendMessage(dst []byte, group GroupID, m *pb.Message) []byte {
 	if len(m.GetEntries()) > 0 {
 		flags |= flagEntries
 	}
+	if m.GetSnapshot() != nil {
+		flags |= flagPoint
+	}
 	dst = append(dst, byte(m.GetType()), flags)
 	for _, n := range [...]uint64{
 		m.GetTo(), m.GetFrom(), m.GetTerm(), m.GetLogTerm(), m.GetIndex(), m.GetCommit(), m.GetVote(),
@@ -71,6 +75,10 @@ func appendMessage(dst []byte, group GroupID, m *pb.Message) []byte {
 			dst = binary.AppendUvarint(dst, e.GetIndex())
 			dst = appendBytes(dst, e.GetData())
 		}
+	}
+	if flags&flagPoint != 0 {
+		at := m.GetSnapshot().GetMetadata()
+		dst = AppendPoint(dst, Point{Index: at.GetIndex(), Term: at.GetTerm(), Conf: at.GetConfState()})
 	}
 	putPaddedUvarint(dst[start:start+5], uint64(len(dst)-start-5))
 	return dst
@@ -185,6 +193,10 @@ func decodeMessage(body []byte) (*pb.Message, error) {
 	if flags&flagEntries != 0 {
 		m.Entries = decodeEntries(&r)
 	}
+	if flags&flagPoint != 0 {
+		p := r.point()
+		m.Snapshot = &pb.Snapshot{Metadata: &pb.SnapshotMetadata{Index: &p.Index, Term: &p.Term, ConfState: p.Conf}}
+	}
 	if r.bad || len(r.buf) > 0 || !wireType(m.typ) || !m.wellFormed() {
 		return nil, errFrame
 	}
@@ -202,6 +214,8 @@ func (m *message) wellFormed() bool {
 		return len(m.Entries) == 1
 	case pb.MsgHeartbeat, pb.MsgHeartbeatResp:
 		return len(m.Context) == 0 || len(m.Context) == 8
+	case pb.MsgSnap:
+		return m.Snapshot.GetMetadata().GetIndex() > 0
 	case pb.MsgApp:
 		for i, e := range m.Entries {
 			if e.GetIndex() != m.index+1+uint64(i) || e.GetType() > pb.EntryConfChangeV2 {
@@ -232,12 +246,56 @@ func decodeEntries(r *reader) []*pb.Entry {
 	return entries
 }
 
+// AppendPoint appends a point's encoding: all numbers are uvarints, lists begin
+// with their length.
+//
+//	point = index term voters learners votersOutgoing learnersNext autoLeave
+func AppendPoint(dst []byte, p Point) []byte {
+	dst = binary.AppendUvarint(dst, p.Index)
+	dst = binary.AppendUvarint(dst, p.Term)
+	for _, ids := range [...][]uint64{
+		p.Conf.GetVoters(), p.Conf.GetLearners(), p.Conf.GetVotersOutgoing(), p.Conf.GetLearnersNext(),
+	} {
+		dst = binary.AppendUvarint(dst, uint64(len(ids)))
+		for _, id := range ids {
+			dst = binary.AppendUvarint(dst, id)
+		}
+	}
+	if p.Conf.GetAutoLeave() {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
+}
+
+// DecodePoint reads what AppendPoint wrote; ok is false if b is something else.
+func DecodePoint(b []byte) (p Point, ok bool) {
+	r := reader{buf: b}
+	p = r.point()
+	return p, !r.bad && len(r.buf) == 0 && p.Index > 0
+}
+
+func (r *reader) point() Point {
+	p := Point{Index: r.uvarint(), Term: r.uvarint(), Conf: &pb.ConfState{}}
+	for _, list := range [...]*[]uint64{&p.Conf.Voters, &p.Conf.Learners, &p.Conf.VotersOutgoing, &p.Conf.LearnersNext} {
+		count := r.uvarint()
+		if count > uint64(len(r.buf)) { // an id has at least one byte
+			r.bad = true
+			break
+		}
+		for range count {
+			*list = append(*list, r.uvarint())
+		}
+	}
+	p.Conf.AutoLeave = new(r.byte() == 1)
+	return p
+}
+
 // wireType reports whether a message of that type may come from a peer; the
 // others are a process's own and would let a peer drive its storage.
 func wireType(t pb.MessageType) bool {
 	switch t {
 	case pb.MsgApp, pb.MsgAppResp, pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVote, pb.MsgPreVoteResp,
-		pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgTimeoutNow, pb.MsgReadIndex, pb.MsgReadIndexResp:
+		pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgTimeoutNow, pb.MsgReadIndex, pb.MsgReadIndexResp, pb.MsgSnap:
 		return true
 	}
 	return false

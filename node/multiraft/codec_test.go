@@ -29,7 +29,7 @@ func wireMessages() []*pb.Message {
 	var all []*pb.Message
 	for _, t := range []pb.MessageType{
 		pb.MsgApp, pb.MsgAppResp, pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVote, pb.MsgPreVoteResp,
-		pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgTimeoutNow, pb.MsgReadIndex, pb.MsgReadIndexResp,
+		pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgTimeoutNow, pb.MsgReadIndex, pb.MsgReadIndexResp, pb.MsgSnap,
 	} {
 		m := scalars(t)
 		switch t {
@@ -51,6 +51,12 @@ func wireMessages() []*pb.Message {
 			m.Context = []byte("CampaignTransfer")
 		case pb.MsgReadIndex, pb.MsgReadIndexResp:
 			m.Entries = []*pb.Entry{entry(pb.EntryNormal, 0, []byte("context!"))}
+		case pb.MsgSnap:
+			m.Snapshot = &pb.Snapshot{Metadata: &pb.SnapshotMetadata{
+				Index: new(uint64(1 << 40)), Term: new(uint64(299)), ConfState: &pb.ConfState{
+					Voters: []uint64{1, math.MaxUint64}, Learners: []uint64{3}, VotersOutgoing: []uint64{4, 5}, LearnersNext: []uint64{5}, AutoLeave: new(true),
+				},
+			}}
 		}
 		all = append(all, m)
 	}
@@ -118,6 +124,8 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 		"gap between entries":        {Type: pb.MsgApp.Enum(), Index: new(uint64(4)), Entries: gap},
 		"gap before entries":         {Type: pb.MsgApp.Enum(), Index: new(uint64(3)), Entries: gap[:1]},
 		"entry of an unknown type":   {Type: pb.MsgApp.Enum(), Index: new(uint64(4)), Entries: []*pb.Entry{{Type: pb.EntryType(3).Enum(), Index: new(uint64(5))}}},
+		"offer of nothing":           {Type: pb.MsgSnap.Enum()},
+		"offer of entry 0":           {Type: pb.MsgSnap.Enum(), Snapshot: &pb.Snapshot{}},
 		"heartbeat, nearly a number": {Type: pb.MsgHeartbeat.Enum(), Context: []byte("123456789")},
 	} {
 		err := decodeFrame(frameOf(testCluster, 9, m), testCluster, func(GroupID, *pb.Message) {
@@ -126,6 +134,30 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 		if !errors.Is(err, errFrame) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestPoints(t *testing.T) {
+	for _, want := range []Point{
+		{Index: 1, Term: 1, Conf: &pb.ConfState{AutoLeave: new(false)}},
+		{Index: 1 << 40, Term: 7, Conf: &pb.ConfState{Voters: []uint64{1, 2, 3}, Learners: []uint64{9}, AutoLeave: new(true)}},
+	} {
+		b := AppendPoint(nil, want)
+		got, ok := DecodePoint(b)
+		if !ok || got.Index != want.Index || got.Term != want.Term || !proto.Equal(got.Conf, want.Conf) {
+			t.Errorf("%v came back as %v, %v", want, got, ok)
+		}
+		for n := range b {
+			if p, ok := DecodePoint(b[:n]); ok {
+				t.Errorf("%d of %d bytes are %v", n, len(b), p)
+			}
+		}
+		if _, ok := DecodePoint(append(b, 0)); ok {
+			t.Error("a byte too many was taken")
+		}
+	}
+	if _, ok := DecodePoint(AppendPoint(nil, Point{})); ok {
+		t.Error("a point without an index was taken")
 	}
 }
 

@@ -36,6 +36,18 @@
 //  8. A restart at any applied index gives raft the configuration that it had
 //     there. restore_test.go
 //  9. A gather ends at its time; an idle group never waits. gather_test.go
+//  10. A log is cut only behind what its replica's state holds durably, whatever
+//     a crash takes back; that of a replica without state only behind what two
+//     data members hold, or the only one. truncate_test.go, sim_test.go
+//  11. A log is kept for members that are on their way: one that is being sent a
+//     snapshot, one that has just got it, one that follows slowly. Each of these
+//     ends at some time. truncate_test.go, snapshot_test.go
+//  12. A replica goes over to another state, and its log to that state's place, in
+//     one batch of the log: a crash leaves both as they were, or both new. It
+//     never goes back, and never acts in a term before that of its state.
+//     snapshot_test.go, sim_test.go
+//  13. A member that needs a snapshot gets one in the end, whatever is lost,
+//     stops or changes on the way. snapshot_test.go, sim_test.go
 //
 // # Shape
 //

@@ -9,6 +9,9 @@ import (
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/genuineh/aikv/node/sched"
+	"github.com/genuineh/aikv/node/wal"
 )
 
 // Group is this process's replica of one Raft group. Exported methods may be
@@ -20,6 +23,7 @@ type Group struct {
 	prompt bool
 	host   *Host
 	rn     *raft.RawNode
+	store  *wal.GroupLog
 
 	applier *applier
 
@@ -60,6 +64,14 @@ type Group struct {
 	waiting  []*proposal
 	barriers []readWait // confirmed, waiting for their index to be applied
 
+	trimming  trimming
+	transfers map[uint64]*transfer // by Raft id
+	offers    atomic.Pointer[Offer]
+	// work is what runs beside the loop and uses the state machine; gone is closed
+	// when it is to stop.
+	work *sched.Group
+	gone chan struct{}
+
 	contact  map[uint64]time.Time // last message by Raft id
 	spare    []uint64             // arbiters whose appends may wait: see noteSpare
 	detached bool
@@ -79,8 +91,9 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 		return nil, fmt.Errorf("the log holds no such group")
 	}
 	g := &Group{
-		id: spec.ID, raftID: spec.RaftID, prompt: spec.Prompt, host: h,
+		id: spec.ID, raftID: spec.RaftID, prompt: spec.Prompt, host: h, store: store,
 		contact: make(map[uint64]time.Time), rounds: uint64(h.opts.Now().UnixNano()),
+		transfers: make(map[uint64]*transfer), work: sched.NewGroup(h.opts.Sched), gone: make(chan struct{}),
 	}
 	applied, conf, err := restorePoint(store, spec.Machine)
 	if err != nil {
@@ -121,6 +134,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 		return nil, err
 	}
 	g.setApplied(applied, term)
+	g.trimming.cut = g.LogStart()
 	routes := make(map[uint64]uint64)
 	g.routes.Store(&routes)
 	g.setMembers(spec.Members)
@@ -160,6 +174,7 @@ func (g *Group) shut() {
 	g.lead.Store(&leadership{})
 	g.dropLease()
 	g.failQueued(ErrClosed)
+	close(g.gone)
 	g.applier.stop()
 	g.mu.Lock()
 	waiting, barriers := g.waiting, g.barriers
@@ -171,6 +186,27 @@ func (g *Group) shut() {
 	for _, w := range barriers {
 		w.end(ErrClosed)
 	}
+}
+
+// wait returns once nothing uses the state machine any more; the group was shut.
+func (g *Group) wait() {
+	g.applier.wait()
+	g.work.Wait()
+	for _, t := range g.transfers {
+		if t.sending != nil {
+			sched.Wait(g.host.opts.Sched, time.Time{}, t.sending.ended)
+		}
+	}
+}
+
+// spawn runs fn beside the loop. What a manual host would have to do is left to
+// its owner.
+func (g *Group) spawn(name string, fn func()) {
+	if g.host.opts.manual {
+		g.host.errands = append(g.host.errands, fn)
+		return
+	}
+	g.work.Go(name, fn)
 }
 
 // ID returns the group's id.
@@ -292,6 +328,9 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 		}
 	} else {
 		g.contact[m.GetFrom()] = now
+		if m.GetType() == pb.MsgHeartbeat {
+			g.told(m)
+		}
 		if routes := *g.routes.Load(); routes[m.GetFrom()] != node {
 			g.route(m.GetFrom(), node)
 		}
@@ -302,6 +341,9 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 		return
 	case m.GetType() == pb.MsgPreVote:
 		g.tellCommit(m)
+	case m.GetType() == pb.MsgSnap:
+		g.offered(node, m)
+		return
 	}
 	if err := g.rn.Step(m); err != nil && m.GetType() != pb.MsgReadIndex {
 		g.host.opts.Logger.Debug("raft refused a message", "group", g.id, "type", m.GetType(), "error", err)
@@ -340,6 +382,10 @@ func (g *Group) tick(ticks int64) {
 	g.expire(ticks)
 	g.retryRound(ticks)
 	g.noteSpare(g.host.now)
+	g.noteHeld()
+	g.reviewOffer()
+	g.superviseTransfers(ticks)
+	g.trim(ticks)
 	g.reconcile(ticks)
 	if g.hardDirty {
 		g.host.persist.add(appendTask{group: g, hard: g.hard})

@@ -17,7 +17,7 @@ import (
 //
 // Therefore a replica that is no voter, as far as it has applied, tells whoever
 // asks it for a pre-vote what is committed. The message is a heartbeat with an
-// entry's index and term, which raft's own heartbeats never have.
+// entry's term, which a leader's heartbeats never have, and index.
 
 // hint reports whether m tells of a committed entry.
 func hint(m *pb.Message) bool { return m.GetType() == pb.MsgHeartbeat && m.GetLogTerm() != 0 }

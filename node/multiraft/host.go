@@ -24,12 +24,15 @@ type Transport interface {
 	Send(node uint64, control bool, frame []byte) bool
 }
 
-// Machine is the state machine of a group's data replica. The group's applier
-// is its only caller.
+// Machine is the state machine of a group's data replica. The group is its only
+// caller.
 type Machine interface {
 	// Applied returns the index of the last entry whose effects survive a
 	// restart of the process.
 	Applied() uint64
+	// Sync returns once everything applied before is on stable storage, and the
+	// index that no crash can take back. It may run next to Apply.
+	Sync() (applied uint64, err error)
 	// Apply applies entries in log order, all of them in one atomic step. An
 	// error ends the process. It sets the Result of the calls in them.
 	Apply(entries []Committed) error
@@ -72,6 +75,10 @@ type Options struct {
 	// CommitDelay bounds how long a message that only moves the commit index
 	// waits for other messages to the same node.
 	CommitDelay time.Duration
+	// LogEntries and LogBytes are the limits of each group's log: when it has
+	// more entries, or takes more bytes, it is cut to half of both.
+	LogEntries int
+	LogBytes   int64
 	// Uptime makes leaders take leases (see Group.Lease): a clock, from any zero,
 	// that also counts while the machine sleeps, and runs alike on all nodes up
 	// to a tenth. Without it there are none.
@@ -108,6 +115,7 @@ type Host struct {
 	// Owned by the loop.
 	groups  map[GroupID]*Group
 	order   []*Group // priority groups first
+	errands []func() // of a manual host: see Group.spawn
 	outbox  outbox
 	ticks   int64
 	now     time.Time // of the present turn
@@ -185,7 +193,7 @@ func (h *Host) stop() {
 		g.shut()
 	}
 	for _, g := range h.order {
-		g.applier.wait()
+		g.wait()
 	}
 	for _, s := range h.inbox.close() {
 		s.call.end(ErrClosed)
@@ -241,7 +249,7 @@ func (h *Host) Apply(ctx context.Context, c Change) ([]*Group, error) {
 		return nil, err
 	}
 	for _, g := range gone {
-		g.applier.wait()
+		g.wait()
 	}
 	if err := h.persist.write(func(b *wal.Batch) error { return c.record(b) }); err != nil {
 		return nil, err
@@ -280,30 +288,6 @@ func (c Change) record(b *wal.Batch) error {
 	}
 	b.SetSync(true)
 	return nil
-}
-
-// Reopen stops a replica and starts it again as spec says, over the same log and
-// under the same Raft id: with a state machine where there was none, which then
-// applies the log from its start, or without. Calls that wait end with
-// ErrClosed or, if they were appended, ErrUncertain. The former state machine is
-// the caller's again on return.
-func (h *Host) Reopen(ctx context.Context, spec Spec) (*Group, error) {
-	var old *Group
-	if err := h.control(ctx, func() { old = h.detach(spec.ID) }); err != nil {
-		return nil, err
-	}
-	if old != nil {
-		old.applier.wait()
-	}
-	// The write comes after everything that the replica still had to append.
-	if err := h.persist.write(func(b *wal.Batch) error {
-		b.SetGroupMeta(uint64(spec.ID), appendGroupMeta(nil, spec))
-		b.SetSync(true)
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	return h.Open(ctx, spec)
 }
 
 // Open starts a replica that the log already holds: after a restart, or as the

@@ -251,7 +251,7 @@ func TestReopenConvertsReplica(t *testing.T) {
 	reopen := func(m Machine) {
 		t.Helper()
 		spec := Spec{ID: testGroup, RaftID: n.id + 100, Machine: m, Members: members}
-		g, err := n.host.Reopen(context.Background(), spec)
+		g, err := n.host.Reopen(context.Background(), spec, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
@@ -40,6 +41,12 @@ type lab struct {
 	fate func(p packet) []time.Duration
 	// pass, if set, sees every message that is sent; false drops it.
 	pass func(from, to uint64, group GroupID, m *pb.Message) bool
+	// broken, if set, is asked in the middle of reopening; true if it ended the
+	// process.
+	broken      func(n *labNode) bool
+	generations uint64
+	values      uint64 // the last that fill has written
+	wished      Wish   // the last wish
 	// trace is a running hash of all that was delivered and all that ended.
 	trace uint64
 	calls []*labCall
@@ -72,6 +79,8 @@ type labReplica struct {
 	spec    Spec
 	group   *Group
 	machine *labMachine // nil if the replica has none
+	// pending is what the replica becomes if the log says so: see reopen.
+	pending *labReplica
 }
 
 // chain is the one order of entries that the replicas of a group must agree on,
@@ -93,6 +102,7 @@ type labMachine struct {
 	chain            *chain
 	applied, durable uint64
 	err              error // what the next Apply returns
+	syncErr          error
 	batches          int
 }
 
@@ -113,6 +123,13 @@ func (m *labMachine) Apply(entries []Committed) error {
 		}
 	}
 	return nil
+}
+
+func (m *labMachine) Sync() (uint64, error) {
+	if m.syncErr == nil {
+		m.durable = m.applied
+	}
+	return m.durable, m.syncErr
 }
 
 // extend adds an entry, or checks it against the one that is there.
@@ -198,6 +215,7 @@ func (n *labNode) boot() {
 		Tick: 10 * time.Millisecond, ElectionTicks: 10, HeartbeatTicks: 2,
 		Gather: time.Millisecond, MaxEntryBytes: 4 << 10, InflightEntries: 1,
 		RequestTimeout: time.Second, CommitDelay: 2 * time.Millisecond,
+		LogEntries: 1 << 20, LogBytes: 1 << 30,
 		Now:    func() time.Time { return l.now },
 		Sched:  sched.System,
 		Uptime: func() time.Duration { return l.now.Sub(time.Unix(1_700_000_000, 0)) },
@@ -215,6 +233,12 @@ func (n *labNode) boot() {
 	}
 	for _, s := range stored {
 		r := n.replicas[s.ID]
+		if r != nil && r.pending != nil && bytes.Equal(r.pending.spec.Meta, s.Meta) {
+			r.spec, r.machine = r.pending.spec, r.pending.machine
+		}
+		if r != nil {
+			r.pending = nil
+		}
 		if r == nil || r.spec.RaftID != s.RaftID || r.machine != nil != s.Data {
 			l.t.Fatalf("node %d: the log holds %+v, created was %+v", n.id, s, r)
 		}
@@ -233,6 +257,45 @@ func (n *labNode) create(spec Spec, data bool) *labReplica {
 	n.replicas[spec.ID] = r
 	n.open(r)
 	return r
+}
+
+// reopen makes a replica go on from another state (nil: none) as of at; it does
+// by hand what Host.Reopen does. A crash on the way leaves it to the log which of
+// the two states the replica has: the meta says so.
+func (n *labNode) reopen(id GroupID, machine *labMachine, at *Point) error {
+	r := n.replicas[id]
+	next := &labReplica{spec: r.spec, machine: machine}
+	next.spec.Bootstrap, next.spec.Machine = false, nil
+	if machine != nil {
+		next.spec.Machine = machine
+	}
+	next.spec.Meta = binary.BigEndian.AppendUint64(nil, n.lab.generation())
+	if err := n.host.mayReopen(next.spec, at); err != nil {
+		return err
+	}
+	old := n.host.detach(id)
+	r.pending = next
+	o := newOutcome()
+	n.host.persist.add(appendTask{record: func(b *wal.Batch) error { return old.reopening(b, next.spec, at) }, outcome: o})
+	n.stepDisk()
+	if <-o.done; o.err != nil {
+		return o.err
+	}
+	if n.lab.broken != nil && n.lab.broken(n) {
+		return errBroken
+	}
+	r.spec, r.machine, r.pending = next.spec, machine, nil
+	n.open(r)
+	return nil
+}
+
+// errBroken: the process ended in the middle.
+var errBroken = errors.New("crashed")
+
+// generation returns a number that no state had before.
+func (l *lab) generation() uint64 {
+	l.generations++
+	return l.generations
 }
 
 // destroy removes a replica, its state included.
@@ -283,6 +346,7 @@ func (n *labNode) kill() {
 
 // close ends the process in an orderly way.
 func (n *labNode) close() {
+	n.stepErrands()
 	n.host.stop()
 	n.host.persist.step()
 	n.lab.dispatch()
@@ -417,6 +481,15 @@ func (n *labNode) stepDisk() {
 	n.lab.dispatch()
 }
 
+// stepErrands does what was left to goroutines beside the loop.
+func (n *labNode) stepErrands() {
+	errands := n.host.errands
+	n.host.errands = nil
+	for _, fn := range errands {
+		fn()
+	}
+}
+
 func (n *labNode) stepApplier(a *applier) {
 	woken(a.signal)
 	a.step()
@@ -446,7 +519,9 @@ func (l *lab) drain() {
 			for _, a := range appliers {
 				n.stepApplier(a)
 			}
-			again = again || loop || disk || len(appliers) > 0
+			errands := len(n.host.errands) > 0
+			n.stepErrands()
+			again = again || loop || disk || errands || len(appliers) > 0
 		}
 	}
 }
@@ -502,6 +577,7 @@ func (l *lab) found(id GroupID, prompt bool, nodes ...uint64) {
 
 // wish tells every running node.
 func (l *lab) wish(id GroupID, w Wish) {
+	l.wished = w
 	for _, n := range l.nodes {
 		if r := n.replicas[id]; n.up && r != nil {
 			r.group.SetWish(w)

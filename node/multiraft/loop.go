@@ -150,9 +150,21 @@ func (g *Group) handle(rd raft.Ready) {
 		case raft.LocalApplyThread:
 			g.applyMessage(m)
 		default:
-			g.host.outbox.add(g, m)
+			g.send(m)
 		}
 	}
+}
+
+// send passes a message of raft's on to a peer.
+func (g *Group) send(m *pb.Message) {
+	switch m.GetType() {
+	case pb.MsgSnap:
+		g.offer(m)
+		return
+	case pb.MsgHeartbeat:
+		g.tell(m)
+	}
+	g.host.outbox.add(g, m)
 }
 
 // append hands raft's entries and state to the persister. A message that only

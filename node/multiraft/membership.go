@@ -292,27 +292,33 @@ func (g *Group) logCaughtUp(raftID, node uint64) {
 	g.host.opts.Logger.Debug("learner caught up", "group", g.id, "node", node, "raft_id", raftID)
 }
 
-// yield hands leadership on when an arbiter holds it.
+// yield hands leadership on when an arbiter holds it, or a replica that is to
+// hold data and has none yet. If need be to one that is to leave: it has what a
+// new member has to be sent.
 func (g *Group) yield() {
-	self := func(v Member) bool { return v.RaftID == g.raftID && v.Arbiter }
-	if g.rn.BasicStatus().LeadTransferee != raft.None || !slices.ContainsFunc(g.members.wish.Voters, self) {
+	w := &g.members.wish
+	serves := g.applier.machine != nil && !g.isArbiter(g.raftID)
+	if g.rn.BasicStatus().LeadTransferee != raft.None || serves {
 		return
 	}
-	if successor := g.successor(); successor != 0 {
+	successor := g.successor()
+	if successor == 0 && g.applier.machine == nil {
+		successor = g.longest(w.Others)
+	}
+	if successor != 0 {
 		g.transfer(successor)
 	}
 }
 
-// successor returns the voter that should lead next: not an arbiter, recently
-// heard of, with the longest log, then the lowest id; 0 if there is none.
-func (g *Group) successor() uint64 {
+// successor returns the voter that should lead next, 0 if there is none.
+func (g *Group) successor() uint64 { return g.longest(g.members.wish.Voters) }
+
+// longest returns of those members that hold data the voter that was recently
+// heard of with the longest log, then the lowest id; 0 if there is none.
+func (g *Group) longest(members []Member) uint64 {
 	var best, match uint64
 	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
-		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive {
-			return
-		}
-		serves := func(v Member) bool { return v.RaftID == id && !v.Arbiter }
-		if !slices.ContainsFunc(g.members.wish.Voters, serves) {
+		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive || !holdsData(members, id) {
 			return
 		}
 		if best == 0 || pr.Match > match || pr.Match == match && id < best {

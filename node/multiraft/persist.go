@@ -28,6 +28,8 @@ type appendTask struct {
 	entries   []*pb.Entry
 	responses []*pb.Message
 	sync      bool
+	// cut truncates the log; nobody waits for that.
+	cut *Point
 
 	// A control write adds records of its own, and somebody waits for it.
 	record  func(*wal.Batch) error
@@ -151,9 +153,15 @@ func (p *persister) writeBatch(tasks []appendTask) error {
 			sync = true
 			continue
 		}
-		if (t.hard != nil || len(t.entries) > 0) && p.host.opts.Log.Storage(uint64(t.group.id)) != nil {
+		if p.host.opts.Log.Storage(uint64(t.group.id)) == nil {
+			continue
+		}
+		if t.hard != nil || len(t.entries) > 0 {
 			p.batch.Append(uint64(t.group.id), t.hard, t.entries)
 			sync = sync || t.sync
+		}
+		if t.cut != nil {
+			p.batch.Truncate(uint64(t.group.id), t.cut.Index, t.cut.Term, t.cut.Conf)
 		}
 	}
 	if p.batch.Empty() {

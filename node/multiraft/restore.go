@@ -29,18 +29,14 @@ func bootstrap(raftID uint64) (*pb.HardState, []*pb.Entry, error) {
 }
 
 // restorePoint returns the index that the replica has applied and the
-// configuration as of that index: the one at the log's truncation point and the
-// changes since. The changes are read from the log itself, so there is no
-// second record of the membership that could disagree with it.
+// configuration as of that index.
 func restorePoint(store *wal.GroupLog, machine Machine) (uint64, *pb.ConfState, error) {
-	truncated, _, conf := store.Truncated()
-	conf = pb.EnsureConfState(conf)
-	applied := truncated
+	applied, _, _ := store.Truncated()
 	if machine != nil {
-		applied = max(applied, machine.Applied())
-	}
-	if applied == truncated {
-		return applied, conf, nil
+		start := applied
+		if applied = machine.Applied(); applied < start {
+			return 0, nil, fmt.Errorf("the state has applied entry %d, but the log begins behind entry %d: the state has lost something", applied, start)
+		}
 	}
 	last, err := store.LastIndex()
 	if err != nil {
@@ -49,11 +45,7 @@ func restorePoint(store *wal.GroupLog, machine Machine) (uint64, *pb.ConfState, 
 	if applied > last {
 		return 0, nil, fmt.Errorf("the state has applied entry %d, but the log ends at %d: they are not of one node", applied, last)
 	}
-	entries, err := store.ConfEntries(truncated+1, applied+1)
-	if err != nil {
-		return 0, nil, err
-	}
-	conf, err = foldChanges(conf, truncated, entries)
+	conf, err := confAt(store, applied)
 	return applied, conf, err
 }
 

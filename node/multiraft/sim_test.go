@@ -51,7 +51,9 @@ func TestSimulation(t *testing.T) {
 			"writes": total.acked, "reads": total.read, "reads under a lease": total.leased, "uncertain writes": total.uncertain,
 			"superseded writes": total.superseded, "refusals": total.refused, "crashes": total.crashes,
 			"leaders": total.leaders, "configurations": total.configs, "disk failures": total.diskFailures,
-			"new replicas": total.replaced,
+			"new replicas": total.replaced, "truncations": total.cuts, "snapshots": total.snapshots,
+			"arbiters that skipped": total.skipped, "failed snapshots": total.broken,
+			"crashes while installing": total.torn,
 		} {
 			if n == 0 {
 				t.Errorf("no %s in all runs", what)
@@ -88,6 +90,7 @@ const (
 
 type simStats struct {
 	acked, read, leased, uncertain, superseded, refused, crashes, leaders, configs, diskFailures, replaced int
+	cuts, snapshots, skipped, broken, torn                                                                 int
 }
 
 func (s *simStats) add(o simStats) {
@@ -102,6 +105,11 @@ func (s *simStats) add(o simStats) {
 	s.configs += o.configs
 	s.diskFailures += o.diskFailures
 	s.replaced += o.replaced
+	s.cuts += o.cuts
+	s.snapshots += o.snapshots
+	s.skipped += o.skipped
+	s.broken += o.broken
+	s.torn += o.torn
 }
 
 // sim is one run.
@@ -128,6 +136,8 @@ type simNode struct {
 	loopStall, diskStall, applyStall, down time.Time
 	arbiter                                bool
 	broken                                 bool // the disk fails
+	fetches                                map[GroupID]*simFetch
+	starts                                 map[GroupID]uint64 // of the logs, as last seen
 }
 
 // simGroup is what the simulation knows of a group.
@@ -154,15 +164,20 @@ func simulate(t *testing.T, seed int64) *sim {
 
 	gathers := []time.Duration{0, time.Millisecond, 3 * time.Millisecond}
 	gather, inflight := gathers[rng.Intn(3)], 1+rng.Intn(3)
+	entries := 10 + rng.Intn(40)
 	timeout := []time.Duration{200, 500, 1500}[rng.Intn(3)] * time.Millisecond
 	l := newLab(t, 3+rng.Intn(3), seed, func(o *Options) {
 		o.Gather, o.InflightEntries, o.MaxEntryBytes = gather, inflight, 256
 		o.RequestTimeout = timeout
+		o.LogEntries, o.LogBytes = entries, int64(entries)*150
 	})
 	s := &sim{lab: l, seed: seed, raft: make(map[GroupID]*simGroup)}
-	l.fate = s.fateOf
+	l.fate, l.broken = s.fateOf, s.tear
 	for _, n := range l.nodes {
-		s.state = append(s.state, &simNode{labNode: n, nextTick: l.now.Add(s.ms(10))})
+		s.state = append(s.state, &simNode{
+			labNode: n, nextTick: l.now.Add(s.ms(10)),
+			fetches: make(map[GroupID]*simFetch), starts: make(map[GroupID]uint64),
+		})
 	}
 	s.state[len(s.state)-1].arbiter = rng.Intn(2) == 0
 	s.found(simPrompt, rng.Intn(len(s.state)))
@@ -431,6 +446,7 @@ func (s *sim) end(n *simNode, how func()) {
 		how = n.kill
 	}
 	s.stats.crashes++
+	s.stopSending(n)
 	how()
 	n.disk.Fail(nil)
 	n.broken = false
@@ -472,6 +488,7 @@ func (s *sim) replace(g *simGroup) {
 	for _, n := range s.state {
 		if n.up && !n.broken && !slices.Contains(st.Voters, g.ids[n.id]) && !slices.Contains(st.Learners, g.ids[n.id]) {
 			n.destroy(g.id)
+			delete(n.starts, g.id)
 			s.addReplica(g, n, false)
 			s.stats.replaced++
 			return
@@ -497,6 +514,9 @@ func (s *sim) millisecond() {
 		for _, i := range s.rng.Perm(len(s.state)) {
 			s.work(s.state[i])
 		}
+	}
+	for _, n := range s.state {
+		s.fetch(n)
 	}
 	s.checkCalls()
 	s.checkLeased()
@@ -531,6 +551,9 @@ func (s *sim) work(n *simNode) {
 	if disk && s.now.After(n.diskStall) && (s.calm || s.chance(500)) {
 		n.stepDisk()
 	}
+	if s.calm || s.chance(300) {
+		n.stepErrands()
+	}
 	if n.failure == nil && s.now.After(n.applyStall) && (s.calm || s.chance(500)) {
 		for _, a := range appliers {
 			n.stepApplier(a)
@@ -554,6 +577,10 @@ func (s *sim) checkGroups(n *simNode) {
 			default:
 				s.fatal("group %d: %d and %d lead in term %d", id, other, r.raftID, st.GetTerm())
 			}
+		}
+		if start := r.LogStart(); start > n.starts[id] {
+			n.starts[id] = start
+			s.stats.cuts++
 		}
 		conf := r.members.conf
 		if key := fmt.Sprint(conf); !g.confs[key] {

@@ -14,6 +14,9 @@
 //     needed. A replica under another Raft id is destroyed first: ids are never
 //     reused. An arbiter that is to hold data, or the other way round, goes on
 //     under its id, over its log.
+//   - A replica whose log no longer connects to its leader's, and an arbiter that
+//     is to hold data and whose log has lost the beginning, gets a state that is
+//     fetched beside everything else: catchup.go.
 //   - The view's membership is the group's wish; multiraft carries it out. When
 //     it has, the leader reports so and the leavers may go.
 //   - The leader takes up slots that the view gives to its shard (Own), gives up

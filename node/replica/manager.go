@@ -15,6 +15,7 @@ import (
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/snapshot"
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/topology"
 )
@@ -45,6 +46,7 @@ type Options struct {
 	// OpenStore opens the database in a folder, or creates both, durably.
 	OpenStore func(dir string) (storage.Store, error)
 	Shard     shard.Options
+	Snapshots *snapshot.Exchange
 	// ReportTimeout bounds one report to MetaRaft.
 	ReportTimeout time.Duration
 	Sched         sched.Sched
@@ -89,7 +91,10 @@ func (m *Manager) Wake() {
 func (m *Manager) Restore(ctx context.Context, stored []multiraft.Stored) error {
 	keep := make(map[string]bool)
 	for _, s := range stored {
-		r := newReplica(m, topology.GroupID(s.ID), s.RaftID, s.Data)
+		r, err := storedReplica(m, s)
+		if err != nil {
+			return err
+		}
 		if s.Data {
 			keep[filepath.Base(r.dir)] = true
 			if err := r.openMachine(); err != nil {
@@ -156,7 +161,7 @@ func (m *Manager) Run(ctx context.Context) {
 func (m *Manager) sweep(ctx context.Context) (again bool) {
 	for _, r := range m.All() {
 		r.sweep(ctx)
-		again = again || r.unfinished.Load()
+		again = r.unfinished.Load() || r.inflow.due(m.opts.Sched.Now()) || again
 	}
 	return again || !m.opts.Topology.Recovered()
 }
@@ -204,13 +209,13 @@ func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.S
 		}
 		r = nil
 	}
-	if r != nil && !leaving && r.data != (member.Kind == topology.Data) {
-		return m.convert(ctx, r, s)
+	if r != nil {
+		return m.keep(ctx, r, view, s, member, leaving)
 	}
-	if r != nil || leaving {
+	if leaving {
 		return nil
 	}
-	r = newReplica(m, s.ID, member.RaftID, member.Kind == topology.Data)
+	r = newReplica(m, s.ID, member.RaftID, member.Kind == topology.Data, 0)
 	if r.data {
 		if err := r.openMachine(); err != nil {
 			return err
@@ -227,17 +232,32 @@ func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.S
 	return nil
 }
 
+// keep makes a replica what the view wishes it to be, and has it follow its
+// group.
+func (m *Manager) keep(ctx context.Context, r *Replica, view *topology.View, s *topology.Shard, member topology.Member, leaving bool) error {
+	switch {
+	case leaving || r.data == (member.Kind == topology.Data):
+		return m.catchUp(ctx, r, s)
+	case !r.data && r.group.LogStart() > 0:
+		return m.fetchData(ctx, r, view, s)
+	default:
+		return m.convert(ctx, r, s)
+	}
+}
+
 // convert makes a replica with data of an arbiter, or the other way round. Its
 // log goes on; the data is built up from it, or deleted.
 func (m *Manager) convert(ctx context.Context, old *Replica, s *topology.Shard) error {
-	r := newReplica(m, old.id, old.raftID, !old.data)
+	r := newReplica(m, old.id, old.raftID, !old.data, old.generation+1)
 	if r.data {
 		if err := r.openMachine(); err != nil {
 			return err
 		}
 	}
-	m.take(old)
-	group, err := m.opts.Host.Reopen(ctx, r.spec(false, raftMembers(s)))
+	group, err := m.opts.Host.Reopen(ctx, r.spec(false, raftMembers(s)), nil)
+	if errors.Is(err, multiraft.ErrObsolete) {
+		return r.destroy() // the log has been cut meanwhile
+	}
 	if err != nil {
 		return fmt.Errorf("convert a replica of shard %s: %w", r.id, err)
 	}

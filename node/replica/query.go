@@ -10,6 +10,7 @@ import (
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/snapshot"
 	"github.com/genuineh/aikv/node/topology"
 )
 
@@ -115,4 +116,13 @@ func (r *Replica) storing(status multiraft.Status, target uint64) int {
 		}
 	}
 	return count
+}
+
+// SendState sends a member of a group the state that this node has of it.
+func (m *Manager) SendState(ctx context.Context, r snapshot.Request, out snapshot.Out) error {
+	from := m.Data(topology.GroupID(r.Group))
+	if from == nil {
+		return multiraft.ErrNoState
+	}
+	return m.opts.Snapshots.Serve(ctx, from.group, from.machine, r.To, out)
 }

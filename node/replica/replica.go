@@ -2,6 +2,8 @@ package replica
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,6 +29,8 @@ type Replica struct {
 	raftID  uint64
 	data    bool
 	dir     string
+	// generation tells the folders of a replica's states apart; the log keeps it.
+	generation uint64
 
 	group   *multiraft.Group
 	store   storage.Store
@@ -39,15 +43,32 @@ type Replica struct {
 	reporting atomic.Bool
 	sweeping  atomic.Bool
 	wished    uint64 // version of the last wish handed on; owned by reconcile
+	inflow    inflow
 
 	applied notifier
 }
 
-func newReplica(m *Manager, id topology.GroupID, raftID uint64, data bool) *Replica {
-	return &Replica{
-		manager: m, id: id, raftID: raftID, data: data,
-		dir: filepath.Join(m.opts.Dir, fmt.Sprintf("%016x-%d", uint64(id), raftID)),
+func newReplica(m *Manager, id topology.GroupID, raftID uint64, data bool, generation uint64) *Replica {
+	name := fmt.Sprintf("%016x-%d", uint64(id), raftID)
+	if generation > 0 {
+		name += fmt.Sprintf(".%d", generation)
 	}
+	return &Replica{
+		manager: m, id: id, raftID: raftID, data: data, generation: generation, dir: filepath.Join(m.opts.Dir, name),
+	}
+}
+
+// storedReplica is a replica that the log holds.
+func storedReplica(m *Manager, s multiraft.Stored) (*Replica, error) {
+	var generation uint64
+	if len(s.Meta) > 0 {
+		n, size := binary.Uvarint(s.Meta)
+		if size != len(s.Meta) {
+			return nil, fmt.Errorf("shard %s: the log's record of the replica has an unknown format", topology.GroupID(s.ID))
+		}
+		generation = n
+	}
+	return newReplica(m, topology.GroupID(s.ID), s.RaftID, s.Data, generation), nil
 }
 
 // openMachine opens the replica's database and state machine.
@@ -56,20 +77,31 @@ func (r *Replica) openMachine() error {
 	if err != nil {
 		return fmt.Errorf("shard %s: %w", r.id, err)
 	}
+	if err := r.adopt(store); err != nil {
+		store.Close()
+		return err
+	}
+	return nil
+}
+
+// adopt makes a store the replica's.
+func (r *Replica) adopt(store storage.Store) error {
 	machine, err := shard.Open(store, r.manager.opts.Table, r.manager.opts.Shard)
 	if err != nil {
-		store.Close()
 		return fmt.Errorf("shard %s: %w", r.id, err)
 	}
 	r.store, r.machine = store, machine
 	return nil
 }
 
+// closeMachine closes the state, and drops one that was to take its place.
 func (r *Replica) closeMachine() error {
+	err := r.inflow.stop(r.manager.opts.Sched)
 	if r.store == nil {
-		return nil
+		return err
 	}
-	return r.store.Close()
+	r.machine.Close()
+	return errors.Join(err, r.store.Close())
 }
 
 // destroy deletes the replica's data; its group has stopped.
@@ -88,6 +120,9 @@ func (r *Replica) spec(bootstrap bool, members []multiraft.Member) multiraft.Spe
 	s := multiraft.Spec{
 		ID: multiraft.GroupID(r.id), RaftID: r.raftID, Bootstrap: bootstrap, Members: members,
 	}
+	if r.generation > 0 {
+		s.Meta = binary.AppendUvarint(nil, r.generation)
+	}
 	if r.machine != nil {
 		s.Machine = &machine{replica: r}
 	}
@@ -103,6 +138,9 @@ type machine struct {
 
 // Applied implements multiraft.Machine.
 func (m *machine) Applied() uint64 { return m.replica.machine.Applied() }
+
+// Sync implements multiraft.Machine.
+func (m *machine) Sync() (uint64, error) { return m.replica.machine.Sync() }
 
 // Apply implements multiraft.Machine.
 func (m *machine) Apply(committed []multiraft.Committed) error {

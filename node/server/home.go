@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,20 +56,23 @@ func (i identity) metaGroup() multiraft.GroupID { return multiraft.GroupID(i.Clu
 type home struct {
 	node *node
 
-	moving   *sched.Mutex // held while the place changes
-	current  atomic.Pointer[identity]
-	replica  atomic.Pointer[metaReplica]
-	replaced chan struct{} // signalled after replica changed
-	links    links
+	moving  *sched.Mutex // held while the place changes
+	current atomic.Pointer[identity]
+	replica atomic.Pointer[metaReplica]
+	kick    chan struct{} // signalled when follow is to look again
+	links   links
 }
 
 // metaReplica is a MetaRaft replica and what belongs to it.
 type metaReplica struct {
 	identity identity
-	dir      string
-	store    storage.Store
-	machine  *metaraft.Machine
-	group    *multiraft.Group
+	// generation tells the folders of the replica's states apart; the log keeps
+	// it.
+	generation uint64
+	dir        string
+	store      storage.Store
+	machine    *metaraft.Machine
+	group      *multiraft.Group
 	// floor and floorTerm are the last entry of its log when it was opened:
 	// whatever the node had acted upon before is at or below that.
 	floor, floorTerm uint64
@@ -90,7 +94,7 @@ func (r *metaReplica) noteFloor(log *wal.GroupLog) (err error) {
 }
 
 func newHome(n *node) *home {
-	return &home{node: n, moving: sched.NewMutex(n.sched), replaced: make(chan struct{}, 1)}
+	return &home{node: n, moving: sched.NewMutex(n.sched), kick: make(chan struct{}, 1)}
 }
 
 // load reads the identity from the log, or invents that of a new node, which
@@ -112,14 +116,18 @@ func (h *home) load() error {
 // one.
 func (h *home) restore(ctx context.Context) error {
 	id := *h.current.Load()
-	if err := h.removeMetaDirs(id); err != nil {
-		return err
-	}
 	stored, err := multiraft.StoredGroups(h.node.data.log)
 	if err != nil {
 		return err
 	}
-	meta, err := h.openReplica(id)
+	generation, err := metaGeneration(stored, id)
+	if err != nil {
+		return err
+	}
+	if err := h.removeMetaDirs(h.metaDir(id, generation)); err != nil {
+		return err
+	}
+	meta, err := h.openReplica(id, generation)
 	if err != nil {
 		return err
 	}
@@ -149,15 +157,15 @@ func (h *home) restore(ctx context.Context) error {
 	return h.node.replicas.Restore(ctx, shards)
 }
 
-// removeMetaDirs deletes the state of MetaRaft replicas that are no more.
-func (h *home) removeMetaDirs(id identity) error {
+// removeMetaDirs deletes the states of MetaRaft replicas that are no more.
+func (h *home) removeMetaDirs(keep string) error {
 	entries, err := os.ReadDir(h.node.data.meta)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() != id.dirName() {
-			if err := os.RemoveAll(filepath.Join(h.node.data.meta, e.Name())); err != nil {
+		if dir := filepath.Join(h.node.data.meta, e.Name()); dir != keep {
+			if err := os.RemoveAll(dir); err != nil {
 				return err
 			}
 		}
@@ -165,21 +173,51 @@ func (h *home) removeMetaDirs(id identity) error {
 	return nil
 }
 
-func (i identity) dirName() string { return fmt.Sprintf("%016x-%d", i.Cluster, i.MetaID) }
+// metaDir is where the state of a MetaRaft replica lies.
+func (h *home) metaDir(id identity, generation uint64) string {
+	name := fmt.Sprintf("%016x-%d", id.Cluster, id.MetaID)
+	if generation > 0 {
+		name += fmt.Sprintf(".%d", generation)
+	}
+	return filepath.Join(h.node.data.meta, name)
+}
+
+// metaGeneration returns which state of the node's MetaRaft replica the log
+// belongs to.
+func metaGeneration(stored []multiraft.Stored, id identity) (uint64, error) {
+	for _, s := range stored {
+		if s.ID == id.metaGroup() && len(s.Meta) > 0 {
+			generation, size := binary.Uvarint(s.Meta)
+			if size != len(s.Meta) {
+				return 0, errors.New("the log's record of the MetaRaft replica has an unknown format")
+			}
+			return generation, nil
+		}
+	}
+	return 0, nil
+}
 
 // openReplica opens the state of a MetaRaft replica; it has no group yet.
-func (h *home) openReplica(id identity) (*metaReplica, error) {
-	r := &metaReplica{identity: id, dir: filepath.Join(h.node.data.meta, id.dirName())}
-	store, err := h.node.data.openMeta(r.dir)
+func (h *home) openReplica(id identity, generation uint64) (*metaReplica, error) {
+	dir := h.metaDir(id, generation)
+	store, err := h.node.data.openMeta(dir)
 	if err != nil {
 		return nil, err
 	}
-	if r.machine, err = metaraft.NewMachine(store); err != nil {
+	r, err := newMetaReplica(id, generation, dir, store)
+	if err != nil {
 		store.Close()
 		return nil, err
 	}
-	r.store = store
 	return r, nil
+}
+
+func newMetaReplica(id identity, generation uint64, dir string, store storage.Store) (*metaReplica, error) {
+	machine, err := metaraft.NewMachine(store)
+	if err != nil {
+		return nil, err
+	}
+	return &metaReplica{identity: id, generation: generation, dir: dir, store: store, machine: machine}, nil
 }
 
 // spec describes the replica to the host.
@@ -187,6 +225,9 @@ func (r *metaReplica) spec(bootstrap bool) multiraft.Spec {
 	s := multiraft.Spec{
 		ID: r.identity.metaGroup(), RaftID: r.identity.MetaID, Machine: &metaMachine{machine: r.machine},
 		Bootstrap: bootstrap, Prompt: true,
+	}
+	if r.generation > 0 {
+		s.Meta = binary.AppendUvarint(nil, r.generation)
 	}
 	for _, p := range r.identity.Peers {
 		s.Members = append(s.Members, multiraft.Member{RaftID: p.MetaID, Node: uint64(p.Node)})
@@ -216,15 +257,26 @@ func (h *home) establish(ctx context.Context, next *metaReplica, change multiraf
 	return nil
 }
 
-// adopt publishes a replica that runs.
+// adopt makes a replica that runs the node's, with its identity.
 func (h *home) adopt(r *metaReplica) {
 	h.current.Store(&r.identity)
 	h.replica.Store(r)
 	h.connect()
 	h.node.transport.IdentityChanged()
+	h.publish(r)
+}
+
+// publish makes a replica that runs known to whoever uses it.
+func (h *home) publish(r *metaReplica) {
+	h.replica.Store(r)
 	h.node.meta.Attach(metaRaft{h.node, r.group}, r.machine)
+	h.wake()
+}
+
+// wake makes follow look again.
+func (h *home) wake() {
 	select {
-	case h.replaced <- struct{}{}:
+	case h.kick <- struct{}{}:
 	default:
 	}
 }
@@ -234,7 +286,7 @@ func (h *home) move(ctx context.Context, id identity, apply apply, found bool) e
 	h.moving.Lock()
 	defer h.moving.Unlock()
 	old := h.replica.Load()
-	next, err := h.openReplica(id)
+	next, err := h.openReplica(id, 0)
 	if err != nil {
 		return err
 	}
@@ -297,6 +349,7 @@ func (h *home) follow(ctx context.Context) {
 	defer w.Stop()
 	look := h.node.sched.Now().Add(linger)
 	for {
+		h.catchUp(ctx, h.replica.Load())
 		r := h.replica.Load()
 		watch := r.machine.Watch()
 		h.connect()
@@ -307,7 +360,7 @@ func (h *home) follow(ctx context.Context) {
 		}
 		h.node.replicas.Wake()
 		for waiting := true; waiting; {
-			switch w.Wait(look, ctx.Done(), watch, h.replaced) {
+			switch w.Wait(look, ctx.Done(), watch, h.kick) {
 			case 0:
 				return
 			case sched.Timeout:

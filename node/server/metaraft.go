@@ -18,6 +18,9 @@ type metaMachine struct{ machine *metaraft.Machine }
 // Applied implements multiraft.Machine.
 func (m *metaMachine) Applied() uint64 { return m.machine.Applied() }
 
+// Sync implements multiraft.Machine.
+func (m *metaMachine) Sync() (uint64, error) { return m.machine.Sync() }
+
 // Apply implements multiraft.Machine.
 func (m *metaMachine) Apply(committed []multiraft.Committed) error {
 	entries := make([]metaraft.Entry, len(committed))

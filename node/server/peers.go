@@ -13,6 +13,7 @@ import (
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/sched"
+	"github.com/genuineh/aikv/node/snapshot"
 	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/node/transport"
 )
@@ -26,7 +27,20 @@ type network interface {
 	IdentityChanged()
 	VoteDelay(node uint64) time.Duration
 	SetFaults(f *transport.Faults)
+	Fetch(ctx context.Context, node uint64, request []byte) (snapshot.In, error)
 	Close() error
+}
+
+// wire makes a transport.Transport a network.
+type wire struct{ *transport.Transport }
+
+// Fetch implements network.
+func (w wire) Fetch(ctx context.Context, node uint64, request []byte) (snapshot.In, error) {
+	f, err := w.Transport.Fetch(ctx, node, request)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // link makes the transport what multiraft sends through.
@@ -82,6 +96,14 @@ func (h *peerHandler) Serve(ctx context.Context, from transport.Identity, method
 	default:
 		return h.node.meta.Serve(ctx, from.NodeID, method, request)
 	}
+}
+
+// Feed implements transport.Handler.
+func (h *peerHandler) Feed(ctx context.Context, _ transport.Identity, request []byte, to *transport.Feed) error {
+	if sched.Wait(h.node.sched, time.Time{}, h.ready, ctx.Done()) == 1 {
+		return ctx.Err()
+	}
+	return h.node.sendState(ctx, request, to)
 }
 
 // beat is a frame that says nothing but that the sender lives. Groups talk only

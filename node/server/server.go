@@ -20,6 +20,7 @@ import (
 	"github.com/genuineh/aikv/node/rawio"
 	"github.com/genuineh/aikv/node/replica"
 	"github.com/genuineh/aikv/node/sched"
+	"github.com/genuineh/aikv/node/snapshot"
 	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/node/transport"
 )
@@ -42,6 +43,7 @@ type node struct {
 	host      *multiraft.Host
 	table     *command.Table
 	replicas  *replica.Manager
+	snapshots *snapshot.Exchange
 	home      *home
 	meta      *metaraft.Node
 	front     *frontend.Server
@@ -153,7 +155,7 @@ func (n *node) open() error {
 	if err != nil {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
 	}
-	n.transport = t
+	n.transport = wire{t}
 	n.build()
 	return nil
 }
@@ -161,6 +163,9 @@ func (n *node) open() error {
 // build ties the parts together that stand on data, home and transport.
 func (n *node) build() {
 	n.table = command.NewTable()
+	n.snapshots = &snapshot.Exchange{
+		Open: n.transport.Fetch, Pace: snapshot.NewPace(int64(n.cfg.Raft.SnapshotRate), n.sched), Sched: n.sched,
+	}
 	n.host = multiraft.New(n.hostOptions())
 	n.replicas = replica.NewManager(n.replicaOptions())
 	n.meta = metaraft.NewNode(n.metaOptions())
@@ -174,8 +179,14 @@ func (n *node) hostOptions() multiraft.Options {
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
 		RequestTimeout: time.Duration(r.RequestTimeout), CommitDelay: time.Duration(r.CommitDelay),
+		LogEntries: n.cfg.WAL.GroupEntries, LogBytes: int64(n.cfg.WAL.GroupSize),
 		Now: n.sched.Now, Sched: n.sched, Logger: n.log, Fatal: n.fail,
-		Notify: func(multiraft.GroupID) { n.replicas.Wake() },
+		Notify: func(id multiraft.GroupID) {
+			if id == n.home.current.Load().metaGroup() {
+				n.home.wake()
+			}
+			n.replicas.Wake()
+		},
 	}
 }
 
@@ -195,7 +206,7 @@ func leaseClock(cfg config.Config, log *slog.Logger) func() time.Duration {
 func (n *node) replicaOptions() replica.Options {
 	return replica.Options{
 		Host: n.host, Topology: reporter{n}, Table: n.table, Dir: n.data.shards,
-		OpenStore: n.data.openShard, Shard: n.data.shardOptions(),
+		OpenStore: n.data.openShard, Shard: n.data.shardOptions(), Snapshots: n.snapshots,
 		ReportTimeout: time.Duration(n.cfg.Cluster.CommandTimeout),
 		Sched:         n.sched, Logger: n.log, Fatal: n.fail,
 	}

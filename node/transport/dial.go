@@ -24,6 +24,9 @@ const (
 	clientPing    = 10 * time.Second
 	silentTimeout = 3 * time.Second // after a ping, or with unacknowledged data (TCP_USER_TIMEOUT)
 	idleClose     = time.Minute     // of a pooled connection without calls
+
+	stallTimeout   = 10 * time.Second // of a fetch whose receiver takes nothing
+	confirmTimeout = time.Minute
 )
 
 // Fixed flow control windows: gRPC's own estimate of them costs a ping with
@@ -120,6 +123,7 @@ const (
 	serviceName  = "aikv.Node"
 	framesMethod = "/" + serviceName + "/Frames"
 	callMethod   = "/" + serviceName + "/Call"
+	fetchMethod  = "/" + serviceName + "/Fetch"
 )
 
 func newServer(t *Transport) *grpc.Server {
@@ -160,6 +164,11 @@ func newServer(t *Transport) *grpc.Server {
 			ClientStreams: true,
 			ServerStreams: true,
 			Handler:       func(_ any, stream grpc.ServerStream) error { return t.serveFrames(stream) },
+		}, {
+			StreamName:    "Fetch",
+			ClientStreams: true,
+			ServerStreams: true,
+			Handler:       func(_ any, stream grpc.ServerStream) error { return t.serveFetch(stream) },
 		}},
 	}, t)
 	return s

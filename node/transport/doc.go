@@ -1,6 +1,6 @@
 // Package transport carries bytes between the nodes of a cluster over gRPC.
 //
-// # Two services
+// # Three services
 //
 // Frames: from each node to each peer there is one one-way stream per Class,
 // each on a TCP connection of its own, so that a big entry (Bulk) never delays
@@ -11,15 +11,19 @@
 // Calls: a unary request with an answer, to an address rather than to a node,
 // because it also serves nodes that are not yet members of a cluster.
 //
+// Fetches: a stream of pieces that a node asks a peer for, such as the state of
+// a replica. It has a connection of its own and the receiver's pace, so that it
+// delays neither frames nor calls; one that stalls is ended.
+//
 // # Who is let in
 //
-// The first message of every stream, and the head of every call, is a hello:
-// protocol range, feature bits, cluster id, node id, the node meant, and the
-// token. A stream needs the same cluster id and token, an overlapping protocol
-// range, and the right receiver: an address that meanwhile belongs to another
-// node gets no frames. A call needs token and protocol; what a foreign cluster
-// may ask is for Handler.Serve to decide. The token travels in clear unless
-// TLS is configured.
+// The first message of every stream, and the head of every call and fetch, is a
+// hello: protocol range, feature bits, cluster id, node id, the node meant, and
+// the token. A stream or fetch needs the same cluster id and token, an
+// overlapping protocol range, and the right receiver: an address that meanwhile
+// belongs to another node gets no frames. A call needs token and protocol; what
+// a foreign cluster may ask is for Handler.Serve to decide. The token travels in
+// clear unless TLS is configured.
 //
 // # Invariants
 //

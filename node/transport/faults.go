@@ -13,7 +13,7 @@ type Faults struct {
 }
 
 // SetFaults replaces the faults; nil ends all. Calls to and from a node that is
-// cut off in either direction get no answer.
+// cut off in either direction get no answer, fetches break.
 func (t *Transport) SetFaults(f *Faults) { t.faults.Store(f) }
 
 // losesTo reports whether a frame to the node is lost.
@@ -28,13 +28,16 @@ func (t *Transport) losesFrom(node uint64) bool {
 	return f != nil && slices.Contains(f.From, node)
 }
 
+// cutOff reports whether anything that needs an answer from the node is in vain.
+func (t *Transport) cutOff(node uint64) bool { return t.losesTo(node) || t.losesFrom(node) }
+
 // cutOffAt returns whether the node at an address is cut off.
 func (t *Transport) cutOffAt(addr string) bool {
 	if t.faults.Load() == nil {
 		return false
 	}
 	for id, p := range *t.peers.Load() {
-		if p.addr == addr && (t.losesTo(id) || t.losesFrom(id)) {
+		if p.addr == addr && t.cutOff(id) {
 			return true
 		}
 	}

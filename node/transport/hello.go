@@ -23,8 +23,11 @@ const Features uint64 = 0
 // the format byte first; fields may be added at the end without a new format.
 const helloFormat = 1
 
-// classCall stands in the hello of a call, where a stream has its class.
-const classCall Class = 0xff
+// These stand in the hello of a call or a fetch, where a stream has its class.
+const (
+	classCall  Class = 0xff
+	classFetch Class = 0xfe
+)
 
 // hello introduces the sender of a stream or call, and in the other direction
 // the node that accepted a stream.
@@ -124,12 +127,21 @@ func (h *hello) checkAccess(own *hello) error {
 
 // checkStream says why a stream is refused, or nil.
 func (h *hello) checkStream(own *hello) error {
+	if err := h.checkPeer(own); err != nil {
+		return err
+	}
+	if h.class >= classes {
+		return fmt.Errorf("class %d is not known here", h.class)
+	}
+	return nil
+}
+
+// checkPeer says why a hello is not one of a peer, or nil.
+func (h *hello) checkPeer(own *hello) error {
 	if err := h.checkAccess(own); err != nil {
 		return err
 	}
 	switch {
-	case h.class >= classes:
-		return fmt.Errorf("class %d is not known here", h.class)
 	case h.nodeID == own.nodeID:
 		return fmt.Errorf("it claims this node's own id %016x", own.nodeID)
 	case h.clusterID != own.clusterID:

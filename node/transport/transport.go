@@ -53,6 +53,9 @@ type Handler interface {
 	// the caller gives up, and when the transport closes. An error reaches the
 	// caller as a *RemoteError with its text.
 	Serve(ctx context.Context, from Identity, method uint8, request []byte) ([]byte, error)
+	// Feed sends what a peer's fetch asks for. ctx ends when the stream does. An
+	// error reaches the peer as a *RemoteError with its text.
+	Feed(ctx context.Context, from Identity, request []byte, to *Feed) error
 }
 
 // Options of New. Zero values mean the default.
@@ -78,7 +81,8 @@ type Options struct {
 	QueueFrames int // waiting frames per peer and class; default 4096
 	QueueBytes  int // waiting bytes per peer and class; default 64 MiB
 
-	protocol [2]uint16 // for tests: instead of ProtocolMin and ProtocolMax
+	protocol [2]uint16     // for tests: instead of ProtocolMin and ProtocolMax
+	stall    time.Duration // for tests: instead of stallTimeout
 }
 
 func (o *Options) setDefaults() {
@@ -96,6 +100,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.protocol == [2]uint16{} {
 		o.protocol = [2]uint16{ProtocolMin, ProtocolMax}
+	}
+	if o.stall <= 0 {
+		o.stall = stallTimeout
 	}
 }
 
@@ -116,7 +123,7 @@ type Transport struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	work   sync.WaitGroup // links, inbound receivers, calls
+	work   sync.WaitGroup // links, inbound receivers, calls, fetches and feeds
 
 	peers  atomic.Pointer[map[uint64]*peer] // an immutable map, by node id
 	faults atomic.Pointer[Faults]           // nil unless a test set some
@@ -375,7 +382,8 @@ func (t *Transport) IdentityChanged() {
 }
 
 // Close ends all streams and calls and waits for their goroutines, Receive and
-// Serve included. Afterwards Send reports false and Call returns ErrClosed.
+// Serve and Feed included; a Fetch has to be closed by whoever began it.
+// Afterwards Send reports false, Call and Fetch return ErrClosed.
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	first := !t.closed

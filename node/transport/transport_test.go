@@ -44,6 +44,7 @@ type testNode struct {
 	frames chan received
 	hold   chan struct{} // not nil: Receive waits for it to be closed
 	serve  func(ctx context.Context, from Identity, method uint8, request []byte) ([]byte, error)
+	feed   func(ctx context.Context, from Identity, request []byte, to *Feed) error
 }
 
 type syncBuffer struct {
@@ -72,6 +73,10 @@ func (n *testNode) Receive(from uint64, class Class, frame []byte) {
 
 func (n *testNode) Serve(ctx context.Context, from Identity, method uint8, request []byte) ([]byte, error) {
 	return n.serve(ctx, from, method, request)
+}
+
+func (n *testNode) Feed(ctx context.Context, from Identity, request []byte, to *Feed) error {
+	return n.feed(ctx, from, request, to)
 }
 
 func (n *testNode) addr() string { return n.Addr().String() }

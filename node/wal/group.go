@@ -34,30 +34,20 @@ type GroupLog struct {
 	// tail is the last len(tail) entries, as long as they fit the cache.
 	tail      []*raftpb.Entry
 	tailBytes int64
-	snapshot  func() (*raftpb.Snapshot, error)
 }
 
 var _ raft.Storage = (*GroupLog)(nil)
 
-// SetSnapshotSource sets what Snapshot calls. Without one, there is never a
-// snapshot. The function must not call back into the GroupLog's Snapshot, and
-// should not block: the raft loop calls it.
-func (g *GroupLog) SetSnapshotSource(source func() (*raftpb.Snapshot, error)) {
-	g.mu.Lock()
-	g.snapshot = source
-	g.mu.Unlock()
-}
-
-// Snapshot implements raft.Storage. It returns
-// raft.ErrSnapshotTemporarilyUnavailable without a snapshot source.
+// Snapshot implements raft.Storage: it describes the state at the truncation
+// point, without any data. Whoever needs that state has to get it elsewhere.
 func (g *GroupLog) Snapshot() (*raftpb.Snapshot, error) {
-	g.mu.RLock()
-	source := g.snapshot
-	g.mu.RUnlock()
-	if source == nil {
+	index, term, conf := g.Truncated()
+	if index == 0 {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
-	return source()
+	return &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
+		ConfState: raftpb.EnsureConfState(conf), Index: &index, Term: &term,
+	}}, nil
 }
 
 // InitialState implements raft.Storage: the HardState, nil if none was ever

@@ -473,17 +473,18 @@ func TestReadersDuringReclaim(t *testing.T) {
 	check(t, l.Close())
 }
 
-func TestSnapshotSource(t *testing.T) {
+func TestSnapshotIsTheTruncationPoint(t *testing.T) {
 	l := open(t, small(crashfs.New(), "wal"))
 	defer l.Close()
-	write(t, l, func(b *wal.Batch) { b.CreateGroup(1, nil); b.Truncate(1, 5, 1, nil) })
+	write(t, l, func(b *wal.Batch) { b.CreateGroup(1, nil) })
 	g := l.Storage(1)
 	if _, err := g.Snapshot(); err != raft.ErrSnapshotTemporarilyUnavailable {
 		t.Fatal(err)
 	}
-	want := &raftpb.Snapshot{Data: []byte("s")}
-	g.SetSnapshotSource(func() (*raftpb.Snapshot, error) { return want, nil })
-	if got, err := g.Snapshot(); err != nil || got != want {
+	conf := &raftpb.ConfState{Voters: []uint64{4, 5}}
+	write(t, l, func(b *wal.Batch) { b.Truncate(1, 5, 2, conf) })
+	got, err := g.Snapshot()
+	if at := got.GetMetadata(); err != nil || at.GetIndex() != 5 || at.GetTerm() != 2 || at.GetConfState().Equivalent(conf) != nil {
 		t.Fatal(got, err)
 	}
 }

@@ -1,0 +1,99 @@
+package multiraft
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/genuineh/aikv/node/wal"
+)
+
+// ErrObsolete is what Reopen refuses with when the replica cannot, or need not,
+// go on from that state any more. Nothing has changed.
+var ErrObsolete = errors.New("multiraft: not the state to go on from")
+
+// Reopen stops a replica and starts it again as spec says, under the same Raft
+// id and, for the group's other members, without a gap. Two things can change:
+//
+//   - Whether the replica has a state machine. One that it did not have applies
+//     the log from its own applied index on, which must not be before the log's
+//     start.
+//   - With at, the place from which it goes on: that of a fetched state, which
+//     the spec's machine holds durably, or for a replica without a state machine
+//     that of an offer. What the log has up to there is dropped, in one batch
+//     with the spec's Meta: a crash leaves either the former state and log or
+//     the new ones, and Meta tells which.
+//
+// Calls that wait end with ErrClosed or, if they were appended, ErrUncertain. The
+// former state machine is the caller's again on return, unless the error is
+// ErrObsolete: then the replica goes on as it was. After any other error it does
+// not run.
+func (h *Host) Reopen(ctx context.Context, spec Spec, at *Point) (*Group, error) {
+	var old *Group
+	var refused error
+	if err := h.control(ctx, func() {
+		if refused = h.mayReopen(spec, at); refused == nil {
+			old = h.detach(spec.ID)
+		}
+	}); err != nil {
+		return nil, err
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	old.wait()
+	// The write comes after everything that the replica still had to append.
+	if err := h.persist.write(func(b *wal.Batch) error { return old.reopening(b, spec, at) }); err != nil {
+		return nil, err
+	}
+	return h.Open(ctx, spec)
+}
+
+// mayReopen runs in the loop.
+func (h *Host) mayReopen(spec Spec, at *Point) error {
+	g := h.groups[spec.ID]
+	if g == nil || g.raftID != spec.RaftID {
+		return fmt.Errorf("group %016x: %w: there is no such replica", uint64(spec.ID), ErrObsolete)
+	}
+	start := g.trimming.cut // where the log will begin by then
+	if at == nil {
+		if spec.Machine != nil && spec.Machine.Applied() < start {
+			return fmt.Errorf("group %016x: %w: it ends at %d, the log begins behind %d", uint64(spec.ID), ErrObsolete, spec.Machine.Applied(), start)
+		}
+		return nil
+	}
+	if spec.Machine != nil && spec.Machine.Applied() != at.Index {
+		return fmt.Errorf("group %016x: a state as of %d was taken for one of %d", uint64(spec.ID), spec.Machine.Applied(), at.Index)
+	}
+	gains := g.applier.machine == nil && spec.Machine != nil
+	switch {
+	case at.Index < start, !gains && at.Index <= g.Applied():
+		return fmt.Errorf("group %016x: %w: the replica is beyond %d", uint64(spec.ID), ErrObsolete, at.Index)
+	case g.leading():
+		return fmt.Errorf("group %016x: %w: the replica leads", uint64(spec.ID), ErrObsolete)
+	}
+	return nil
+}
+
+// reopening adds to a batch what changes in the log. The group has stopped, so
+// that its state is whoever calls's to read.
+func (g *Group) reopening(b *wal.Batch, spec Spec, at *Point) error {
+	id := uint64(g.id)
+	b.SetGroupMeta(id, appendGroupMeta(nil, spec))
+	if at != nil {
+		b.Truncate(id, at.Index, at.Term, at.Conf)
+		// The state may be of a later term than this replica has seen. In that
+		// term it has not voted.
+		hard := &pb.HardState{
+			Term: new(max(g.hard.GetTerm(), at.Term)), Vote: new(g.hard.GetVote()), Commit: new(max(g.hard.GetCommit(), at.Index)),
+		}
+		if hard.GetTerm() != g.hard.GetTerm() {
+			hard.Vote = new(uint64(0))
+		}
+		b.Append(id, hard, nil)
+	}
+	b.SetSync(true)
+	return nil
+}

@@ -1,0 +1,260 @@
+package multiraft
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/genuineh/aikv/node/wal"
+)
+
+// trimming is what the loop knows of the cuts of a group's log. A log that is
+// over a limit is cut to half of the limits, so that what is left serves members
+// that lag, and the next cut is a while off. Each replica cuts its own log, to
+// where nobody needs it:
+//
+//   - One with a state machine keeps what a crash could take from its state: it
+//     cuts up to the last synced applied index, and syncs for that beside the
+//     loop.
+//   - One without has nothing but the log. It keeps what the data members do
+//     not hold yet, since theirs may be the copy that fails: see held.
+//   - A leader keeps what members need that are catching up: see pinned.
+type trimming struct {
+	busy bool  // a cut is being prepared
+	next int64 // tick before which no other is
+	// cut is the truncation point of the last record that the log was given;
+	// it may not be written yet.
+	cut uint64
+	// keep counts those who want the log to stay as it is.
+	keep int
+	// held is the last entry that enough data members hold durably, as far as
+	// this replica was told, or as the leader finds out itself; telling is the
+	// same for messages.
+	held    uint64
+	telling *uint64
+}
+
+const (
+	// trimEvery is how many ticks pass between two cuts of a log.
+	trimEvery = 4
+	// trimWorth is the part of the log that a cut must free to be worth it.
+	trimWorth = 8
+	// trimSlack is how many times over its limits a log may be before members
+	// that lag behind it are left to a snapshot.
+	trimSlack = 8
+)
+
+// Point is a place in a group's log: an applied entry, and the configuration as
+// of it.
+type Point struct {
+	Index, Term uint64
+	Conf        *pb.ConfState
+}
+
+// trim begins to cut the log if it is over its limits and that is worth it.
+func (g *Group) trim(ticks int64) {
+	t, opts := &g.trimming, &g.host.opts
+	if t.busy || t.keep > 0 || ticks < t.next {
+		return
+	}
+	entries, bytes := g.store.Size()
+	if entries <= opts.LogEntries && bytes <= opts.LogBytes {
+		return
+	}
+	bound := g.trimBound()
+	if bound <= t.cut || bound-t.cut < uint64(entries/trimWorth) {
+		return
+	}
+	t.busy = true
+	g.spawn("truncation", func() {
+		point, err := g.cutPoint(bound)
+		g.host.inbox.addControl(func() { g.cutLog(point, err) })
+	})
+}
+
+// trimBound returns the last entry that the log may lose, as far as the loop
+// knows.
+func (g *Group) trimBound() uint64 {
+	bound := g.Applied()
+	if g.applier.machine == nil {
+		bound = min(bound, g.trimming.held)
+	}
+	return min(bound, g.pinned())
+}
+
+// cutPoint finds the place to cut at, not behind bound; nil if there is none. It
+// runs beside the loop, since it syncs the state and may read old entries.
+func (g *Group) cutPoint(bound uint64) (*Point, error) {
+	opts := &g.host.opts
+	cut, _, _ := g.store.Truncated()
+	index := min(bound, g.store.Tail(opts.LogEntries/2, opts.LogBytes/2))
+	if index > cut && g.applier.machine != nil {
+		synced, err := g.applier.machine.Sync()
+		if err != nil {
+			return nil, err
+		}
+		index = min(index, synced)
+	}
+	if index <= cut {
+		return nil, nil
+	}
+	return pointAt(g.store, index)
+}
+
+// cutLog hands a cut that was prepared to the persister. It needs no sync: an
+// entry that comes back after a crash does no harm.
+func (g *Group) cutLog(point *Point, err error) {
+	t := &g.trimming
+	t.busy, t.next = false, g.host.ticks+trimEvery
+	switch {
+	case g.detached:
+	case err != nil:
+		g.host.fail(fmt.Errorf("truncate the log of group %016x: %w", uint64(g.id), err))
+	case point == nil || point.Index <= t.cut || t.keep > 0 || point.Index > g.pinned():
+	default:
+		t.cut = point.Index
+		g.host.persist.add(appendTask{group: g, cut: point})
+	}
+}
+
+// KeepLog makes the replica keep its log as it is, or takes that back: whoever
+// fetches state for it needs the log behind that state.
+func (g *Group) KeepLog(keep bool) {
+	g.host.inbox.addControl(func() {
+		if keep {
+			g.trimming.keep++
+		} else {
+			g.trimming.keep--
+		}
+	})
+}
+
+// LogStart returns the index of the last entry that the log has lost, 0 if it is
+// whole.
+func (g *Group) LogStart() uint64 {
+	index, _, _ := g.store.Truncated()
+	return index
+}
+
+// noteHeld finds out, on the leader, which entries enough data members hold: two
+// of them, or the only one. What is in a member's log is durable there, and what
+// its log has lost is so in its state. A member that is to hold data counts from
+// the beginning: so the arbiters' logs stay whole until it does.
+func (g *Group) noteHeld() {
+	data := 0
+	for _, v := range g.members.wish.Voters {
+		if !v.Arbiter {
+			data++
+		}
+	}
+	if !g.leading() || data == len(g.members.wish.Voters) {
+		return // nobody to tell
+	}
+	var best, second uint64
+	g.rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
+		switch {
+		case !holdsData(g.members.wish.Voters, id):
+		case pr.Match > best:
+			best, second = pr.Match, best
+		default:
+			second = max(second, pr.Match)
+		}
+	})
+	held := second
+	if data == 1 {
+		held = best
+	}
+	// A committed entry only: another one may yet be replaced.
+	held = min(held, g.rn.BasicStatus().GetCommit())
+	if t := &g.trimming; held > t.held {
+		t.held, t.telling = held, new(held)
+	}
+}
+
+// holdsData reports whether one of members is that one, and is to hold data.
+func holdsData(members []Member, raftID uint64) bool {
+	return slices.ContainsFunc(members, func(m Member) bool { return m.RaftID == raftID && !m.Arbiter })
+}
+
+// isArbiter reports whether a member is wished to be one.
+func (g *Group) isArbiter(raftID uint64) bool {
+	return slices.ContainsFunc(g.members.wish.Voters, func(m Member) bool { return m.RaftID == raftID && m.Arbiter })
+}
+
+// tell adds to a heartbeat what the sender knows to be held; raft does not use
+// that field of a heartbeat. It is as true later and under another leader.
+func (g *Group) tell(m *pb.Message) { m.Index = g.trimming.telling }
+
+// told takes it in. The index of a hint means something else.
+func (g *Group) told(m *pb.Message) {
+	if !hint(m) {
+		g.trimming.held = max(g.trimming.held, m.GetIndex())
+	}
+}
+
+// pinned returns the last entry that a leader's log may lose without leaving
+// behind a member that is catching up: one that a snapshot is on its way to, and
+// those that follow, unless the log has become much too long because of them.
+func (g *Group) pinned() uint64 {
+	pin := uint64(math.MaxUint64)
+	for _, t := range g.transfers {
+		if t.pins(g.host.ticks) {
+			pin = min(pin, t.pin)
+		}
+	}
+	opts := &g.host.opts
+	entries, bytes := g.store.Size()
+	if !g.leading() || entries > trimSlack*opts.LogEntries || bytes > trimSlack*opts.LogBytes {
+		return pin
+	}
+	g.rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
+		if id != g.raftID && pr.RecentActive && pr.State == tracker.StateReplicate {
+			pin = min(pin, pr.Match)
+		}
+	})
+	return pin
+}
+
+// pointAt describes a place in the log.
+func pointAt(store *wal.GroupLog, index uint64) (*Point, error) {
+	term, err := store.Term(index)
+	if err != nil {
+		return nil, err
+	}
+	conf, err := confAt(store, index)
+	if err != nil {
+		return nil, err
+	}
+	return &Point{Index: index, Term: term, Conf: conf}, nil
+}
+
+// confAt returns the configuration as of an entry: the one at the log's
+// truncation point and the changes since. They are read from the log itself, so
+// there is no second record of the membership that could disagree with it.
+func confAt(store *wal.GroupLog, index uint64) (*pb.ConfState, error) {
+	for {
+		cut, _, conf := store.Truncated()
+		conf = pb.EnsureConfState(conf)
+		if index == cut {
+			return conf, nil
+		}
+		entries, err := store.ConfEntries(cut+1, index+1)
+		if errors.Is(err, raft.ErrCompacted) && index > cut && moved(store, cut) {
+			continue // it was cut in between
+		}
+		if err != nil {
+			return nil, err
+		}
+		return foldChanges(conf, cut, entries)
+	}
+}
+
+func moved(store *wal.GroupLog, cut uint64) bool {
+	now, _, _ := store.Truncated()
+	return now != cut
+}
