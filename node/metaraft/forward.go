@@ -34,6 +34,21 @@ func (n *Node) Propose(ctx context.Context, change Change) (Outcome, error) {
 	return n.proposeIn(ctx, a, change)
 }
 
+// ProposeIn is Propose for a change that makes sense in that cluster only: it
+// fails with errMoving where the node is in another one.
+func (n *Node) ProposeIn(ctx context.Context, cluster uint64, change Change) (Outcome, error) {
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	a, err := n.await(ctx, (*attachment).ready)
+	switch {
+	case err != nil:
+		return Outcome{}, errNoLeader
+	case a.id.Cluster != cluster:
+		return Outcome{}, errMoving
+	}
+	return n.proposeIn(ctx, a, change)
+}
+
 // proposeIn is Propose for a change that makes sense in a's cluster only.
 func (n *Node) proposeIn(ctx context.Context, a *attachment, change Change) (Outcome, error) {
 	outcome, err := n.submit(ctx, a, change)

@@ -68,14 +68,14 @@ func (r *Replica) nextStep(ctx context.Context, view *topology.View, s *topology
 	wished := slices.ContainsFunc(s.Members, func(m topology.Member) bool { return m.RaftID == r.raftID })
 	if wished && term > s.MasterTerm {
 		return func(ctx context.Context) error {
-			return r.manager.opts.Topology.Takeover(ctx, r.id, term)
+			return r.manager.opts.Topology.Takeover(ctx, view.ClusterID, r.id, term)
 		}
 	}
 	if step := r.residueStep(view, s); step != nil {
 		return step
 	}
 	if len(s.Leaving) > 0 {
-		return r.doneStep(s)
+		return r.doneStep(view, s)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func (r *Replica) sealStep(view *topology.View, s *topology.Shard) func(context.
 				}
 			}
 			left := intersection(r.machine.Residue(), mine)
-			return r.manager.opts.Topology.Sealed(ctx, intent.ID, s.ID, left)
+			return r.manager.opts.Topology.Sealed(ctx, view.ClusterID, intent.ID, s.ID, left)
 		}
 	}
 	return nil
@@ -146,12 +146,12 @@ func (r *Replica) residueStep(view *topology.View, s *topology.Shard) func(conte
 		return nil
 	}
 	return func(ctx context.Context) error {
-		return r.manager.opts.Topology.ClearResidue(ctx, s.ID, clear)
+		return r.manager.opts.Topology.ClearResidue(ctx, view.ClusterID, s.ID, clear)
 	}
 }
 
 // doneStep reports that the group has become what the view wishes, once it has.
-func (r *Replica) doneStep(s *topology.Shard) func(context.Context) error {
+func (r *Replica) doneStep(view *topology.View, s *topology.Shard) func(context.Context) error {
 	return func(ctx context.Context) error {
 		for {
 			status, err := r.group.Status(ctx)
@@ -162,7 +162,7 @@ func (r *Replica) doneStep(s *topology.Shard) func(context.Context) error {
 				return nil // overtaken: the Manager looks again
 			}
 			if status.Settled {
-				return r.manager.opts.Topology.MembershipDone(ctx, s.ID, s.Version)
+				return r.manager.opts.Topology.MembershipDone(ctx, view.ClusterID, s.ID, s.Version)
 			}
 			if !sched.Sleep(ctx, r.manager.opts.Sched, 5*time.Millisecond) {
 				return ctx.Err()

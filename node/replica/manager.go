@@ -20,8 +20,9 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
-// Topology is MetaRaft as the Manager uses it. The reports may be repeated; an
-// error means that the Manager tries again later.
+// Topology is MetaRaft as the Manager uses it. The reports are about a view of
+// the cluster with that id, and go nowhere else; they may be repeated. An error
+// means that the Manager tries again later.
 type Topology interface {
 	// Current returns what this node has applied; it always contains the node.
 	// Whoever changes it calls Manager.Wake.
@@ -30,10 +31,10 @@ type Topology interface {
 	// the process was restarted: the machine's crash may have taken some of it
 	// back, which is applied again.
 	Recovered() bool
-	Takeover(ctx context.Context, shard topology.GroupID, term uint64) error
-	MembershipDone(ctx context.Context, shard topology.GroupID, version uint64) error
-	Sealed(ctx context.Context, intent uint64, shard topology.GroupID, residue slot.Set) error
-	ClearResidue(ctx context.Context, shard topology.GroupID, slots slot.Set) error
+	Takeover(ctx context.Context, cluster uint64, shard topology.GroupID, term uint64) error
+	MembershipDone(ctx context.Context, cluster uint64, shard topology.GroupID, version uint64) error
+	Sealed(ctx context.Context, cluster, intent uint64, shard topology.GroupID, residue slot.Set) error
+	ClearResidue(ctx context.Context, cluster uint64, shard topology.GroupID, slots slot.Set) error
 }
 
 // Options configures a Manager. All fields are required.

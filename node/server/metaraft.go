@@ -96,29 +96,29 @@ func (r reporter) Current() *topology.View { return r.node.meta.Current() }
 func (r reporter) Recovered() bool { return r.node.home.replica.Load().recovered() }
 
 // Takeover implements replica.Topology.
-func (r reporter) Takeover(ctx context.Context, shard topology.GroupID, term uint64) error {
+func (r reporter) Takeover(ctx context.Context, cluster uint64, shard topology.GroupID, term uint64) error {
 	self := r.node.home.Identity().Node
 	r.node.log.Info("MetaRaft is told of a master", "shard", shard, "node", self, "term", term)
-	return r.propose(ctx, &metaraft.Takeover{Shard: shard, Node: self, Term: term})
+	return r.propose(ctx, cluster, &metaraft.Takeover{Shard: shard, Node: self, Term: term})
 }
 
 // MembershipDone implements replica.Topology.
-func (r reporter) MembershipDone(ctx context.Context, shard topology.GroupID, version uint64) error {
-	return r.propose(ctx, &metaraft.MembershipDone{Shard: shard, Version: version})
+func (r reporter) MembershipDone(ctx context.Context, cluster uint64, shard topology.GroupID, version uint64) error {
+	return r.propose(ctx, cluster, &metaraft.MembershipDone{Shard: shard, Version: version})
 }
 
 // Sealed implements replica.Topology.
-func (r reporter) Sealed(ctx context.Context, intent uint64, shard topology.GroupID, residue slot.Set) error {
-	return r.propose(ctx, &metaraft.Sealed{Intent: intent, Group: shard, Residue: metaraft.Slots{Set: residue}})
+func (r reporter) Sealed(ctx context.Context, cluster, intent uint64, shard topology.GroupID, residue slot.Set) error {
+	return r.propose(ctx, cluster, &metaraft.Sealed{Intent: intent, Group: shard, Residue: metaraft.Slots{Set: residue}})
 }
 
 // ClearResidue implements replica.Topology.
-func (r reporter) ClearResidue(ctx context.Context, shard topology.GroupID, slots slot.Set) error {
-	return r.propose(ctx, &metaraft.ClearResidue{Group: shard, Slots: metaraft.Slots{Set: slots}})
+func (r reporter) ClearResidue(ctx context.Context, cluster uint64, shard topology.GroupID, slots slot.Set) error {
+	return r.propose(ctx, cluster, &metaraft.ClearResidue{Group: shard, Slots: metaraft.Slots{Set: slots}})
 }
 
-func (r reporter) propose(ctx context.Context, change metaraft.Change) error {
-	_, err := r.node.meta.Propose(ctx, change)
+func (r reporter) propose(ctx context.Context, cluster uint64, change metaraft.Change) error {
+	_, err := r.node.meta.ProposeIn(ctx, cluster, change)
 	return err
 }
 
