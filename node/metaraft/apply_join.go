@@ -36,7 +36,7 @@ func (d *draft) joinBody(token uint64) *Admit {
 	node := &d.s.Nodes[0]
 	body := &Admit{
 		Token: token, Node: node.ID, Address: node.Address, ConfigEpoch: node.ConfigEpoch,
-		MaxRaftID: d.s.RaftID, SlotEpoch: d.s.SlotEpoch, Epoch: d.s.Epoch,
+		MaxRaftID: d.s.RaftID, SlotEpoch: d.s.SlotEpoch, Epoch: d.s.Epoch, Follows: node.Follows,
 	}
 	runs := d.s.Slots.Runs()
 	for _, shard := range d.s.Shards {
@@ -185,7 +185,7 @@ func (d *draft) admit(c *Admit) string {
 	d.s.Epoch = max(d.s.Epoch, c.Epoch, c.ConfigEpoch)
 	node := NodeRecord{
 		ID: c.Node, Address: c.Address, ConfigEpoch: c.ConfigEpoch,
-		MetaID: d.freshRaftID(), Token: c.Token,
+		MetaID: d.freshRaftID(), Token: c.Token, Follows: c.Follows,
 	}
 	if slices.ContainsFunc(d.s.Nodes, func(n NodeRecord) bool { return n.ConfigEpoch == c.ConfigEpoch }) {
 		// As Redis resolves it when two masters meet with one epoch.
@@ -199,7 +199,23 @@ func (d *draft) admit(c *Admit) string {
 	for i := range c.Shards {
 		d.importShard(&c.Shards[i])
 	}
+	d.reunite(c.NewGroup)
 	return ""
+}
+
+// reunite makes nodes replicas again of those that they followed in a cluster
+// that dissolved, as far as both are here. One that cannot be any more, such as
+// one that has got slots since, stays what it is.
+func (d *draft) reunite(newGroup topology.GroupID) {
+	for i := range d.s.Nodes {
+		node := &d.s.Nodes[i]
+		if node.Follows == 0 || d.s.Node(node.Follows) == nil {
+			continue
+		}
+		replicate := Replicate{Node: node.ID, Master: node.Follows, NewGroup: newGroup}
+		node.Follows = 0
+		replicate.apply(d) // a refusal changes nothing
+	}
 }
 
 // importConflict returns why what the node brings does not go together with

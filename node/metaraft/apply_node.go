@@ -11,7 +11,10 @@ func (c *Init) apply(d *draft) Outcome {
 		return refuse("MetaRaft has a cluster already")
 	}
 	d.s.ClusterID, d.s.Feature, d.s.RaftID = c.ClusterID, c.Feature, c.MetaID
-	d.insertNode(NodeRecord{ID: c.Node, Address: c.Address, MetaID: c.MetaID, MetaVoter: true})
+	d.s.Epoch = c.ConfigEpoch
+	d.insertNode(NodeRecord{
+		ID: c.Node, Address: c.Address, ConfigEpoch: c.ConfigEpoch, MetaID: c.MetaID, MetaVoter: true, Follows: c.Follows,
+	})
 	return Outcome{}
 }
 
@@ -26,18 +29,28 @@ func (c *SetAddress) apply(d *draft) Outcome {
 
 func (c *Forget) apply(d *draft) Outcome { return d.forget(c.Node) }
 
-func (c *Leave) apply(d *draft) Outcome { return d.forget(c.Node) }
+func (c *Leave) apply(d *draft) Outcome {
+	if node := d.s.Node(c.Node); node == nil || node.MetaID != c.MetaID {
+		return Outcome{}
+	}
+	return d.forget(c.Node)
+}
 
 func (d *draft) forget(id topology.NodeID) Outcome {
+	member := d.s.Node(id) != nil
 	switch {
-	case d.s.Node(id) == nil && d.s.Tombstone(id):
-		return Outcome{}
-	case d.s.Node(id) == nil:
+	case !member && !d.s.Tombstone(id):
 		return unknownNode(id)
-	case d.s.Lone():
+	case member && d.s.Lone():
 		return refuse("I tried hard but I can't forget myself...")
+	case member:
+		d.removeNode(id)
 	}
-	d.removeNode(id)
+	for i := range d.s.Nodes {
+		if node := &d.s.Nodes[i]; node.Follows == id {
+			node.Follows = 0
+		}
+	}
 	if i, ok := slices.BinarySearch(d.s.Tombstones, id); !ok {
 		d.s.Tombstones = slices.Insert(d.s.Tombstones, i, id)
 	}

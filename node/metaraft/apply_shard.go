@@ -12,8 +12,11 @@ func (c *Replicate) apply(d *draft) Outcome {
 		return refuse("Can't replicate myself")
 	}
 	target := d.s.ShardOf(c.Master)
-	if target != nil && target.Master != c.Master {
+	switch {
+	case target != nil && target.Master != c.Master:
 		return refuse("I can only replicate a master, not a replica.")
+	case target == nil && !d.s.unusedShard(c.NewGroup):
+		return refuse("shard id %d cannot be used", uint64(c.NewGroup))
 	}
 	old := d.s.ShardOf(c.Node)
 	switch {
@@ -34,6 +37,7 @@ func (c *Replicate) apply(d *draft) Outcome {
 	if refusal != nil {
 		return *refusal
 	}
+	d.s.Node(c.Node).Follows = 0
 	target.assume(d, c.Node, topology.Data)
 	return Outcome{}
 }

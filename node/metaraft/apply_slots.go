@@ -34,6 +34,7 @@ func (c *AddSlots) apply(d *draft) Outcome {
 	if refusal != nil {
 		return *refusal
 	}
+	d.s.Node(c.Node).Follows = 0 // it is a master in its own right now
 	epoch := d.freshSlotEpoch()
 	d.assign(&c.Slots.Set, shard.ID, epoch)
 	d.clearResidue(shard.ID, &c.Slots.Set)

@@ -59,6 +59,10 @@
 //   - Nothing changes in a cluster that is frozen or dissolved except how join
 //     tokens end: testdata/join.txt.
 //   - A join token ends once: admitted, refused or burned: testdata/join.txt.
+//   - Roles and config epochs outlive a cluster that dissolves; no two members
+//     are still to be reunited: testdata/reunite.txt, violations.
+//   - A node that left is not removed again by a late Leave after it came back:
+//     testdata/leave.txt.
 //   - The same (node, nonce, seq) is applied once; later ones get the first
 //     outcome, or Uncertain where that was forgotten, never a second
 //     application: TestRetriesGetTheFirstOutcome, checkStep.

@@ -108,7 +108,7 @@ func (d *draft) ensureShard(node topology.NodeID, group topology.GroupID) (*Shar
 	if shard := d.s.ShardOf(node); shard != nil {
 		return shard, nil
 	}
-	if group == 0 || d.s.Shard(group) != nil {
+	if !d.s.unusedShard(group) {
 		o := refuse("shard id %d cannot be used", uint64(group))
 		return nil, &o
 	}
@@ -117,6 +117,9 @@ func (d *draft) ensureShard(node topology.NodeID, group topology.GroupID) (*Shar
 	d.insertShard(shard)
 	return d.s.Shard(group), nil
 }
+
+// unusedShard reports whether a new shard may have that id.
+func (s *State) unusedShard(group topology.GroupID) bool { return group != 0 && s.Shard(group) == nil }
 
 // insertShard adds a shard; its id must not be there yet.
 func (d *draft) insertShard(shard ShardRecord) {

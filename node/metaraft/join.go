@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/genuineh/aikv/node/topology"
 )
 
 // join is one attempt of this node to become a member of another cluster. It
@@ -22,10 +24,7 @@ type join struct {
 	token   uint64
 	target  string   // Raft address of a member of the target cluster
 	cluster uint64   // the target cluster
-	others  []string // other members of it, in case that one leaves it
-	// complete says that target and others are all its members; it is false for
-	// a join that is resumed after a restart.
-	complete bool
+	others  []string // its other members, in case that one leaves it
 
 	phase  atomic.Value // string
 	cancel context.CancelFunc
@@ -53,7 +52,7 @@ func (n *Node) startJoin(ctx context.Context, peer PeerInfo, addr string, invite
 		n.release()
 		return nil, errReevaluate
 	}
-	j := &join{token: n.token(), target: addr, cluster: peer.Cluster, others: n.shuffled(peer.Members, addr, peer.Address.Raft), complete: true}
+	j := &join{token: n.token(), target: addr, cluster: peer.Cluster, others: n.shuffled(peer.Members, addr, peer.Address.Raft)}
 	return j, n.launch(j)
 }
 
@@ -83,7 +82,7 @@ func (n *Node) launch(j *join) error {
 	started := n.spawn("join", func(context.Context) {
 		err := n.runJoin(ctx, j)
 		if err != nil && ctx.Err() != nil && n.life.Err() == nil {
-			err = Error("ERR CLUSTER RESET ended the join")
+			err = Error("UNCERTAIN CLUSTER RESET ended the join")
 		}
 		switch {
 		case err == nil:
@@ -109,7 +108,7 @@ func (n *Node) runJoin(ctx context.Context, j *join) error {
 		return err
 	}
 	j.enter("freezing its own topology")
-	frozen, err := n.proposeIn(ctx, a, &Freeze{Token: j.token, TargetAddr: j.target, TargetCluster: j.cluster})
+	frozen, err := n.proposeIn(ctx, a, &Freeze{Token: j.token, TargetAddr: j.target, TargetCluster: j.cluster, Others: j.others})
 	if err != nil {
 		// Refused: not lone any more, or frozen for another target. Uncertain:
 		// if it is frozen after all, Run resumes.
@@ -120,7 +119,8 @@ func (n *Node) runJoin(ctx context.Context, j *join) error {
 	}
 	n.log.Info("MetaRaft frozen for a join", "target", j.target, "token", j.token)
 	j.enter("waiting for the answer of the cluster there")
-	answer, err := n.requestAdmission(ctx, a, j, *frozen.Join)
+	frozen.Join.NewGroup = topology.GroupID(n.token())
+	answer, err := n.requestAdmission(ctx, j, *frozen.Join)
 	if err != nil {
 		return err
 	}
@@ -191,14 +191,10 @@ func (n *Node) admissionTimeout() time.Duration { return n.opts.CommandTimeout +
 // requestAdmission asks the target cluster until it answers the token. When the
 // target has left that cluster, its other members are asked; when all of them
 // have, nobody is left who could have admitted this node.
-func (n *Node) requestAdmission(ctx context.Context, a *attachment, j *join, admit Admit) (AdmitOutcome, error) {
+func (n *Node) requestAdmission(ctx context.Context, j *join, admit Admit) (AdmitOutcome, error) {
 	request := joinRequest{Cluster: j.cluster, Admit: admit}
 	retry := n.backoff(5*time.Millisecond, 500*time.Millisecond)
 	members := slices.Concat([]string{j.target}, j.others)
-	// After a restart the other members are not known: then the target alone
-	// is proof only if it says that the cluster ended, or if there is nothing
-	// that two clusters could both own.
-	complete := j.complete || !a.machine.State().OwnsSlots()
 	for {
 		gone := 0
 		for _, addr := range members {
@@ -220,7 +216,7 @@ func (n *Node) requestAdmission(ctx context.Context, a *attachment, j *join, adm
 				return AdmitOutcome{}, ctx.Err()
 			}
 		}
-		if gone == len(members) && complete {
+		if gone == len(members) {
 			return AdmitOutcome{Status: Burned}, nil
 		}
 		if !retry.wait(ctx) {
@@ -260,7 +256,7 @@ func (n *Node) serveBurn(ctx context.Context, request burnRequest) joinReply {
 	outcome, _ := n.proposeIn(ctx, a, &BurnToken{Token: request.Token})
 	if outcome.Admit != nil && outcome.Admit.Status == Admitted {
 		if node := a.machine.State().Node(request.Node); node != nil && node.Token == request.Token {
-			_, _ = n.proposeIn(ctx, a, &Leave{Node: request.Node})
+			_, _ = n.proposeIn(ctx, a, &Leave{Node: request.Node, MetaID: node.MetaID})
 		}
 	}
 	return joinReply{Admit: outcome.Admit}

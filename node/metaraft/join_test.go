@@ -191,7 +191,7 @@ func TestMeetTimeout(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	err := b.running().Meet(ctx, "127.0.0.1", 7001, 0)
-	wantError(t, err, "ERR the meeting with 127.0.0.1:7001 did not finish in time: this node is joining 127.0.0.1:50001: "+
+	wantError(t, err, "UNCERTAIN the meeting with 127.0.0.1:7001 did not finish in time: this node is joining 127.0.0.1:50001: "+
 		"waiting for the answer of the cluster there; what has begun goes on in the background")
 	cut.Store(false)
 	w.mustBeTogether([]*simNode{a, b})
@@ -232,6 +232,6 @@ func TestResetWithdrawsJoin(t *testing.T) {
 	go func() { met <- b.meet(a) }()
 	w.eventually("a has admitted b", func() bool { return a.running().Info().Nodes == 2 })
 	w.must(b.running().Reset(t.Context(), true))
-	wantError(t, <-met, "ERR CLUSTER RESET ended the join")
+	wantError(t, <-met, "UNCERTAIN CLUSTER RESET ended the join")
 	w.eventually("a has dropped b", func() bool { return a.running().Info().Nodes == 1 })
 }

@@ -39,13 +39,13 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 	n.leave(ctx, a)
 	n.log.Info("MetaRaft reset", "node", a.id.Node, "hard", hard)
 	// From here on not bounded by the client: the step is atomic.
-	if err := n.opts.Home.BecomeLone(n.life, hard, ""); err != nil {
-		return Error("ERR CLUSTER RESET failed: " + oneLine(err))
+	if err := n.opts.Home.BecomeLone(n.life, hard, Beginning{}); err != nil {
+		return Error("UNCERTAIN CLUSTER RESET failed halfway: " + oneLine(err))
 	}
 	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	if _, err := n.await(ctx, (*attachment).ready); err != nil {
-		return Error("ERR the node was reset, but its new cluster of one has not started yet")
+		return Error("UNCERTAIN the node was reset, but its new cluster of one has not started yet")
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func pristine(a *attachment) bool {
 		return false
 	}
 	s := a.machine.State()
-	return s.Lone() && len(s.Shards) == 0 && len(s.Residue) == 0 && len(s.Tombstones) == 0 && settled(s)
+	return s.Lone() && len(s.Shards) == 0 && len(s.Residue) == 0 && len(s.Tombstones) == 0 && s.Nodes[0].Follows == 0 && settled(s)
 }
 
 // interrupt is hold for a reset, which stops a running join where it is. Such a
@@ -102,7 +102,7 @@ func (n *Node) leave(ctx context.Context, a *attachment) {
 	peers := n.others()
 	// The group may drop this replica before it hears that the entry is
 	// committed, so there is no waiting for it here.
-	if _, err := n.submit(ctx, a, &Leave{Node: a.id.Node}); err != nil {
+	if _, err := n.submit(ctx, a, &Leave{Node: a.id.Node, MetaID: a.id.MetaID}); err != nil {
 		n.log.Warn("MetaRaft can't leave in order, so the node leaves alone", "error", err)
 		return
 	}
@@ -169,8 +169,9 @@ func (n *Node) serveDeparted(_ context.Context, request departedRequest) departe
 	return departedReply{Departed: len(progress) > 0}
 }
 
-// depart makes a node lone whose membership ended.
-func (n *Node) depart(ctx context.Context, a *attachment, why string) {
+// depart makes a node lone whose membership ended. With wait, its former
+// fellows get the time to go on without it.
+func (n *Node) depart(ctx context.Context, a *attachment, why string, wait bool) {
 	if n.hold(ctx) != nil {
 		return
 	}
@@ -179,15 +180,15 @@ func (n *Node) depart(ctx context.Context, a *attachment, why string) {
 		return // it went somewhere else already
 	}
 	n.log.Warn("MetaRaft membership ended: the node becomes a lone, empty cluster", "cluster", a.id.Cluster, "reason", why)
-	if why != whyAbandoned {
-		wait, cancel := n.within(ctx, n.opts.LeaveTimeout)
-		n.awaitDeparted(wait, a, n.others())
+	if wait {
+		bounded, cancel := n.within(ctx, n.opts.LeaveTimeout)
+		n.awaitDeparted(bounded, a, n.others())
 		cancel()
 	}
 	if ctx.Err() != nil {
 		return
 	}
-	if err := n.opts.Home.BecomeLone(n.life, false, ""); err != nil {
+	if err := n.opts.Home.BecomeLone(n.life, false, Beginning{}); err != nil {
 		n.log.Error("MetaRaft can't become lone", "error", err)
 	}
 }
@@ -201,30 +202,28 @@ func (n *Node) inquire(ctx context.Context) {
 	}
 	replies := n.askAround(ctx, a)
 	inside := false
-	elsewhere := make(map[topology.NodeID]bool)
+	elsewhere, stateless := make(map[topology.NodeID]bool), 0
 	for _, r := range replies {
 		switch r.Status {
 		case whoamiForgotten:
-			n.depart(ctx, a, fmt.Sprintf("node %s says that it was forgotten", r.Node))
+			n.depart(ctx, a, fmt.Sprintf("node %s says that it was forgotten", r.Node), true)
 			return
 		case whoamiElsewhere:
-			if r.Dissolved != "" {
+			if r.Dissolved != nil {
 				n.followDissolve(ctx, a, r.Dissolved)
 				return
 			}
 			elsewhere[r.Node] = true
+		case whoamiStateless:
+			stateless++
 		default:
 			inside = true
 		}
 	}
-	if !inside && n.abandoned(ctx, a, elsewhere) {
-		n.depart(ctx, a, whyAbandoned)
+	if !inside && n.abandoned(ctx, a, elsewhere, stateless) {
+		n.depart(ctx, a, "a majority of its voters went elsewhere", false)
 	}
 }
-
-// whyAbandoned is the reason of a departure from which nobody is left to wait
-// for.
-const whyAbandoned = "a majority of its voters went elsewhere"
 
 // askAround asks all known members whether they still know this node.
 func (n *Node) askAround(ctx context.Context, a *attachment) []whoamiReply {
@@ -251,15 +250,25 @@ func (n *Node) askAround(ctx context.Context, a *attachment) []whoamiReply {
 	return replies
 }
 
+// statelessInquiries is how many inquiries in a row have to find nobody who has
+// the state of the node's cluster: a member that has just restarted may have it
+// in its log.
+const statelessInquiries = 5
+
 // abandoned reports whether the node's cluster can never make progress again,
 // since a majority of its voters has dropped its replicas, and whether nothing
 // is lost with it.
-func (n *Node) abandoned(ctx context.Context, a *attachment, elsewhere map[topology.NodeID]bool) bool {
+func (n *Node) abandoned(ctx context.Context, a *attachment, elsewhere map[topology.NodeID]bool, stateless int) bool {
 	if !a.ready() {
 		// Admitted, but the state never came: go only if everybody is gone who
-		// was there, and with them what this node brought along.
+		// had it, and with them what this node brought along.
+		if len(elsewhere) == 0 || len(elsewhere)+stateless < len(n.others()) {
+			n.orphaned = 0
+			return false
+		}
+		n.orphaned++
 		keys, err := n.opts.Shards.Keys(ctx)
-		return err == nil && keys == 0 && len(elsewhere) > 0 && len(elsewhere) >= len(n.others())
+		return err == nil && keys == 0 && (stateless == 0 || n.orphaned >= statelessInquiries)
 	}
 	s := a.machine.State()
 	voters, gone := 0, 0
@@ -287,7 +296,7 @@ func (n *Node) serveWhoami(ctx context.Context, request whoamiRequest) whoamiRep
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if n.dissolved.cluster == request.Cluster {
-			reply.Dissolved = n.dissolved.target
+			reply.Dissolved = n.dissolved.end
 		}
 		return reply
 	}
@@ -301,7 +310,11 @@ func (n *Node) serveWhoami(ctx context.Context, request whoamiRequest) whoamiRep
 	}
 	ctx, cancel := n.within(ctx, n.opts.ReadTimeout)
 	defer cancel()
-	if !a.ready() || a.raft.Barrier(ctx) != nil || !a.ready() {
+	if !a.ready() {
+		reply.Status = whoamiStateless
+		return reply
+	}
+	if a.raft.Barrier(ctx) != nil || !a.ready() {
 		return reply
 	}
 	reply.Status = whoamiForgotten
@@ -324,10 +337,29 @@ func (n *Node) dissolve(ctx context.Context, peer PeerInfo) error {
 	return err
 }
 
+// dissolution returns how a dissolved cluster ended.
+func (s *State) dissolution() *dissolution {
+	end := &dissolution{Target: s.Dissolved.TargetAddr}
+	for _, node := range s.Nodes {
+		m := formerMember{Node: node.ID, MetaID: node.MetaID, ConfigEpoch: node.ConfigEpoch, Follows: node.Follows}
+		if shard := s.ShardOf(node.ID); shard != nil && shard.Master != node.ID {
+			m.Follows = shard.Master
+		}
+		end.Members = append(end.Members, m)
+	}
+	return end
+}
+
 // followDissolve makes this member of a dissolved cluster lone; Run then brings
 // it to the target. The others are told first: whoever has not applied the
-// dissolution will not find a quorum any more.
-func (n *Node) followDissolve(ctx context.Context, a *attachment, target string) {
+// dissolution will not find a quorum any more. A node that was forgotten before
+// stays alone.
+func (n *Node) followDissolve(ctx context.Context, a *attachment, end *dissolution) {
+	me := end.member(a.id)
+	if me == nil {
+		n.depart(ctx, a, "it was forgotten before its cluster dissolved", false)
+		return
+	}
 	if n.hold(ctx) != nil {
 		return
 	}
@@ -336,11 +368,12 @@ func (n *Node) followDissolve(ctx context.Context, a *attachment, target string)
 		return
 	}
 	n.mu.Lock()
-	n.dissolved.cluster, n.dissolved.target = a.id.Cluster, target
+	n.dissolved.cluster, n.dissolved.end = a.id.Cluster, end
 	n.mu.Unlock()
-	n.tell(ctx, n.others(), notice{Cluster: a.id.Cluster, Dissolved: target})
-	n.log.Info("MetaRaft cluster dissolved", "cluster", a.id.Cluster, "target", target)
-	if err := n.opts.Home.BecomeLone(n.life, false, target); err != nil {
+	n.tell(ctx, n.others(), notice{Cluster: a.id.Cluster, Dissolved: end})
+	n.log.Info("MetaRaft cluster dissolved", "cluster", a.id.Cluster, "target", end.Target)
+	with := Beginning{PendingTarget: end.Target, ConfigEpoch: me.ConfigEpoch, Follows: me.Follows}
+	if err := n.opts.Home.BecomeLone(n.life, false, with); err != nil {
 		n.log.Error("MetaRaft can't become lone", "error", err)
 	}
 }
@@ -362,7 +395,7 @@ func (n *Node) serveNotice(_ context.Context, message notice) struct{} {
 	if a == nil || a.id.Cluster != message.Cluster {
 		return struct{}{}
 	}
-	if message.Dissolved != "" {
+	if message.Dissolved != nil {
 		n.duty("dissolve", func(ctx context.Context) { n.followDissolve(ctx, a, message.Dissolved) })
 	} else {
 		n.duty("inquire", n.inquire)

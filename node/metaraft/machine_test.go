@@ -236,6 +236,9 @@ func printState(s *State) string {
 				b.WriteString(" " + flag.name)
 			}
 		}
+		if n.Follows != 0 {
+			fmt.Fprintf(&b, " follows=%d", n.Follows)
+		}
 		b.WriteByte('\n')
 	}
 	for _, r := range s.Shards {

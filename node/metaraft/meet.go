@@ -19,8 +19,9 @@ import (
 // Meet brings this node's cluster and the one of the node at the client address
 // host:port together, and returns when whoever had to move has applied the
 // state of the common cluster. Meeting oneself or a fellow member does nothing.
-// After the meet timeout it returns an error that names the phase reached,
-// while the join goes on. busPort is what Redis calls the cluster bus; nothing
+// After the meet timeout it returns an error that names the phase reached; it
+// begins with UNCERTAIN if the two may still come together, since a join that
+// has begun goes on. busPort is what Redis calls the cluster bus; nothing
 // listens there, so it is not used.
 func (n *Node) Meet(ctx context.Context, host string, port, _ int) error {
 	if host == "" || port < 1 || port > 65535 {
@@ -189,6 +190,7 @@ type approach struct {
 	invite  bool     // of two lone nodes, the peer has to come
 	invited bool     // the peer's approach is such an invitation
 	phase   string   // for the error at the deadline
+	open    bool     // what was begun may have its effect later, whatever is answered
 	islands []string // Raft addresses of dissolved islands, whose members follow
 }
 
@@ -206,16 +208,37 @@ func (ap *approach) run(ctx context.Context) error {
 	retry := n.backoff(time.Millisecond, 100*time.Millisecond)
 	for {
 		done, err := ap.step(ctx)
-		if done || errors.As(err, new(Error)) {
+		var refusal Error
+		switch {
+		case done:
 			return err
-		}
-		if err != nil {
+		case errors.As(err, &refusal):
+			return ap.answer(refusal)
+		case err != nil:
 			retry.wait(ctx)
 		}
 		if ctx.Err() != nil || n.life.Err() != nil {
-			return Error(fmt.Sprintf("ERR the meeting with %s did not finish in time: %s; what has begun goes on in the background", ap.name, ap.phase))
+			return ap.answer(ap.late(ap.name, ap.phase))
 		}
 	}
+}
+
+// late is the error for a meeting that did not come to an end in time.
+func (ap *approach) late(name, phase string) Error {
+	text := fmt.Sprintf("ERR the meeting with %s did not finish in time: %s", name, phase)
+	if ap.open {
+		text += "; what has begun goes on in the background"
+	}
+	return Error(text)
+}
+
+// answer returns the error for the client: an ordinary one says that nothing
+// has happened, so it becomes an uncertain one if something still may.
+func (ap *approach) answer(refusal Error) Error {
+	if text, ordinary := strings.CutPrefix(string(refusal), "ERR "); ordinary && ap.open {
+		return Error("UNCERTAIN " + text)
+	}
+	return refusal
 }
 
 // step looks at both sides once and does what is next; done means united. An
@@ -223,10 +246,9 @@ func (ap *approach) run(ctx context.Context) error {
 func (ap *approach) step(ctx context.Context) (done bool, err error) {
 	n := ap.n
 	peer, err := n.identify(ctx, ap.addr, true)
-	if err != nil && ap.member {
+	if err != nil && ap.member && n.announcesRaft(ctx, ap.addr) {
 		return true, nil // a member that is down is a member
 	}
-	ap.member = false
 	if err != nil {
 		ap.phase = fmt.Sprintf("its Raft address %s does not answer (%s)", ap.addr, oneLine(err))
 		return false, err
@@ -256,10 +278,12 @@ func (ap *approach) step(ctx context.Context) (done bool, err error) {
 	case selfDissolves:
 		ap.islands = append(ap.islands, self.Members...)
 		ap.phase = "dissolving this node's cluster, which owns no slots"
+		ap.open = true
 		return false, n.dissolve(ctx, peer)
 	case peerComes:
 		if !peer.lone() {
 			ap.islands = append(ap.islands, peer.Members...)
+			ap.open = true
 		}
 		return false, ap.call(ctx, peer)
 	}
@@ -286,21 +310,34 @@ func (n *Node) serveIdentify(ctx context.Context, request identifyRequest) PeerI
 	return n.Info()
 }
 
+// announcesRaft reports whether a linearizable read shows a member with that
+// Raft address.
+func (n *Node) announcesRaft(ctx context.Context, addr string) bool {
+	v := n.View(ctx)
+	return v.Quorum && slices.Contains(members(v), addr)
+}
+
 // awaitSettled returns when the node is not on its way into another cluster.
 func (n *Node) awaitSettled(ctx context.Context) error {
 	_, err := n.await(ctx, func(a *attachment) bool { return a.ready() && settled(a.machine.State()) })
 	return err
 }
 
-// arrive ends an approach: the members of dissolved islands, which follow on
-// their own, get a moment to arrive too.
+// arrive ends an approach once a linearizable read confirms that both are
+// members: either may have been forgotten without having heard of it. The
+// members of dissolved islands, which follow on their own, get a moment to
+// arrive too.
 func (ap *approach) arrive(ctx context.Context, peer PeerInfo) (bool, error) {
-	ap.phase = "waiting until this node has applied the membership of " + ap.name
-	_, err := ap.n.await(ctx, func(a *attachment) bool {
-		return a.id.Cluster != peer.Cluster || a.view().Node(peer.Node) != nil
-	})
-	if err != nil {
-		return false, err
+	ap.phase = "waiting until MetaRaft confirms the membership of both"
+	ap.open = true // as far as this node knows, it is done
+	v := ap.n.View(ctx)
+	if !v.Quorum || v.ClusterID != peer.Cluster {
+		ap.n.duty("inquire", ap.n.inquire)
+		return false, errReevaluate
+	}
+	if member := v.Node(peer.Node); member == nil || member.MetaID != peer.MetaID {
+		ap.n.tell(ctx, []string{ap.addr}, notice{Cluster: v.ClusterID})
+		return false, errReevaluate
 	}
 	wait, cancel := ap.n.within(ctx, ap.n.opts.CallTimeout)
 	defer cancel()
@@ -335,6 +372,7 @@ func (ap *approach) join(ctx context.Context, peer PeerInfo) error {
 		return j.err
 	}
 	ap.phase = "this node is " + j.where()
+	ap.open = true
 	return ctx.Err()
 }
 
@@ -349,6 +387,7 @@ func (ap *approach) call(ctx context.Context, peer PeerInfo) error {
 		meetRequest{Address: ap.n.opts.Address.Raft, Come: ap.invite, WaitMs: (wait * 9 / 10).Milliseconds()})
 	switch {
 	case err != nil:
+		ap.open = ap.open || !notSent(err)
 		return err
 	case reply.Error != "":
 		return Error(reply.Error)
@@ -380,15 +419,16 @@ func (n *Node) serveJoinRequest(ctx context.Context, request meetRequest) meetRe
 	case selfJoins:
 		err = ap.join(ctx, peer)
 	case selfDissolves:
+		ap.open = true
 		err = n.dissolve(ctx, peer)
 	}
 	var refusal Error
 	switch {
 	case errors.As(err, &refusal):
-		return meetReply{Error: string(refusal)}
+		return meetReply{Error: string(ap.answer(refusal))}
 	case err != nil && ctx.Err() != nil:
-		return meetReply{Error: fmt.Sprintf("ERR the meeting did not finish in time: node %s is %s; what has begun goes on in the background",
-			n.self(), n.whereabouts())}
+		phase := fmt.Sprintf("node %s is %s", n.self(), n.whereabouts())
+		return meetReply{Error: string(ap.answer(ap.late(request.Address, phase)))}
 	}
 	return meetReply{} // the caller looks again
 }

@@ -56,6 +56,11 @@ func (a *attachment) ready() bool {
 //     reset cuts that short: TestResetEscapes, TestResetWithdrawsJoin.
 //   - Meets in any order, number and direction end in one cluster, unless two
 //     islands own slots: TestJoinOrders, TestParallelMeets, TestMeetIslands.
+//   - A MEET that answers OK was confirmed by a linearizable read; one that
+//     answers an error other than an uncertain one will not have an effect later:
+//     TestMeetAfterForget, TestMeetTimeout, TestStorms.
+//   - Who follows whom survives a dissolution, and whoever was forgotten before
+//     stays away: TestDissolveKeepsRoles, TestForgottenBeforeDissolve.
 //   - What survives a crash is enough to go on: the steward derives everything
 //     from durable state.
 //   - A node gives its data up only when a peer confirmed by a linearizable read
@@ -83,8 +88,10 @@ type Node struct {
 	// went, for those who missed it.
 	dissolved struct {
 		cluster uint64
-		target  string
+		end     *dissolution
 	}
+
+	orphaned int // see statelessInquiries; used by inquire alone
 
 	// moving holds a value unless somebody took it who is about to change the
 	// node's cluster: one join, reset or departure at a time.

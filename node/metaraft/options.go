@@ -65,9 +65,18 @@ type Identity struct {
 	// Former is the cluster of one that the node's last Adopt ended, 0 if none:
 	// nobody else can be in it.
 	Former uint64
+	// Beginning is what the node's last cluster of one began with.
+	Beginning
+}
+
+// Beginning is what a node that becomes lone takes along of a cluster that
+// dissolved; zero otherwise.
+type Beginning struct {
 	// PendingTarget is the Raft address of a node whose cluster this node is to
-	// join, left behind by a dissolved cluster; empty otherwise.
-	PendingTarget string
+	// join.
+	PendingTarget string          `json:",omitempty"`
+	ConfigEpoch   uint64          `json:",omitempty"`
+	Follows       topology.NodeID `json:",omitempty"` // see NodeRecord
 }
 
 // Home is what joins and resets change on this node, each as one atomic,
@@ -78,11 +87,11 @@ type Home interface {
 	Identity() Identity
 	// Adopt drops the node's MetaRaft replica and starts one as a learner of
 	// the cluster that admitted it; the node's shard groups stay. It clears
-	// PendingTarget and sets Former.
+	// Beginning and sets Former.
 	Adopt(ctx context.Context, admit AdmitOutcome) error
 	// BecomeLone drops every group and all data and starts a new cluster of
 	// one, with a new cluster id and, if newID is set, a new node id.
-	BecomeLone(ctx context.Context, newID bool, pendingTarget string) error
+	BecomeLone(ctx context.Context, newID bool, with Beginning) error
 }
 
 // Shards is what topology operations need of this node's shard replicas.

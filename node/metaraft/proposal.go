@@ -55,6 +55,10 @@ type Init struct {
 	Address   topology.Address
 	MetaID    uint64 // the node's Raft id in the MetaRaft group, not 0
 	Feature   uint32
+	// ConfigEpoch and Follows are what the node keeps of a cluster that
+	// dissolved: see NodeRecord.
+	ConfigEpoch uint64          `json:",omitempty"`
+	Follows     topology.NodeID `json:",omitempty"`
 }
 
 // SetAddress records where a node is reached.
@@ -137,6 +141,10 @@ type Admit struct {
 	MaxRaftID uint64
 	SlotEpoch uint64
 	Epoch     uint64
+	// Follows is the joiner's NodeRecord.Follows. NewGroup is a random id, used
+	// if this join reunites a replica with a master that has no shard yet.
+	Follows  topology.NodeID  `json:",omitempty"`
+	NewGroup topology.GroupID `json:",omitempty"`
 }
 
 // Import is a shard that comes with a joining node.
@@ -159,6 +167,7 @@ type Freeze struct {
 	Token         uint64 // random, not 0
 	TargetAddr    string // Raft address of a member of the target
 	TargetCluster uint64
+	Others        []string `json:",omitempty"` // the Raft addresses of its other members
 }
 
 // Unfreeze ends the freeze with that token, if there is one.
@@ -175,8 +184,12 @@ type Dissolve struct {
 // Forget removes a member for good and leaves a tombstone.
 type Forget struct{ Node topology.NodeID }
 
-// Leave is how a member removes itself (CLUSTER RESET).
-type Leave struct{ Node topology.NodeID }
+// Leave is how a member removes itself (CLUSTER RESET). It ends the membership
+// with that MetaRaft id alone: a late one does nothing to a node that came back.
+type Leave struct {
+	Node   topology.NodeID
+	MetaID uint64
+}
 
 // SetConfigEpoch sets the config epoch of a lone node that has none.
 type SetConfigEpoch struct {

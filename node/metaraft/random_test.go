@@ -46,6 +46,11 @@ func violations(s *State) []string {
 			report("slot %d has epoch %d, the counter is %d", n, o.Epoch, s.SlotEpoch)
 		}
 	}
+	for _, n := range s.Nodes {
+		if n.Follows != 0 && s.Node(n.Follows) != nil {
+			report("node %d and node %d, which it followed before, are not reunited", n.ID, n.Follows)
+		}
+	}
 	for _, r := range s.Shards {
 		data := 0
 		for i, m := range r.Members {
@@ -322,7 +327,11 @@ func (g *generator) joiner(t *testing.T, s *State) *Admit {
 		g.nextNode++
 	}
 	lone := newTestMachine(t)
-	lone.must(t, initial(g.Uint64(), id))
+	begin := initial(g.Uint64(), id)
+	if g.IntN(3) == 0 {
+		begin.ConfigEpoch, begin.Follows = g.Uint64N(20), topology.NodeID(1+g.IntN(g.nextNode+1))
+	}
+	lone.must(t, begin)
 	for range g.IntN(4) {
 		c := g.change(lone.State())
 		if add, ok := c.(*AddSlots); ok {
@@ -334,7 +343,9 @@ func (g *generator) joiner(t *testing.T, s *State) *Admit {
 		lone.propose(t, Proposal{Change: &CancelIntent{Intent: in.ID}})
 	}
 	g.token++
-	return lone.must(t, &Freeze{Token: g.token}).Join
+	body := lone.must(t, &Freeze{Token: g.token}).Join
+	body.NewGroup = g.freshGroup()
+	return body
 }
 
 // TestRandomSequences applies random changes to one machine entry by entry and

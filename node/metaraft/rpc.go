@@ -129,6 +129,7 @@ const (
 	whoamiMember    = "member"
 	whoamiForgotten = "forgotten" // confirmed by a linearizable read
 	whoamiElsewhere = "elsewhere" // the answering node is in another cluster
+	whoamiStateless = "stateless" // it waits for the state of that cluster itself
 	whoamiUnknown   = "unknown"
 )
 
@@ -141,8 +142,8 @@ type whoamiRequest struct {
 type whoamiReply struct {
 	Status string          `json:"status"`
 	Node   topology.NodeID `json:"node"` // the answering node
-	// Dissolved is where the members of the asker's cluster went.
-	Dissolved string `json:"dissolved,omitempty"`
+	// Dissolved says how the asker's cluster ended.
+	Dissolved *dissolution `json:"dissolved,omitempty"`
 }
 
 type departedRequest struct {
@@ -159,9 +160,34 @@ type departedReply struct {
 // notice has an empty reply.
 type notice struct {
 	Cluster uint64 `json:"cluster"`
-	// Dissolved is where the members of the dissolved cluster go; empty in a
-	// notice that the receiver should check whether it was forgotten.
-	Dissolved string `json:"dissolved,omitempty"`
+	// Dissolved says how the cluster ended; nil in a notice that the receiver
+	// should check whether it was forgotten.
+	Dissolved *dissolution `json:"dissolved,omitempty"`
+}
+
+// dissolution is the end of a cluster that dissolved: where its members go, and
+// what each of them takes along. Whoever is not among them was forgotten before.
+type dissolution struct {
+	Target  string         `json:"target"` // Raft address
+	Members []formerMember `json:"members"`
+}
+
+type formerMember struct {
+	Node        topology.NodeID `json:"node"`
+	MetaID      uint64          `json:"meta_id"`
+	ConfigEpoch uint64          `json:"config_epoch,omitempty"`
+	Follows     topology.NodeID `json:"follows,omitempty"`
+}
+
+// member returns what the member with that identity takes along, nil if there
+// was none.
+func (d *dissolution) member(id Identity) *formerMember {
+	for i := range d.Members {
+		if m := &d.Members[i]; m.Node == id.Node && m.MetaID == id.MetaID {
+			return m
+		}
+	}
+	return nil
 }
 
 // encodeRPC never fails: the bodies hold nothing that JSON cannot express.

@@ -119,7 +119,9 @@ type simNode struct {
 	id    Identity
 	disk  map[uint64]*storage.Memory // a database per cluster
 	keys  int64
-	mute  bool // its shards' leaders do not answer
+	mute  bool     // its shards' leaders do not answer
+	idle  bool     // nor do they take up slots
+	late  slot.Set // where seals find keys
 	seeds []string
 	steps func(step string) error
 	tweak func(*Options)
@@ -240,12 +242,12 @@ func (n *simNode) serveShards(ctx context.Context, node *Node) {
 		if a != nil {
 			watch = a.machine.Watch()
 			n.mu.Lock()
-			mute := n.mute
+			mute, late := n.mute, n.late
 			n.mu.Unlock()
 			for _, in := range a.machine.State().Intents {
 				for _, g := range in.Pending {
 					if shard := a.machine.State().Shard(g); !mute && shard != nil && shard.Master == a.id.Node {
-						_, _ = node.Propose(ctx, &Sealed{Intent: in.ID, Group: g})
+						_, _ = node.ProposeIn(ctx, a.id.Cluster, &Sealed{Intent: in.ID, Group: g, Residue: Slots{late}})
 					}
 				}
 			}
@@ -254,7 +256,7 @@ func (n *simNode) serveShards(ctx context.Context, node *Node) {
 					// All members report, each beside its other duties: any of them
 					// may be the one that does not know the leader yet.
 					n.stopped.Go(func() {
-						_, _ = node.Propose(ctx, &MembershipDone{Shard: shard.ID, Version: shard.Version})
+						_, _ = node.ProposeIn(ctx, a.id.Cluster, &MembershipDone{Shard: shard.ID, Version: shard.Version})
 					})
 					again = time.After(5 * time.Millisecond)
 				}
@@ -287,8 +289,8 @@ func (n *simNode) Adopt(_ context.Context, admit AdmitOutcome) error {
 }
 
 // BecomeLone implements Home.
-func (n *simNode) BecomeLone(_ context.Context, newID bool, pending string) error {
-	id := Identity{Node: n.Identity().Node, Cluster: n.w.random(), MetaID: 1, PendingTarget: pending, Former: n.Identity().Former}
+func (n *simNode) BecomeLone(_ context.Context, newID bool, with Beginning) error {
+	id := Identity{Node: n.Identity().Node, Cluster: n.w.random(), MetaID: 1, Beginning: with, Former: n.Identity().Former}
 	if newID {
 		id.Node = topology.NodeID(n.w.random())
 	}
@@ -320,7 +322,16 @@ func (n *simNode) move(id Identity) error {
 func (n *simNode) HandOff(context.Context) {}
 
 // AwaitOwned implements Shards.
-func (n *simNode) AwaitOwned(context.Context, topology.GroupID, slot.Set, uint64) error { return nil }
+func (n *simNode) AwaitOwned(ctx context.Context, _ topology.GroupID, _ slot.Set, _ uint64) error {
+	n.mu.Lock()
+	idle := n.idle
+	n.mu.Unlock()
+	if !idle {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
 
 // Keys implements Shards.
 func (n *simNode) Keys(context.Context) (int64, error) {

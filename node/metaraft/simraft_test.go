@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/genuineh/aikv/node/storage"
@@ -97,6 +98,8 @@ type simReplica struct {
 	stop    context.CancelFunc
 	ctx     context.Context
 	done    chan struct{}
+	// deaf makes it hear of nothing that is committed from now on.
+	deaf atomic.Bool
 	// uncertain, if set, makes Propose append and then not know.
 	uncertain func() bool
 }
@@ -146,7 +149,7 @@ func (r *simReplica) run() {
 		applied := r.machine.Applied()
 		var entry *simEntry
 		member := slices.ContainsFunc(r.g.config, func(m MetaMember) bool { return m.MetaID == r.id })
-		if applied < uint64(len(r.g.log)) && member {
+		if applied < uint64(len(r.g.log)) && member && !r.deaf.Load() {
 			entry = &r.g.log[applied]
 			e := *entry
 			entry = &e

@@ -49,6 +49,9 @@ type NodeRecord struct {
 	MetaVoter   bool
 	Pinned      bool   // votes until it is forgotten
 	Token       uint64 // with which it was admitted; 0 for the cluster's first node
+	// Follows is the node whose replica this one was in a cluster that
+	// dissolved; they are reunited as soon as both are members. 0: none.
+	Follows topology.NodeID `json:",omitempty"`
 }
 
 // ShardRecord is a shard without its slots, which SlotTable has.

@@ -71,12 +71,11 @@ func (n *Node) attend(a *attachment) {
 			duty("init", func(ctx context.Context) { n.found(ctx, a) })
 		}
 	case !ready && arrived:
-		duty("depart", func(ctx context.Context) { n.depart(ctx, a, "its removal was applied") })
+		duty("depart", func(ctx context.Context) { n.depart(ctx, a, "its removal was applied", true) })
 	case !ready:
 		// Still catching up; keepTime asks around if that takes too long.
 	case s.Dissolved != nil:
-		target := s.Dissolved.TargetAddr
-		duty("dissolve", func(ctx context.Context) { n.followDissolve(ctx, a, target) })
+		duty("dissolve", func(ctx context.Context) { n.followDissolve(ctx, a, s.dissolution()) })
 	case s.Frozen != nil:
 		n.resume(a, *s.Frozen)
 	default:
@@ -93,6 +92,7 @@ func (n *Node) attend(a *attachment) {
 func (n *Node) found(ctx context.Context, a *attachment) {
 	_, err := n.proposeIn(ctx, a, &Init{
 		ClusterID: a.id.Cluster, Node: a.id.Node, Address: n.opts.Address, MetaID: a.id.MetaID, Feature: n.opts.Feature,
+		ConfigEpoch: a.id.ConfigEpoch, Follows: a.id.Follows,
 	})
 	if err == nil {
 		n.log.Info("MetaRaft cluster of one founded", "cluster", a.id.Cluster, "node", a.id.Node)
@@ -112,7 +112,7 @@ func (n *Node) resume(a *attachment, f Freeze) {
 		return
 	}
 	n.log.Info("MetaRaft resumes a join", "target", f.TargetAddr, "token", f.Token)
-	_ = n.launch(&join{token: f.Token, target: f.TargetAddr, cluster: f.TargetCluster})
+	_ = n.launch(&join{token: f.Token, target: f.TargetAddr, cluster: f.TargetCluster, others: f.Others})
 }
 
 // pursue brings a former member of a dissolved cluster to where the others go.

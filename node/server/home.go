@@ -25,12 +25,12 @@ import (
 // belongs to, and whom it knew there when it came. It changes only in one batch
 // with the groups that it speaks of.
 type identity struct {
-	Node          topology.NodeID
-	Cluster       uint64
-	MetaID        uint64
-	Peers         []metaraft.MetaMember `json:",omitempty"`
-	Former        uint64                `json:",omitempty"` // see metaraft.Identity
-	PendingTarget string                `json:",omitempty"`
+	Node    topology.NodeID
+	Cluster uint64
+	MetaID  uint64
+	Peers   []metaraft.MetaMember `json:",omitempty"`
+	Former  uint64                `json:",omitempty"` // see metaraft.Identity
+	metaraft.Beginning
 }
 
 // identityFormat is the first byte of the blob.
@@ -307,7 +307,7 @@ func (h *home) move(ctx context.Context, id identity, apply apply, found bool) e
 func (h *home) Identity() metaraft.Identity {
 	i := h.current.Load()
 	id := metaraft.Identity{
-		Node: i.Node, Cluster: i.Cluster, MetaID: i.MetaID, Former: i.Former, PendingTarget: i.PendingTarget,
+		Node: i.Node, Cluster: i.Cluster, MetaID: i.MetaID, Former: i.Former, Beginning: i.Beginning,
 	}
 	for _, p := range i.Peers {
 		id.Bootstrap = append(id.Bootstrap, p.RaftAddr)
@@ -331,10 +331,10 @@ func (h *home) Adopt(ctx context.Context, admit metaraft.AdmitOutcome) error {
 }
 
 // BecomeLone implements metaraft.Home.
-func (h *home) BecomeLone(ctx context.Context, newID bool, pendingTarget string) error {
+func (h *home) BecomeLone(ctx context.Context, newID bool, with metaraft.Beginning) error {
 	old := h.current.Load()
 	id := identity{
-		Node: old.Node, Cluster: randomID(), MetaID: 1, Former: old.Former, PendingTarget: pendingTarget,
+		Node: old.Node, Cluster: randomID(), MetaID: 1, Former: old.Former, Beginning: with,
 	}
 	if newID {
 		id.Node = topology.NodeID(randomID())

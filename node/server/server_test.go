@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/genuineh/aikv/node/config"
+	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/resp"
 )
 
@@ -183,13 +184,16 @@ func TestNewerDataIsRefused(t *testing.T) {
 }
 
 func TestIdentityRoundTrip(t *testing.T) {
-	want := identity{Node: 1, Cluster: 2, MetaID: 3, PendingTarget: "host:1"}
+	want := identity{
+		Node: 1, Cluster: 2, MetaID: 3,
+		Beginning: metaraft.Beginning{PendingTarget: "host:1", ConfigEpoch: 4, Follows: 5},
+	}
 	blob, err := want.encode()
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := decodeIdentity(blob)
-	if err != nil || got.Node != want.Node || got.Cluster != want.Cluster || got.MetaID != want.MetaID || got.PendingTarget != want.PendingTarget {
+	if err != nil || got.Node != want.Node || got.Cluster != want.Cluster || got.MetaID != want.MetaID || got.Beginning != want.Beginning {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	blob[0] = identityFormat + 1
