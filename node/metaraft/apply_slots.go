@@ -42,32 +42,36 @@ func (c *AddSlots) apply(d *draft) Outcome {
 }
 
 func (c *DelSlots) apply(d *draft) Outcome {
-	if c.Node != 0 && d.s.Node(c.Node) == nil {
-		return unknownNode(c.Node)
+	slots := c.Slots
+	if c.Node != 0 {
+		if d.s.Node(c.Node) == nil {
+			return unknownNode(c.Node)
+		}
+		slots = Slots{}
+		if shard := d.s.ShardOf(c.Node); shard != nil && shard.Master == c.Node {
+			slots.Set = d.s.Slots.Of(shard.ID)
+		}
 	}
 	var pending []topology.GroupID
-	for n := range c.Slots.All {
+	for n := range slots.All {
 		group := d.s.Slots[n].Group
 		if group == 0 {
 			return refuse("Slot %d is already unassigned", n)
-		}
-		if c.Node != 0 && d.s.Shard(group).Master != c.Node {
-			return refuse("I'm not the owner of hash slot %d", n)
 		}
 		if i, ok := slices.BinarySearch(pending, group); !ok {
 			pending = slices.Insert(pending, i, group)
 		}
 	}
-	if n, ok := d.s.inIntent(&c.Slots.Set); ok {
+	if n, ok := d.s.inIntent(&slots.Set); ok {
 		return refuse("Slot %d is changing hands, try again", n)
 	}
-	if c.Slots.Empty() {
+	if slots.Set.Empty() {
 		return Outcome{}
 	}
 	d.s.Intent++
 	in := Intent{
 		ID: d.s.Intent, Epoch: d.freshSlotEpoch(), Created: d.s.Clock,
-		Slots: c.Slots, Pending: pending,
+		Slots: slots, Pending: pending, Empty: c.Empty,
 	}
 	d.s.Intents = append(d.s.Intents, in)
 	return Outcome{Intent: in.ID, Epoch: in.Epoch}
@@ -91,7 +95,7 @@ func (c *Sealed) apply(d *draft) Outcome {
 	}
 	in.Residue = append(in.Residue, Residue{c.Group, residue})
 	if len(in.Pending) == 0 {
-		d.commitIntent(*in)
+		d.finishIntent(*in)
 	}
 	return Outcome{}
 }
@@ -107,15 +111,8 @@ func (c *CancelIntent) apply(d *draft) Outcome {
 		}
 		return Outcome{}
 	}
-	// The new epoch lets owners that have sealed already take the slots up
-	// again.
-	epoch := d.freshSlotEpoch()
-	table := d.slots()
-	for n := range in.Slots.All {
-		table[n].Epoch = epoch
-	}
 	o := refuse("the slots' owner did not answer; nothing was changed")
-	d.endIntent(in.ID, o.Error)
+	d.cancelIntent(*in, o.Error)
 	d.keep = true
 	return o
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
 )
@@ -13,29 +14,74 @@ import (
 // bounded by ctx and the command timeout.
 
 // AddSlots gives unassigned slots to this node's shard, and returns when the
-// shard's replica here has taken them up.
+// shard's replica here has taken them up, or they have gone elsewhere since.
 func (n *Node) AddSlots(ctx context.Context, slots slot.Set) error {
 	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
-	self := n.self()
-	outcome, err := n.Propose(ctx, &AddSlots{Node: self, Slots: Slots{slots}, NewGroup: topology.GroupID(n.token())})
+	a, err := n.await(ctx, (*attachment).ready)
+	if err != nil {
+		return errNoLeader
+	}
+	outcome, err := n.proposeIn(ctx, a, &AddSlots{Node: a.id.Node, Slots: Slots{slots}, NewGroup: topology.GroupID(n.token())})
 	if err != nil || slots.Empty() {
 		return err
 	}
-	err = ctx.Err()
-	if me := n.Current().Node(self); me != nil && me.Shard != nil {
-		err = n.opts.Shards.AwaitOwned(ctx, me.Shard.ID, slots, outcome.Epoch)
-	}
-	if err != nil {
-		return Error("ERR the slots are assigned to this node, but its shard has not taken them up yet: " + oneLine(err))
+	if err := n.awaitTaken(ctx, a, slots, outcome.Epoch); err != nil {
+		return Error("UNCERTAIN the slots are assigned to this node, but its shard has not taken them up yet: " + oneLine(err))
 	}
 	return nil
+}
+
+// awaitTaken returns once this node's replica has taken up the slots that it was
+// given in a's cluster under epoch. Those that were taken away again are not waited for.
+func (n *Node) awaitTaken(ctx context.Context, a *attachment, slots slot.Set, epoch uint64) error {
+	given := func(b *attachment) (shard topology.GroupID, left slot.Set) {
+		v := a.view()
+		me := v.Me()
+		if b != a || me == nil || me.Shard == nil {
+			return 0, left
+		}
+		for s := range slots.All {
+			if v.Owner[s] == me.Shard && v.SlotEpoch[s] == epoch {
+				left.Add(s)
+			}
+		}
+		return me.Shard.ID, left
+	}
+	for {
+		current, _ := n.replica()
+		shard, left := given(current)
+		if left.Empty() {
+			return nil
+		}
+		taking, stop := context.WithCancel(ctx)
+		watch := sched.NewGroup(n.sched)
+		watch.Go("watch the slots", func() {
+			defer stop()
+			_, _ = n.await(taking, func(b *attachment) bool {
+				_, now := given(b)
+				return now != left
+			})
+		})
+		err := n.opts.Shards.AwaitOwned(taking, shard, left, epoch)
+		stop()
+		watch.Wait()
+		if err == nil || ctx.Err() != nil || n.life.Err() != nil {
+			return err
+		}
+	}
 }
 
 // DelSlots takes the slots from whoever owns them. It returns when their owners
 // have sealed them; when an owner does not answer, nothing is changed.
 func (n *Node) DelSlots(ctx context.Context, slots slot.Set) error {
-	return n.delSlots(ctx, &DelSlots{Slots: Slots{slots}})
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	a, err := n.await(ctx, (*attachment).ready)
+	if err != nil {
+		return errNoLeader
+	}
+	return n.delSlotsIn(ctx, a, &DelSlots{Slots: Slots{slots}})
 }
 
 // FlushSlots takes all slots from this node, which must not hold keys.
@@ -47,26 +93,24 @@ func (n *Node) FlushSlots(ctx context.Context) error {
 		return Error("ERR can't tell whether the DB is empty: " + oneLine(err))
 	}
 	if keys > 0 {
-		return Error("ERR DB must be empty to perform CLUSTER FLUSHSLOTS.")
+		return errNotEmpty
 	}
-	me := n.View(ctx).Me()
-	if me.Shard == nil || me.Replica() || me.Shard.Slots.Empty() {
-		return nil
+	a, err := n.await(ctx, (*attachment).ready)
+	if err != nil {
+		return errNoLeader
 	}
-	return n.delSlots(ctx, &DelSlots{Slots: Slots{me.Shard.Slots}, Node: me.ID})
+	// There may be keys by now: the seals will tell.
+	return n.delSlotsIn(ctx, a, &DelSlots{Node: a.id.Node, Empty: true})
 }
 
-// delSlots sees an intent through: it waits for most of the time it has, and
-// keeps the rest for cancelling.
-func (n *Node) delSlots(ctx context.Context, change *DelSlots) error {
-	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
-	defer cancel()
+// delSlotsIn sees an intent in a's cluster through: it waits for most of the
+// time it has, which ctx bounds, and keeps the rest for cancelling.
+func (n *Node) delSlotsIn(ctx context.Context, a *attachment, change *DelSlots) error {
 	deadline, _ := ctx.Deadline()
-	outcome, err := n.Propose(ctx, change)
+	outcome, err := n.proposeIn(ctx, a, change)
 	if err != nil || outcome.Intent == 0 {
 		return err
 	}
-	a, _ := n.replica()
 	wait, stop := n.within(ctx, deadline.Sub(n.sched.Now())*7/10)
 	defer stop()
 	ended, result := false, error(nil)

@@ -21,8 +21,9 @@
 // a proposer saw before only decides what it proposes. A change works on a
 // draft, a copy of the state that is thrown away when the change is refused:
 // all or nothing holds by construction. The two exceptions record how they were
-// refused: CancelIntent (the slots get a new epoch) and a refused Admit (its
-// token is burned; the refusal is in Outcome.Admit).
+// refused: CancelIntent (the slots get a new epoch; so it is with an intent that
+// was to take empty slots and found keys) and a refused Admit (its token is
+// burned; the refusal is in Outcome.Admit).
 //
 // After each change the draft is settled: arbiters, voters of MetaRaft and
 // version numbers follow from the rest of the state and the choices made

@@ -153,17 +153,33 @@ func (d *draft) dropShard(group topology.GroupID) {
 			i++
 			continue
 		}
-		d.commitIntent(*in) // removes element i
+		d.finishIntent(*in) // removes element i
 	}
 }
 
-// commitIntent carries out an intent whose groups have all sealed.
-func (d *draft) commitIntent(in Intent) {
+// finishIntent ends an intent whose groups have all sealed.
+func (d *draft) finishIntent(in Intent) {
+	holdsKeys := func(r Residue) bool { return !r.Slots.Set.Empty() }
+	if in.Empty && slices.ContainsFunc(in.Residue, holdsKeys) {
+		d.cancelIntent(in, string(errNotEmpty))
+		return
+	}
 	d.assign(&in.Slots.Set, 0, in.Epoch)
 	for _, r := range in.Residue {
 		d.addResidue(r.Group, &r.Slots.Set)
 	}
 	d.endIntent(in.ID, "")
+}
+
+// cancelIntent ends an intent without effect. The slots get a new epoch, with
+// which owners that have sealed already take them up again.
+func (d *draft) cancelIntent(in Intent, text string) {
+	epoch := d.freshSlotEpoch()
+	table := d.slots()
+	for n := range in.Slots.All {
+		table[n].Epoch = epoch
+	}
+	d.endIntent(in.ID, text)
 }
 
 // endIntent moves an intent from the pending to the finished ones.

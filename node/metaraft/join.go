@@ -247,7 +247,7 @@ func (n *Node) serveJoin(ctx context.Context, request joinRequest) joinReply {
 }
 
 // serveBurn makes sure that a token has no effect: it is burned, or if it was
-// admitted the membership it brought ends.
+// admitted the membership it brought ends. There is no answer until that is so.
 func (n *Node) serveBurn(ctx context.Context, request burnRequest) joinReply {
 	a, _ := n.replica()
 	if a == nil || a.id.Cluster != request.Cluster {
@@ -255,8 +255,8 @@ func (n *Node) serveBurn(ctx context.Context, request burnRequest) joinReply {
 	}
 	outcome, _ := n.proposeIn(ctx, a, &BurnToken{Token: request.Token})
 	if outcome.Admit != nil && outcome.Admit.Status == Admitted {
-		if node := a.machine.State().Node(request.Node); node != nil && node.Token == request.Token {
-			_, _ = n.proposeIn(ctx, a, &Leave{Node: request.Node, MetaID: node.MetaID})
+		if _, err := n.proposeIn(ctx, a, &Leave{Node: request.Node, MetaID: outcome.Admit.MetaID}); err != nil {
+			return joinReply{}
 		}
 	}
 	return joinReply{Admit: outcome.Admit}

@@ -3,6 +3,7 @@ package metaraft
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,15 +16,8 @@ import (
 // if that is possible within the leave timeout, and alone otherwise: nothing of
 // its old membership can come back, since cluster and Raft ids are new.
 func (n *Node) Reset(ctx context.Context, hard bool) error {
-	me := n.Current().Me()
-	if me.Shard != nil && !me.Replica() {
-		keys, err := n.opts.Shards.Keys(ctx)
-		if err != nil {
-			return Error("ERR can't tell whether this node holds keys: " + oneLine(err))
-		}
-		if keys > 0 {
-			return Error("ERR CLUSTER RESET can't be called with master nodes containing keys")
-		}
+	if err := n.mayDrop(ctx); err != nil {
+		return err
 	}
 	if err := n.interrupt(ctx); err != nil {
 		return Error("ERR another change of this node's membership is under way: it is " + n.whereabouts())
@@ -35,6 +29,9 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 	}
 	if !hard && pristine(a) {
 		return nil
+	}
+	if err := n.giveUpSlots(ctx, a); err != nil {
+		return err
 	}
 	n.leave(ctx, a)
 	n.log.Info("MetaRaft reset", "node", a.id.Node, "hard", hard)
@@ -48,6 +45,44 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 		return Error("UNCERTAIN the node was reset, but its new cluster of one has not started yet")
 	}
 	return nil
+}
+
+const errHoldsKeys = Error("ERR CLUSTER RESET can't be called with master nodes containing keys")
+
+// mayDrop refuses a reset where a master's keys would be lost.
+func (n *Node) mayDrop(ctx context.Context) error {
+	if me := n.Current().Me(); me.Shard == nil || me.Replica() {
+		return nil
+	}
+	keys, err := n.opts.Shards.Keys(ctx)
+	switch {
+	case err != nil:
+		return Error("ERR can't tell whether this node holds keys: " + oneLine(err))
+	case keys > 0:
+		return errHoldsKeys
+	}
+	return nil
+}
+
+// giveUpSlots takes the slots from a node that is to be reset, if nobody else has
+// the shard's data: no write may be acknowledged between the look at its keys
+// and their loss. Where MetaRaft or the shard cannot do that in time, the look is
+// repeated, and all that is known.
+func (n *Node) giveUpSlots(ctx context.Context, a *attachment) error {
+	s := a.machine.State()
+	shard := s.ShardOf(a.id.Node)
+	if shard == nil || shard.data() > 1 || !settled(s) {
+		return nil
+	}
+	bounded, cancel := n.within(ctx, n.opts.LeaveTimeout/2)
+	defer cancel()
+	switch err := n.delSlotsIn(bounded, a, &DelSlots{Node: a.id.Node, Empty: true}); err {
+	case nil:
+		return nil
+	case errNotEmpty:
+		return errHoldsKeys
+	}
+	return n.mayDrop(ctx)
 }
 
 // pristine reports whether a soft reset has nothing to do.
@@ -88,11 +123,8 @@ func (n *Node) leave(ctx context.Context, a *attachment) {
 	defer cancel()
 	s := a.machine.State()
 	if f := s.Frozen; f != nil {
-		// The target must not admit a node that is no more.
-		_, err := ask[joinReply](ctx, n.opts.Peers, f.TargetAddr, MethodBurn,
-			burnRequest{Cluster: f.TargetCluster, Token: f.Token, Node: a.id.Node})
-		if err != nil {
-			n.log.Warn("MetaRaft can't withdraw a join", "target", f.TargetAddr, "error", err)
+		if !n.withdraw(ctx, a, f) {
+			n.log.Warn("MetaRaft can't withdraw a join, so the node leaves alone", "target", f.TargetAddr)
 		}
 		return
 	}
@@ -108,6 +140,36 @@ func (n *Node) leave(ctx context.Context, a *attachment) {
 	}
 	if !n.awaitDeparted(ctx, a, peers) {
 		n.log.Warn("MetaRaft left, but its voters have not confirmed that they go on without this node")
+	}
+}
+
+// withdraw makes sure that the target of a join does not admit a node that is no
+// more, or does not keep it. It reports false if nobody there can say so in time.
+func (n *Node) withdraw(ctx context.Context, a *attachment, f *Freeze) bool {
+	request := burnRequest{Cluster: f.TargetCluster, Token: f.Token, Node: a.id.Node}
+	members := slices.Concat([]string{f.TargetAddr}, f.Others)
+	retry := n.backoff(5*time.Millisecond, 100*time.Millisecond)
+	for {
+		gone := 0
+		for _, addr := range members {
+			call, cancel := n.within(ctx, n.opts.CallTimeout)
+			reply, err := ask[joinReply](call, n.opts.Peers, addr, MethodBurn, request)
+			cancel()
+			switch {
+			case err == nil && (reply.Ended || reply.Admit != nil):
+				return true
+			case err == nil && reply.Elsewhere:
+				gone++
+			case ctx.Err() != nil:
+				return false
+			}
+		}
+		if gone == len(members) {
+			return true
+		}
+		if !retry.wait(ctx) {
+			return false
+		}
 	}
 }
 

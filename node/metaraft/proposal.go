@@ -77,12 +77,18 @@ type AddSlots struct {
 }
 
 // DelSlots starts an intent that takes the slots from their owners; with Node
-// set, every slot must be that node's. Outcome.Intent is the intent to wait for
-// (0 when Slots is empty: nothing to do), Outcome.Epoch its slot epoch.
+// set, all slots that this master owns. With Empty, the intent ends without
+// effect, and with the error errNotEmpty, if any of them still holds keys when it
+// is sealed. Outcome.Intent is the intent to wait for (0 when there are no
+// slots: nothing to do), Outcome.Epoch its slot epoch.
 type DelSlots struct {
 	Slots Slots
-	Node  topology.NodeID
+	Node  topology.NodeID `json:",omitempty"`
+	Empty bool            `json:",omitempty"`
 }
+
+// errNotEmpty is what FLUSHSLOTS answers where there are keys.
+const errNotEmpty = Error("ERR DB must be empty to perform CLUSTER FLUSHSLOTS.")
 
 // Sealed reports that Group no longer accepts writes to its slots of Intent,
 // and in which of them it still holds keys. The last group's report carries the

@@ -268,7 +268,7 @@ func (g *generator) change(s *State) Change {
 	case 2:
 		c := &DelSlots{Slots: g.slots()}
 		if g.IntN(3) == 0 {
-			c.Node = g.node(s)
+			c.Node, c.Empty = g.node(s), g.IntN(2) == 0
 		}
 		return c
 	case 3, 4:

@@ -30,8 +30,9 @@ type world struct {
 	groups map[uint64]*simGroup
 	nodes  map[string]*simNode // by Raft address
 	rng    *rand.Rand
-	// unconfirmed counts departures that nobody confirmed in time.
-	unconfirmed atomic.Int64
+	// unconfirmed counts departures that nobody confirmed in time, alone those
+	// that the rest of the cluster does not know of.
+	unconfirmed, alone atomic.Int64
 	// fault decides about one call; nil means that it goes through.
 	fault func(to *simNode, method uint8) fault
 }
@@ -48,7 +49,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t:      t,
 		groups: make(map[uint64]*simGroup), nodes: make(map[string]*simNode), rng: rand.New(rand.NewPCG(seed, 1)),
 	}
-	w.log = slog.New(witness{slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}), &w.unconfirmed})
+	w.log = slog.New(witness{slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}), w})
 	t.Cleanup(func() {
 		for _, n := range w.nodes {
 			n.kill()
@@ -60,7 +61,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 // witness counts the departures that had to go on without a confirmation.
 type witness struct {
 	slog.Handler
-	unconfirmed *atomic.Int64
+	w *world
 }
 
 func (h witness) Enabled(ctx context.Context, level slog.Level) bool {
@@ -69,7 +70,10 @@ func (h witness) Enabled(ctx context.Context, level slog.Level) bool {
 
 func (h witness) Handle(ctx context.Context, r slog.Record) error {
 	if strings.Contains(r.Message, "have not confirmed") {
-		h.unconfirmed.Add(1)
+		h.w.unconfirmed.Add(1)
+	}
+	if strings.Contains(r.Message, "the node leaves alone") {
+		h.w.alone.Add(1)
 	}
 	if !h.Handler.Enabled(ctx, r.Level) {
 		return nil
@@ -78,7 +82,7 @@ func (h witness) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (h witness) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return witness{h.Handler.WithAttrs(attrs), h.unconfirmed}
+	return witness{h.Handler.WithAttrs(attrs), h.w}
 }
 
 func (w *world) random() uint64 {

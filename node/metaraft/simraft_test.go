@@ -60,16 +60,25 @@ func (g *simGroup) elect() {
 // that a member does not vote before it was up once: a real leader promotes
 // learners that have caught up. The caller holds mu.
 func (g *simGroup) reconfigure(s *State) {
+	if g.wish(s) {
+		g.elect()
+		g.broadcast()
+	}
+}
+
+// wish takes the members that s wishes for; it reports false if nothing changed.
+func (g *simGroup) wish(s *State) bool {
 	wished := s.MetaMembers()
 	for i := range wished {
 		m := &wished[i]
 		m.Voter = m.Voter && (g.replicas[m.MetaID] != nil || g.votes(m.MetaID))
 	}
 	if !slices.ContainsFunc(wished, func(m MetaMember) bool { return m.Voter }) {
-		return // nobody could take over yet
+		return false // nobody could take over yet
 	}
+	changed := !slices.Equal(g.config, wished)
 	g.config = wished
-	g.elect()
+	return changed
 }
 
 func (g *simGroup) votes(id uint64) bool {
@@ -153,6 +162,9 @@ func (r *simReplica) run() {
 			entry = &r.g.log[applied]
 			e := *entry
 			entry = &e
+		}
+		if s := r.machine.State(); r.g.leader == r.id && applied == uint64(len(r.g.log)) && s.ClusterID != 0 {
+			r.g.reconfigure(s) // the leader before may have left that undone
 		}
 		changed := r.g.changed
 		r.g.mu.Unlock()

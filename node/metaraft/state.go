@@ -75,6 +75,7 @@ type Intent struct {
 	Slots   Slots
 	Pending []topology.GroupID // groups that have not reported their seal
 	Residue []Residue          // reported so far
+	Empty   bool               `json:",omitempty"` // see DelSlots
 }
 
 // FinishedIntent remembers how an intent ended; Error as in Outcome.
