@@ -24,8 +24,12 @@ ROOT=$(dirname "$SCRIPTS")
 . "$SCRIPTS/lib/nodes.sh"
 # shellcheck source=lib/options.sh
 . "$SCRIPTS/lib/options.sh"
+# shellcheck source=lib/table.sh
+. "$SCRIPTS/lib/table.sh"
 # shellcheck source=lib/checklist.sh
 . "$SCRIPTS/lib/checklist.sh"
+# shellcheck source=lib/dryrun.sh
+. "$SCRIPTS/lib/dryrun.sh"
 # shellcheck source=lib/init.sh
 . "$SCRIPTS/lib/init.sh"
 

@@ -42,7 +42,7 @@ check() { cluster_init.sh --base-port "$BASE" --dir "$DIR" --check-only "$@"; }
 @test "--json carries the points" {
   run --separate-stderr check --json
   [ "$status" -eq 0 ]
-  [[ $output == '{"ok":true,"action":"checked",'* ]]
+  [[ $output == '{"schema":1,"ok":true,"action":"checked",'* ]]
   [[ $output == *'"check":"voters","ok":true'* ]]
 }
 
@@ -70,6 +70,6 @@ check() { cluster_init.sh --base-port "$BASE" --dir "$DIR" --check-only "$@"; }
   local node
   for node in 0 1 2 3 4 5; do [[ $output == *"127.0.0.1:$((BASE + node))"* ]]; done
   [[ $output == *"leader"* && $output == *"follower"* ]]
-  [[ $output == *"MetaRaft: leader 127.0.0.1:"* ]]
+  [[ $output == *"MetaRaft leader 127.0.0.1:"* ]]
   [[ $output == *"5 voters"* ]]
 }

@@ -68,7 +68,7 @@ aikv-tool cluster status
 # Connect and test
 redis-cli -c -h 127.0.0.1 -p 6379 </dev/null
 BLOCK
-  [[ $output == *"The cluster is ready"*"MetaRaft: leader"* ]]
+  [[ $output == *"The cluster is ready"*"MetaRaft leader"* ]]
   topology_agrees 6
 }
 

@@ -293,7 +293,7 @@ silent_listener() {
   [[ $output == Usage:* && $output == *"Exit codes"* ]]
   exits 0 cluster_init.sh -h
   exits 0 aikv-tool --help
-  [[ $output == *setup*status*start*stop*clean*logs* ]]
+  [[ $output == *setup*start*stop*clean*status*logs* ]]
 }
 
 @test "--dry-run changes nothing and names every step" {
@@ -310,11 +310,11 @@ silent_listener() {
   [ -z "$stderr" ]
   run --separate-stderr init --json -q
   [ "$status" -eq 0 ]
-  [[ $output == '{"ok":true,"action":"unchanged",'*'}' ]]
+  [[ $output == '{"schema":1,"ok":true,"action":"unchanged",'*'}' ]]
   if command -v jq >/dev/null; then [ "$(jq '.nodes | length' <<<"$output")" -eq 6 ]; fi
   run --separate-stderr init --json -q --shards 2 --replicas-per-shard 2
   [ "$status" -eq 5 ]
-  [[ $output == '{"ok":false,"code":5,'*'}' ]]
+  [[ $output == '{"schema":1,"ok":false,"code":5,'*'}' ]]
 }
 
 @test "no colour off a terminal" {
@@ -342,7 +342,7 @@ without_redis_cli() {
   init -q
   is OK c 0 SET kept 1
   exits 0 aikv-tool cluster stop --dir "$DIR"
-  [[ $output == *"6 of 6"* ]]
+  [[ $output == *"6 nodes stopped"* ]]
   run answers 0
   [ "$status" -ne 0 ]
   exits 0 aikv-tool cluster start --dir "$DIR"

@@ -44,6 +44,7 @@ suite_lint() {
   check "shellcheck testbed" shellcheck -x -P SCRIPTDIR testbed/*.sh testbed/bench/*.sh .ci/run
   # SC2030, SC2031: every @test is a subshell, and meant to be.
   check "shellcheck bats" shellcheck -x -P SCRIPTDIR -e SC2030,SC2031 testbed/helpers.bash testbed/*.bats testbed/examples/*.bats
+  check "bash 3.2, BSD tools" testbed/portable.sh
   check "shfmt" shfmt -i 2 -ci -l "${files[@]}"
 }
 

@@ -80,7 +80,7 @@ checklist() {
     check_line "$name" "$verdict" "$text"
     step_begin
   done
-  if ((UI_JSON == 1)); then NODES_JSON=$(state_run "$STATE_NODES" json=1); fi
+  if ((UI_JSON == 1)); then NODES_JSON=$(nodes_json); fi
   if ((failed == 0)); then
     until write_read; do
       ui_left

@@ -1,133 +1,92 @@
 # shellcheck shell=bash
-# The verbs of "aikv-tool cluster". Each is one function; the table of verbs is
-# in aikv-tool.
+# The verbs of "aikv-tool cluster" that act on the processes of a folder, or ask
+# nodes something. Each is one function; verbs.sh has the table of them.
 
 # verb_setup: the same bring-up as cluster_init.sh, with the same options.
-verb_setup() { init_main "$@"; }
-
-# cluster_options ARGS…: the options that the other verbs share. Words that are
-# not options are left in WORDS.
-cluster_options() {
-  WORDS=() OPT_FOLLOW=0 OPT_LINES=20
-  local keep=()
-  while (($# > 0)); do
-    case $1 in
-      -f | --follow) OPT_FOLLOW=1 ;;
-      -n | --lines)
-        if (($# < 2)); then usage_error "$1 wants a value"; fi
-        need_number "$1" "$2" 0 999999
-        OPT_LINES=$2
-        shift
-        ;;
-      -h | --help)
-        tool_usage
-        exit 0
-        ;;
-      --dir | --base-port | --shards | --replicas-per-shard | --timeout | -m | --masters | -r | --replicas)
-        if (($# < 2)); then usage_error "$1 wants a value"; fi
-        keep+=("$1" "$2")
-        shift
-        ;;
-      --dir=* | --base-port=* | --shards=* | --replicas-per-shard=* | --timeout=* | -y | --yes | -q | --quiet | --json)
-        keep+=("$1")
-        ;;
-      -*) usage_error "unknown option '$1'" ;;
-      *) WORDS+=("$1") ;;
-    esac
-    shift
-  done
-  ui_init
-  init_parse ${keep[@]+"${keep[@]}"}
-  init_targets
+verb_setup() {
+  case ${1:-} in -h | --help)
+    verb_usage setup
+    exit 0
+    ;;
+  esac
+  init_main "$@"
 }
 
-no_words() {
-  if ((${#WORDS[@]} > 0)); then usage_error "unexpected argument '${WORDS[0]}'"; fi
-}
-
-# need_dir refuses where there is no cluster of ours.
-need_dir() {
-  conf_read || die "$EXIT_MISMATCH" "there is no cluster in $DIR" "Make one with 'aikv-tool cluster setup', or name its folder with --dir."
-}
-
-# verb_status: 0 if every point of the checklist but the write holds, 7 if not,
-# 6 if no node answers.
-verb_status() {
-  cluster_options "$@"
-  no_words
-  init_begin
-  probe
-  if ((COUNT_AIKV == 0)); then
-    die "$EXIT_UNREACHABLE" "no aikv answers on ${ADDRS[*]}" "Start the cluster with 'aikv-tool cluster start' or 'aikv-tool cluster setup'."
-  fi
-  local healthy=true line problems=""
-  if ! check_once; then healthy=false; fi
-  if ((UI_JSON == 1)); then
-    for line in "${CHECK_LINES[@]}"; do
-      case $line in *" bad "*)
-        json_string "${line%% *}: ${line#* bad }"
-        problems="$problems${problems:+,}$JSON_TEXT"
-        ;;
-      esac
-    done
-    printf '{"ok":%s,"nodes":[%s],"metaraft":%s,"problems":[%s]}\n' "$healthy" \
-      "$(state_run "$STATE_NODES" json=1)" "$(state_run "$STATE_NODES" json=2)" "$problems"
-  else
-    state_run "$STATE_NODES"
-    for line in "${CHECK_LINES[@]}"; do
-      case $line in *" bad "*) printf '%s %s: %s\n' "${C_BAD}✗${C_END}" "${line%% *}" "${line#* bad }" ;; esac
-    done
-  fi
-  if [[ $healthy == false ]]; then exit "$EXIT_VERIFY"; fi
-}
-
-verb_stop() {
-  cluster_options "$@"
-  no_words
-  need_dir
-  step_begin
-  stop_all
-  step_done stop "$STOPPED of ${#ADDRS[@]} nodes stopped, data kept in $DIR"
-}
-
-# stop_all stops every node that the folder has a process of.
-stop_all() {
-  local node all=()
-  nodes_count
-  for ((node = 1; node <= NODES_IN_DIR; node++)); do all+=("$node"); done
-  STOPPED=0 KILLED=0
-  if ((${#all[@]} > 0)); then nodes_stop 15 "${all[@]}"; fi
-  if ((KILLED > 0)); then warn "$KILLED nodes did not stop within 15 s and were killed; nothing acknowledged is lost"; fi
+# all_or_words VERB sets WORDS to all nodes of the folder if none was named.
+all_or_words() {
+  if ((${#WORDS[@]} == 0)); then WORDS=("${NUMS[@]}"); else node_words "$1"; fi
 }
 
 # verb_start starts what is stopped and waits until every node answers.
 verb_start() {
-  cluster_options "$@"
-  no_words
+  verb_parse start "$@"
   need_dir
+  all_or_words start
+  only_nodes "${WORDS[@]}"
   init_begin
   find_nodes
+  result_done
+}
+
+verb_stop() {
+  verb_parse stop "$@"
+  need_dir
+  if ((${#WORDS[@]} > 0)); then node_words stop; else stop_everything; fi
+  step_begin
+  stop_nodes "${WORDS[@]}"
+  many "$STOPPED" node
+  step_done stop "$MANY stopped, data kept in $DIR"
+  result_done
+}
+
+# stop_everything sets WORDS to every node that the folder has data or a process of.
+stop_everything() {
+  nodes_in_dir
+  WORDS=("${NUMS[@]}" ${DIR_NODES[@]+"${DIR_NODES[@]}"})
+}
+
+stop_nodes() {
+  nodes_stop 15 "$@"
+  if ((KILLED > 0)); then
+    many "$KILLED" node
+    warn "$MANY did not stop within 15 s and were killed; nothing acknowledged is lost"
+  fi
+}
+
+# verb_restart [N…]
+verb_restart() {
+  verb_parse restart "$@"
+  need_dir
+  all_or_words restart
+  only_nodes "${WORDS[@]}"
+  init_begin
+  aikv_build
+  step_begin
+  stop_nodes "${WORDS[@]}"
+  many "$STOPPED" node
+  step_done stop "$MANY stopped"
+  find_nodes
+  result_done
 }
 
 # verb_clean stops the nodes and removes what this tool has made in the folder,
 # nothing else.
 verb_clean() {
-  cluster_options "$@"
+  verb_parse clean "$@"
   no_words
   if ! conf_read; then
     say "nothing to remove in $DIR"
+    result_done
     return 0
   fi
   if [[ -t 0 ]] && ((OPT_YES == 0)); then
     ui_confirm "Stop the cluster in $DIR and remove its data?" || die "$EXIT_MISMATCH" "not removed: you said no"
   fi
   step_begin
-  stop_all
+  stop_everything
+  stop_nodes "${WORDS[@]}"
   local node
-  for ((node = 1; node <= NODES_IN_DIR; node++)); do
-    rm -rf "$DIR/data/node$node"
-    rm -f "$DIR/logs/node$node.log" "$DIR/pids/node$node.pid"
-  done
+  for node in "${WORDS[@]}"; do node_erase "$node"; done
   if [[ -L "$DIR/logs/aikv.log" ]]; then rm -f "$DIR/logs/aikv.log"; fi
   if ((DIR_DEFAULT == 1)) && [[ -L "$ROOT/logs/aikv.log" ]]; then
     rm -f "$ROOT/logs/aikv.log"
@@ -135,24 +94,182 @@ verb_clean() {
   fi
   rm -f "$DIR/cluster.conf" "$DIR/lock"
   rmdir "$DIR/data" "$DIR/logs" "$DIR/pids" "$DIR" 2>/dev/null || true
-  step_done clean "$NODES_IN_DIR nodes removed from $DIR"
+  many "${#NUMS[@]}" node
+  step_done clean "$MANY removed from $DIR"
+  result_done
 }
 
-# verb_logs [NODE…]: the last lines of the nodes' logs; -f goes on, -n says how many.
+# node_erase NODE removes the data of a stopped node, its log and its pid file.
+node_erase() {
+  rm -rf "$DIR/data/node$1"
+  rm -f "$DIR/logs/node$1.log" "$DIR/pids/node$1.pid"
+}
+
+# verb_logs [N…]: the last lines of the nodes' logs; -f goes on, -n says how many.
 verb_logs() {
-  cluster_options "$@"
+  verb_parse logs "$@"
   need_dir
+  all_or_words logs
   local node files=() args=(-n "$OPT_LINES")
-  if ((${#WORDS[@]} == 0)); then
-    nodes_count
-    for ((node = 1; node <= NODES_IN_DIR; node++)); do WORDS+=("$node"); done
-  fi
-  for node in ${WORDS[@]+"${WORDS[@]}"}; do
-    need_number "the node" "$node" 1 100000
+  for node in "${WORDS[@]}"; do
     if [[ ! -f "$DIR/logs/node$node.log" ]]; then die "$EXIT_MISMATCH" "$DIR has no log of node $node"; fi
     files+=("$DIR/logs/node$node.log")
   done
   if ((OPT_FOLLOW == 1)); then args+=(-f); fi
-  if ((${#files[@]} == 0)); then return 0; fi
   exec tail "${args[@]}" "${files[@]}"
+}
+
+# signal_nodes VERB SIGNAL WANTED: sends it to the nodes in WORDS, all of which
+# must have a process, and waits until each is as WANTED: gone, paused or awake.
+signal_nodes() {
+  local node pids=() pid limit
+  node_words "$1"
+  for node in "${WORDS[@]}"; do
+    node_pid "$node"
+    if [[ -z $NODE_PID ]]; then die "$EXIT_MISMATCH" "node $node does not run" "Start it: $(tool "start $node")"; fi
+    pids+=("$NODE_PID")
+  done
+  step_begin
+  kill "-$2" "${pids[@]}"
+  ui_now
+  limit=$((NOW_MS + 10000))
+  for pid in "${pids[@]}"; do
+    until process_is "$3" "$pid"; do
+      ui_now
+      if ((NOW_MS > limit)); then die "$EXIT_INTERNAL" "process $pid did not heed SIG$2"; fi
+      sleep 0.02
+    done
+  done
+  if [[ $3 == gone ]]; then
+    for node in "${WORDS[@]}"; do rm -f "$DIR/pids/node$node.pid"; done
+  fi
+}
+
+# process_is gone|paused|awake PID
+process_is() {
+  local stat
+  stat=$(ps -o stat= -p "$2" 2>/dev/null) || stat=""
+  case $1 in
+    gone) [[ -z $stat || $stat == Z* ]] ;;
+    paused) [[ $stat == T* ]] ;;
+    awake) [[ -n $stat && $stat != T* ]] ;;
+  esac
+}
+
+verb_kill() {
+  verb_parse kill "$@"
+  need_dir
+  signal_nodes kill KILL gone
+  many "${#WORDS[@]}" node
+  step_done kill "$MANY killed, data kept in $DIR"
+  result_done
+}
+
+verb_pause() {
+  verb_parse pause "$@"
+  need_dir
+  signal_nodes pause STOP paused
+  many "${#WORDS[@]}" node
+  step_done pause "$MANY paused"
+  result_done
+}
+
+verb_resume() {
+  verb_parse resume "$@"
+  need_dir
+  signal_nodes resume CONT awake
+  many "${#WORDS[@]}" node
+  step_done resume "$MANY resumed"
+  result_done
+}
+
+# verb_verify: only the checklist.
+verb_verify() {
+  verb_parse verify "$@"
+  no_words
+  init_begin
+  init_check_only
+}
+
+# verb_call CMD ARG…: each line of each answer, after the node's address.
+verb_call() {
+  verb_parse call "$@"
+  if ((${#WORDS[@]} == 0)); then usage_error "call: which command?" "As in: aikv-tool cluster call DBSIZE"; fi
+  init_begin
+  local node pids=() errors=0 silent=0 comma="" reply
+  call_options
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    (call_one "$node") >"$WORK/ans.$node" 2>"$WORK/ans.$node.err" </dev/null 3>&- &
+    pids+=($!)
+  done
+  ASK_PIDS=("${pids[@]}")
+  ui_left
+  wait_jobs "$LEFT_S" "${pids[@]}"
+  if ((UI_JSON == 1)); then printf '{"schema":1,"replies":['; fi
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    case $(<"$WORK/ans.$node.err") in
+      error) errors=$((errors + 1)) ;;
+      ?*)
+        silent=$((silent + 1))
+        printf '%s: %s\n' "${ADDRS[node]}" "$(why_silent "$node")" >&2
+        ;;
+    esac
+    if ((UI_JSON == 1)); then
+      reply=$(<"$WORK/ans.$node")
+      json_string "$reply"
+      printf '%s{"address":"%s","ok":%s,"reply":%s}' "$comma" "${ADDRS[node]}" \
+        "$([[ -s $WORK/ans.$node.err ]] && echo false || echo true)" "$JSON_TEXT"
+      comma=,
+    else
+      awk -v addr="${ADDRS[node]}" '{ sub(/\r$/, ""); print addr ": " $0 }' "$WORK/ans.$node"
+    fi
+  done
+  if ((UI_JSON == 1)); then printf '],"ok":%s}\n' "$( ((errors + silent == 0)) && echo true || echo false)"; fi
+  if ((silent > 0)); then exit "$EXIT_UNREACHABLE"; fi
+  if ((errors > 0)); then exit "$EXIT_INTERNAL"; fi
+}
+
+# call_options sets CALL_FLAG: how redis-cli is told to fail on an error reply
+# (from version 7 on).
+call_options() {
+  CALL_FLAG=()
+  if ((${#CLI[@]} > 0)) && "${CLI[@]}" -e --version >/dev/null 2>&1; then CALL_FLAG=(-e); fi
+}
+
+# call_one NODE: the answer on stdout; on stderr "error" if it is one, or why
+# there is none.
+call_one() {
+  local auth=() status=0
+  split_addr "${ADDRS[$1]}"
+  if ((${#CLI[@]} > 0)); then
+    "${CLI[@]}" ${CALL_FLAG[@]+"${CALL_FLAG[@]}"} -h "$NODE_HOST" -p "$NODE_PORT" "${WORDS[@]}" 2>"$WORK/call.$1" || status=$?
+  else
+    if [[ -n "${REDISCLI_AUTH:-}" ]]; then auth=(-a "$REDISCLI_AUTH"); fi
+    "$AIKV" cli -h "$NODE_HOST" -p "$NODE_PORT" ${auth[@]+"${auth[@]}"} "${WORDS[@]}" 2>"$WORK/call.$1" || status=$?
+  fi
+  if ((status == 0)); then return 0; fi
+  case $(<"$WORK/call.$1") in
+    *[Cc]"ould not connect"* | *"cannot connect"* | *"losed"*) cat "$WORK/call.$1" >&2 ;;
+    *)
+      cat "$WORK/call.$1" # where redis-cli -e prints an error reply
+      printf error >&2
+      ;;
+  esac
+}
+
+# verb_env prints what a shell needs: eval "$(aikv-tool cluster env)".
+verb_env() {
+  verb_parse env "$@"
+  no_words
+  if ((GIVEN == 0)); then need_dir; fi
+  local nodes="${ADDRS[*]}" url="redis://${ADDRS[0]}"
+  nodes=${nodes// /,}
+  if ((UI_JSON == 1)); then
+    json_string "$DIR"
+    printf '{"schema":1,"ok":true,"AIKV_NODES":"%s","REDIS_URL":"%s","CLUSTER_DIR":%s}\n' "$nodes" "$url" \
+      "$( ((GIVEN == 1)) && echo null || printf '%s' "$JSON_TEXT")"
+    return 0
+  fi
+  printf "export AIKV_NODES='%s'\nexport REDIS_URL='%s'\n" "$nodes" "$url"
+  if ((GIVEN == 0)); then printf "export CLUSTER_DIR='%s'\n" "${DIR//\'/\'\\\'\'}"; fi
 }

@@ -36,9 +36,18 @@ probe() {
       busy) COUNT_WAIT=$((COUNT_WAIT + 1)) ;;
       auth) die "$EXIT_UNREACHABLE" "${ADDRS[node]} wants a password" "Set REDISCLI_AUTH and run again." ;;
       redis) CONFLICTS+=("${ADDRS[node]}: a Redis server, not aikv") ;;
-      *) CONFLICTS+=("${ADDRS[node]}: something that does not answer as aikv ($(why_silent "$node"))") ;;
+      *) probe_silent "$node" ;;
     esac
   done
+}
+
+# probe_silent NODE: something listens and does not answer as aikv.
+probe_silent() {
+  if ((GIVEN == 0)) && node_paused "${NUMS[$1]}"; then
+    CONFLICTS+=("${ADDRS[$1]}: node ${NUMS[$1]} is paused (aikv-tool cluster resume ${NUMS[$1]})")
+  else
+    CONFLICTS+=("${ADDRS[$1]}: something that does not answer as aikv ($(why_silent "$1"))")
+  fi
 }
 
 # collect_within SECONDS, or until the deadline.
@@ -58,7 +67,7 @@ raft_conflicts() {
     split_addr "${ADDRS[node]}"
     raft_port "$NODE_PORT"
     if port_open "$NODE_HOST" "$RAFT_PORT" && ((HAVE_DEV_TCP == 1)); then
-      CONFLICTS+=("$NODE_HOST:$RAFT_PORT: the Raft port of node $((node + 1)) is in use")
+      CONFLICTS+=("$NODE_HOST:$RAFT_PORT: the Raft port of node ${NUMS[node]} is in use")
     fi
   done
 }
@@ -92,8 +101,8 @@ start_missing() {
   local node todo=() foreign=()
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     if [[ ${KINDS[node]} != free ]]; then continue; fi
-    if ((COUNT_AIKV + COUNT_WAIT == 0)) || [[ -d "$DIR/data/node$((node + 1))" ]]; then
-      todo+=("$((node + 1))")
+    if ((COUNT_AIKV + COUNT_WAIT == 0)) || [[ -d "$DIR/data/node${NUMS[node]}" ]]; then
+      todo+=("${NUMS[node]}")
     else
       foreign+=("${ADDRS[node]}")
     fi
@@ -161,8 +170,7 @@ ports_open() {
 start_again() {
   local last
   last=$(log_tail "$1")
-  split_addr "${ADDRS[$1 - 1]}"
-  raft_port "$NODE_PORT"
+  node_addr "$1"
   case $last in
     *"in use"*)
       ui_left
@@ -181,7 +189,8 @@ start_again() {
 start_failed() {
   local last=$2
   stop_started
-  die "$EXIT_INTERNAL" "node $1 (${ADDRS[$1 - 1]}) stopped while starting" "$last" "Its log: $DIR/logs/node$1.log"
+  node_addr "$1"
+  die "$EXIT_INTERNAL" "node $1 ($NODE_HOST:$NODE_PORT) stopped while starting" "$last" "Its log: $DIR/logs/node$1.log"
 }
 
 silent_nodes() {
@@ -392,7 +401,7 @@ finish() {
   if ! command -v redis-cli >/dev/null 2>&1; then connect="aikv cli -c -h $NODE_HOST -p $NODE_PORT PING"; fi
   ui_seconds "$ms"
   if ((UI_JSON == 1)); then
-    printf '{"ok":true,"action":"%s","ms":%d,"shards":%d,"replicas_per_shard":%d,"connect":"%s","nodes":[%s],"steps":[%s],"checks":[%s]}\n' \
+    printf '{"schema":1,"ok":true,"action":"%s","ms":%d,"shards":%d,"replicas_per_shard":%d,"connect":"%s","nodes":[%s],"steps":[%s],"checks":[%s]}\n' \
       "$1" "$ms" "$MASTERS" "$REPLICAS" "$connect" "$NODES_JSON" "$UI_STEPS" "$CHECKS"
     return 0
   fi
@@ -478,57 +487,4 @@ init_check_only() {
   if [[ -n $list ]]; then die "$EXIT_UNREACHABLE" "no answer from:$list" "Start them: aikv-tool cluster start"; fi
   checklist 1 || init_failed_checks
   finish checked
-}
-
-# init_dry_run says what would be done; nothing is built, started or changed.
-init_dry_run() {
-  local node line verb a b c
-  probe
-  if ((GIVEN == 0 && COUNT_FREE > 0)); then raft_conflicts; fi
-  die_conflicts
-  aikv_find
-  if ((GIVEN == 0 && COUNT_FREE > 0)) && aikv_stale; then echo "build   make build"; fi
-  AIKV=${AIKV:-$ROOT/bin/aikv}
-  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    if [[ ${KINDS[node]} == aikv ]]; then
-      echo "use     ${ADDRS[node]}"
-    elif ((GIVEN == 1)); then
-      echo "wait    ${ADDRS[node]}"
-    else
-      serve_command "$((node + 1))"
-      echo "start   ${SERVE[*]}"
-    fi
-  done
-  if ((OPT_RESET == 1)); then
-    echo "reset   FLUSHALL and CLUSTER RESET on ${#ADDRS[@]} nodes"
-  fi
-  if ((COUNT_AIKV < ${#ADDRS[@]} || OPT_RESET == 1)); then
-    dry_run_all
-    return 0
-  fi
-  make_plan
-  for line in ${PLAN[@]+"${PLAN[@]}"}; do
-    read -r verb a b c <<<"$line"
-    case $verb in
-      meet) echo "meet    every node meets every other" ;;
-      slots) echo "slots   ${ADDRS[a]} CLUSTER ADDSLOTSRANGE $b $c" ;;
-      replicate) echo "follow  ${ADDRS[a]} CLUSTER REPLICATE ${ADDRS[b]}" ;;
-    esac
-  done
-  echo "check   the checklist, on ${#ADDRS[@]} nodes"
-}
-
-# dry_run_all: the plan for empty nodes.
-dry_run_all() {
-  local s n=${#ADDRS[@]} first last
-  echo "meet    every node meets every other"
-  for ((s = 0; s < MASTERS; s++)); do
-    first=$(((2 * 16384 * s + MASTERS) / (2 * MASTERS)))
-    last=$(((2 * 16384 * (s + 1) + MASTERS) / (2 * MASTERS) - 1))
-    echo "slots   ${ADDRS[s]} CLUSTER ADDSLOTSRANGE $first $last"
-  done
-  for ((s = MASTERS; s < n; s++)); do
-    echo "follow  ${ADDRS[s]} CLUSTER REPLICATE ${ADDRS[(s - MASTERS) % MASTERS]}"
-  done
-  echo "check   the checklist, on $n nodes"
 }

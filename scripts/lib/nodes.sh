@@ -4,7 +4,8 @@
 #   DIR/data/nodeN      data of node N (1 is the first master)
 #   DIR/logs/nodeN.log  what it wrote (node 1 also as logs/aikv.log)
 #   DIR/pids/nodeN.pid  its process
-#   DIR/cluster.conf    the shape: shards, replicas, base port
+#   DIR/cluster.conf    the shape: shards, replicas, base port; once "add" or
+#                       "remove" has changed it, also which nodes there are
 
 RAFT_OFFSET=43672 # Raft port = client port + this: 6379 -> 50051
 DIR=""            # absolute, once dir_use has run
@@ -12,7 +13,10 @@ DIR_DEFAULT=0     # 1: DIR is the project's own .aikv
 BASE_PORT=6379
 AIKV=""
 LOCKED=0
-STARTED=() # nodes (from 1) that this run has started
+NUMS=() # the number, from 1, of each node in ADDRS; empty with -m
+LOOSE=0 # 1: add or remove has changed the shape
+NODES_TOTAL=1
+STARTED=() # nodes (numbers) that this run has started
 
 # raft_port CLIENT-PORT sets RAFT_PORT.
 raft_port() {
@@ -34,10 +38,12 @@ dir_use() {
   DIR=${DIR%/}
 }
 
-# conf_read loads DIR/cluster.conf into CONF_SHARDS, CONF_REPLICAS, CONF_BASE_PORT;
-# false if there is none.
+# conf_read loads DIR/cluster.conf; false if there is none. CONF_NODES is empty if
+# the nodes are those of the shape; CONF_SPARES are those of them that are meant
+# to be masters without slots; CONF_ADDING is the node that an interrupted "add"
+# has left, CONF_FOLLOWS the one it was to follow.
 conf_read() {
-  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT=""
+  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS=""
   [[ -f "$DIR/cluster.conf" ]] || return 1
   local key value
   while IFS='=' read -r key value; do
@@ -45,8 +51,37 @@ conf_read() {
       shards) CONF_SHARDS=$value ;;
       replicas_per_shard) CONF_REPLICAS=$value ;;
       base_port) CONF_BASE_PORT=$value ;;
+      nodes) CONF_NODES=$value ;;
+      spares) CONF_SPARES=$value ;;
+      adding) CONF_ADDING=$value ;;
+      follows) CONF_FOLLOWS=$value ;;
     esac
   done <"$DIR/cluster.conf"
+}
+
+# conf_write replaces DIR/cluster.conf by what conf_read has loaded, as changed since.
+conf_write() {
+  {
+    printf 'shards=%d\nreplicas_per_shard=%d\nbase_port=%d\n' "$CONF_SHARDS" "$CONF_REPLICAS" "$CONF_BASE_PORT"
+    if [[ -n $CONF_NODES ]]; then printf 'nodes=%s\nspares=%s\n' "$CONF_NODES" "$CONF_SPARES"; fi
+    if [[ -n $CONF_ADDING ]]; then printf 'adding=%s\nfollows=%s\n' "$CONF_ADDING" "$CONF_FOLLOWS"; fi
+  } >"$DIR/cluster.conf.new" || die "$EXIT_INTERNAL" "cannot write $DIR/cluster.conf.new"
+  mv "$DIR/cluster.conf.new" "$DIR/cluster.conf"
+}
+
+# node_addr NODE sets NODE_HOST, NODE_PORT and RAFT_PORT of a node of the folder.
+node_addr() {
+  NODE_HOST=127.0.0.1
+  NODE_PORT=$((BASE_PORT + $1 - 1))
+  raft_port "$NODE_PORT"
+}
+
+# index_of_node NODE sets INDEX to its place in ADDRS; false if it is not there.
+index_of_node() {
+  for ((INDEX = 0; INDEX < ${#NUMS[@]}; INDEX++)); do
+    if [[ ${NUMS[INDEX]} == "$1" ]]; then return 0; fi
+  done
+  return 1
 }
 
 # dir_create makes all folders and writes the shape down before any node starts,
@@ -55,11 +90,10 @@ dir_create() {
   local node
   mkdir -p "$DIR/logs" "$DIR/pids" ||
     die "$EXIT_INTERNAL" "cannot create $DIR" "Choose another place with --dir."
-  for ((node = 1; node <= ${#ADDRS[@]}; node++)); do mkdir -p "$DIR/data/node$node"; done
-  if [[ ! -f "$DIR/cluster.conf" ]]; then
-    printf 'shards=%d\nreplicas_per_shard=%d\nbase_port=%d\n' "$MASTERS" "$REPLICAS" "$BASE_PORT" \
-      >"$DIR/cluster.conf.new"
-    mv "$DIR/cluster.conf.new" "$DIR/cluster.conf"
+  for node in "${NUMS[@]}"; do mkdir -p "$DIR/data/node$node"; done
+  if ! conf_read; then
+    CONF_SHARDS=$MASTERS CONF_REPLICAS=$REPLICAS CONF_BASE_PORT=$BASE_PORT
+    conf_write
   fi
   link_log
 }
@@ -148,8 +182,7 @@ aikv_build() {
 
 # serve_command NODE sets SERVE: how the node is started.
 serve_command() {
-  split_addr "${ADDRS[$1 - 1]}"
-  raft_port "$NODE_PORT"
+  node_addr "$1"
   local config="$ROOT/config/aikv-cluster.toml"
   SERVE=("$AIKV" serve -c "$config" -H "$NODE_HOST" -p "$NODE_PORT" --raft-port "$RAFT_PORT"
     --data-dir "$DIR/data/node$1")
@@ -162,7 +195,7 @@ serve_command() {
 share_cores() {
   local cores
   cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || cores=1
-  NODE_CORES=$((cores / ${#ADDRS[@]}))
+  NODE_CORES=$((cores / NODES_TOTAL))
   if ((NODE_CORES < 1)); then NODE_CORES=1; fi
   NODE_CORES=${GOMAXPROCS:-$NODE_CORES}
 }
@@ -200,17 +233,26 @@ node_pid() {
   esac
 }
 
-# nodes_count sets NODES_IN_DIR: how many nodes the folder holds.
-nodes_count() {
-  local path
-  NODES_IN_DIR=0
+# nodes_in_dir sets DIR_NODES: the numbers of the nodes that the folder has data of.
+nodes_in_dir() {
+  local path number
+  DIR_NODES=()
   for path in "$DIR"/data/node*; do
-    if [[ -d $path ]]; then NODES_IN_DIR=$((NODES_IN_DIR + 1)); fi
+    number=${path##*/node}
+    case $number in '' | *[!0-9]*) continue ;; esac
+    if [[ -d $path ]]; then DIR_NODES+=("$number"); fi
   done
 }
 
+# node_paused NODE: its process (node_pid has found it) is stopped by a signal.
+node_paused() {
+  node_pid "$1"
+  [[ -n $NODE_PID && $(ps -o stat= -p "$NODE_PID" 2>/dev/null) == T* ]]
+}
+
 # nodes_stop SECONDS NODE…: asks with SIGTERM, all at once, and ends what has not
-# gone by then. Sets STOPPED and KILLED to how many.
+# gone by then. A paused node is woken, or it would not hear. Sets STOPPED and
+# KILLED to how many.
 nodes_stop() {
   local seconds=$1 node limit pids=() left pid
   shift
@@ -219,6 +261,7 @@ nodes_stop() {
     node_pid "$node"
     if [[ -n $NODE_PID ]]; then
       kill -TERM "$NODE_PID" 2>/dev/null || true
+      kill -CONT "$NODE_PID" 2>/dev/null || true
       pids+=("$NODE_PID")
       STOPPED=$((STOPPED + 1))
     fi
@@ -242,9 +285,9 @@ nodes_stop() {
   for node in "$@"; do rm -f "$DIR/pids/node$node.pid"; done
 }
 
-# log_tail NODE: the last line of its log, for messages.
+# log_tail NODE [LINES]: the last line (or lines) of its log, for messages.
 log_tail() {
   local line
-  line=$(tail -n 1 "$DIR/logs/node$1.log" 2>/dev/null) || line=""
+  line=$(tail -n "${2:-1}" "$DIR/logs/node$1.log" 2>/dev/null) || line=""
   printf '%s' "${line:-(empty log)}"
 }

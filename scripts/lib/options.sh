@@ -137,10 +137,35 @@ init_targets() {
     init_option --base-port "$CLUSTER_BASE_PORT"
   fi
   BASE_PORT=${OPT_BASE_PORT:-${CONF_BASE_PORT:-6379}}
-  local port
-  for ((port = BASE_PORT; port < BASE_PORT + MASTERS * (1 + REPLICAS); port++)); do
-    if ((port > 65535)); then usage_error "port $port is out of range" "Choose a lower --base-port."; fi
-    ADDRS+=("127.0.0.1:$port")
+  init_nodes
+}
+
+# init_nodes sets NUMS and ADDRS: the nodes of the shape or, once "add" or "remove"
+# has changed it, those that the folder's cluster.conf names.
+init_nodes() {
+  local node
+  NUMS=() ADDRS=() LOOSE=0
+  if [[ -n $CONF_NODES && "$CONF_SHARDS $CONF_REPLICAS $CONF_BASE_PORT" == "$MASTERS $REPLICAS $BASE_PORT" ]]; then
+    LOOSE=1
+    read -r -a NUMS <<<"$CONF_NODES"
+  else
+    for ((node = 1; node <= MASTERS * (1 + REPLICAS); node++)); do NUMS+=("$node"); done
+  fi
+  for node in "${NUMS[@]}"; do
+    node_addr "$node"
+    if ((NODE_PORT > 65535)); then usage_error "port $NODE_PORT is out of range" "Choose a lower --base-port."; fi
+    ADDRS+=("$NODE_HOST:$NODE_PORT")
+  done
+  NODES_TOTAL=${#ADDRS[@]}
+}
+
+# only_nodes NODE…: from now on, ADDRS are these nodes of the folder alone.
+only_nodes() {
+  local node
+  NUMS=("$@") ADDRS=()
+  for node in "$@"; do
+    node_addr "$node"
+    ADDRS+=("$NODE_HOST:$NODE_PORT")
   done
 }
 

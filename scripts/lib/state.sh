@@ -4,12 +4,14 @@
 
 MASTERS=3  # shards asked for
 REPLICAS=1 # replicas per shard asked for
+PAUSED=()  # of each node, not empty if there is no point in asking it
 
 # collect SECONDS asks every node how it sees the cluster.
 collect() {
   local node
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    ask "$node" info "INFO server keyspace raft"
+    if [[ -n ${PAUSED[node]:-} ]]; then continue; fi
+    ask "$node" info "INFO server memory keyspace raft"
     ask "$node" cluster "CLUSTER INFO"
     ask "$node" nodes "CLUSTER NODES"
   done
@@ -86,7 +88,12 @@ part == "info" && /^db0:/ { keys[i] = $0; sub(/^db0:keys=/, "", keys[i]); sub(/,
 part == "info" || part == "cluster" { k = $0; sub(/:.*/, "", k); raw[i, k] = substr($0, length(k) + 2) }
 # Slots are expanded once for each distinct map: same[i] is the first node whose
 # map equals that of node i; own[same[i],slot], count and overlap belong to it.
-function index_slots(   i, j, k, text, first) {
+function index_slots(   i, j, k, c, s, text, first, owners, seen) {
+  for (i = 0; i < n; i++) for (k = 1; k <= known[i]; k++)
+    if (vslots[i, list[i, k]] != "" && !(list[i, k] in seen)) { seen[list[i, k]]; owners++ }
+  if (loose && owners > masters) masters = owners
+  c = split(spares, s, " ")
+  for (k = 1; k <= c; k++) spare[s[k]]
   for (i = 0; i < n; i++) {
     text = ""
     for (j = 0; j < n; j++) text = text id[j] "=" vslots[i, id[j]] ";"
@@ -106,6 +113,15 @@ function expand(i, who,   t, ab, c, k, s, last) {
       else { own[i, s] = who; count[i]++ }
     }
   }
+}
+function host(a,  h) { h = a; sub(/:[0-9]+$/, "", h); gsub(/[\[\]]/, "", h); return h }
+function port(a,  p) { p = a; sub(/.*:/, "", p); return p }
+# read_words spreads what bash gives as one text over the nodes.
+function read_words(   k, t) {
+  split(addrs, t, " "); for (k in t) addr[k - 1] = t[k]
+  split(states, t, " "); for (k in t) state[k - 1] = t[k]
+  split(plan, t, " "); for (k in t) planned[k - 1] = t[k]
+  split(numbers, t, " "); for (k in t) number[k - 1] = t[k]
 }
 function is_target(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return 1; return 0 }
 function index_of(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return j; return -1 }
@@ -137,8 +153,6 @@ function check_members(   i, k, who, hint) {
     }
   }
 }
-function host(a,  h) { h = a; sub(/:[0-9]+$/, "", h); gsub(/[\[\]]/, "", h); return h }
-function port(a,  p) { p = a; sub(/.*:/, "", p); return p }
 # Two clusters that both own slots cannot be merged.
 function check_islands(   i, j) {
   for (i = 0; i < n; i++) for (j = i + 1; j < n; j++)
@@ -188,11 +202,11 @@ function choose_masters(   j, s, left, nleft) {
     s = range_of(owns[id[j]])
     if (s in mast) left[++nleft] = j; else place(s, j)
   }
-  for (s = 0; s < masters; s++) if (!(s in mast) && !(s in is_mast) && slave_of(s) < 0) place(s, s)
+  for (s = 0; s < masters; s++) if (!(s in mast) && !(s in is_mast) && !(s in spare) && slave_of(s) < 0) place(s, s)
   for (s = 0; s < masters; s++) if (!(s in mast) && nleft > 0) place(s, left[nleft--])
   for (s = 0; s < masters; s++) {
     if (s in mast) continue
-    for (j = 0; j < n; j++) if (!(j in is_mast) && slave_of(j) < 0) { place(s, j); break }
+    for (j = 0; j < n; j++) if (!(j in is_mast) && !(j in spare) && slave_of(j) < 0) { place(s, j); break }
     if (!(s in mast)) { refuse("there is no node left to be master of shard " s + 1 ": the others follow a master", "The cluster has another shape than " masters " masters with " replicas " replicas each. Give its shape with --shards and --replicas-per-shard, or erase it with --reset."); return }
   }
 }
@@ -210,12 +224,13 @@ function plan_replicas(   j, s, m, has) {
     m = slave_of(j)
     if (m >= 0 && (m in is_mast)) { has[m]++; done[j] = 1 }
   }
-  for (s = 0; s < masters; s++) if (has[mast[s]] > replicas) { refuse(addr[mast[s]] " has " has[mast[s]] " replicas, but " replicas " are asked for", "Give the shape of the cluster with --replicas-per-shard, or erase it with --reset."); return }
+  for (s = 0; s < masters && !loose; s++) if (has[mast[s]] > replicas) { refuse(addr[mast[s]] " has " has[mast[s]] " replicas, but " replicas " are asked for", "Give the shape of the cluster with --replicas-per-shard, or erase it with --reset."); return }
   for (j = 0; j < n; j++) {
-    if (j in is_mast || j in done) continue
+    if (j in is_mast || j in done || j in spare) continue
     s = (j - masters) % masters
     if (j < masters) s = j
-    for (m = 0; has[mast[s]] >= replicas && m < masters; m++) s = (s + 1) % masters
+    for (m = 0; m < masters; m++) if (loose && has[mast[m]] + 0 < has[mast[s]] + 0) s = m
+    for (m = 0; has[mast[s]] >= replicas && m < masters && !loose; m++) s = (s + 1) % masters
     has[mast[s]]++
     act("replicate " j " " mast[s])
   }
@@ -225,8 +240,7 @@ function plan_meet(   i, j) {
 }
 function act(line) { actions[++nact] = line }
 END {
-  split(addrs, a, " ")
-  for (i = 0; i < n; i++) addr[i] = a[i + 1]
+  read_words()
   index_slots()
   fresh = 1
   for (i = 0; i < n; i++) {
@@ -305,21 +319,22 @@ function roles_seen(i,   j, k, who, m, has, owners) { # "" or a fault
     who = list[i, k]
     if (vslots[i, who] != "") { owners++; if (view[i, who] != "master") return addr[i] " shows slots on a replica, " vaddr[i, who] }
     if (view[i, who] == "slave") has[vmaster[i, who]]++
-    else if (vslots[i, who] == "") return addr[i] " shows a master without slots, " vaddr[i, who]
+    else if (vslots[i, who] == "" && !(index_of(who) in spare)) return addr[i] " shows a master without slots, " vaddr[i, who]
     if (view[i, who] != view[0, who] || vmaster[i, who] != vmaster[0, who]) return addr[i] " and " addr[0] " disagree on the role of " vaddr[i, who]
   }
   if (owners != masters) return addr[i] " shows " owners + 0 " masters with slots, not " masters
   for (m in has) if (vslots[i, m] == "") return addr[i] " shows a replica of a node without slots"
   for (k = 1; k <= known[i]; k++) {
     who = list[i, k]
-    if (vslots[i, who] != "" && has[who] + 0 != replicas) return addr[i] " shows " has[who] + 0 " replicas of " vaddr[i, who] ", not " replicas
+    if (vslots[i, who] != "" && has[who] + 0 != replicas && !loose) return addr[i] " shows " has[who] + 0 " replicas of " vaddr[i, who] ", not " replicas
   }
   return ""
 }
 function check_roles(   i, f, good) {
   why = ""
   for (i = 0; i < n; i++) { f = roles_seen(i); if (f != "") fault(f); else good++ }
-  point("replicas", good, many(masters, "master") " with " many(replicas, "replica") " each, on " n " of " n)
+  if (loose) point("replicas", good, "every role the same on " n " of " n)
+  else point("replicas", good, many(masters, "master") " with " many(replicas, "replica") " each, on " n " of " n)
 }
 # Only a leader knows its voters: every group must have one, which says that the
 # membership is the wished one and every voter has all of the log.
@@ -345,75 +360,21 @@ function check_voters(   i, c, need, led, settled, voters, data, meta, gid, seen
 }
 function gname_of(gid) { return gid == "metaraft" ? "MetaRaft" : "group " substr(gid, length(gid) - 7) }
 END {
-  split(addrs, a, " ")
-  for (i = 0; i < n; i++) addr[i] = a[i + 1]
+  read_words()
   index_slots()
   check_see(); check_slots(); check_state(); check_roles(); check_voters()
 }
 '
 
-# The table of nodes and MetaRaft; json=1: the nodes as JSON objects;
-# json=2: MetaRaft as one.
-# shellcheck disable=SC2016
-STATE_NODES='
-function data_group(i,   c) { for (c = 1; c <= groups[i]; c++) if (g[i, c, "kind"] == "data") return c; return 0 }
-function meta_group(i,   c) { for (c = 1; c <= groups[i]; c++) if (gname[i, c] == "metaraft") return c; return 0 }
-function health(i,   j, bad) { # what the others think of node i
-  if (id[i] == "") return "down"
-  for (j = 0; j < n; j++) if (id[j] != "" && (j, id[i]) in view && vflags[j, id[i]] ~ /fail/) return vflags[j, id[i]] ~ /fail\?/ ? "fail?" : "fail"
-  return raw[i, "cluster_state"]
-}
-function known_slots(i,   j) { # from the node itself, else from any that knows it
-  if (id[i] != "") return vslots[i, id[i]]
-  for (j = 0; j < n; j++) if (by_addr(j, addr[i]) != "") return vslots[j, by_addr(j, addr[i])]
-  return ""
-}
-function by_addr(j, a,   k) {
-  for (k = 1; k <= known[j]; k++) if (vaddr[j, list[j, k]] == a) return list[j, k]
-  return ""
-}
-function role_of(i,   j, r) {
-  if (id[i] != "") return view[i, id[i]] == "slave" ? "replica" : "master"
-  for (j = 0; j < n; j++) { r = by_addr(j, addr[i]); if (r != "") return view[j, r] == "slave" ? "replica" : "master" }
-  return "-"
-}
-function dash(x) { return x == "" ? "-" : x }
-END {
-  split(addrs, a, " ")
-  for (i = 0; i < n; i++) addr[i] = a[i + 1]
-  for (i = 0; i < n; i++) for (c = 1; c <= groups[i]; c++)
-    if (g[i, c, "role"] == "leader") commit[gname[i, c] == "metaraft" ? "metaraft" : g[i, c, "id"]] = g[i, c, "commit"]
-  if (json == "") printf "%-21s %-8s %-6s %-14s %-9s %-10s %9s %6s\n", "ADDRESS", "ROLE", "STATE", "SLOTS", "GROUP", "RAFT", "APPLIED", "LAG"
-  for (i = 0; i < n && json != 2; i++) {
-    c = data_group(i)
-    gid = c ? g[i, c, "id"] : ""
-    lag = ""
-    if (c && gid in commit) { lag = commit[gid] - g[i, c, "applied"]; if (lag < 0) lag = 0 }
-    master = (id[i] != "" && view[i, id[i]] == "slave") ? vmaster[i, id[i]] : ""
-    if (json == 1)
-      printf "%s{\"address\":\"%s\",\"id\":\"%s\",\"role\":\"%s\",\"state\":\"%s\",\"master\":\"%s\",\"slots\":\"%s\",\"group\":\"%s\",\"raft_role\":\"%s\",\"applied\":%d,\"lag\":%d}",
-        i ? "," : "", addr[i], id[i], role_of(i), health(i), master, known_slots(i), gid, c ? g[i, c, "role"] : "", c ? g[i, c, "applied"] : 0, lag
-    else
-      printf "%-21s %-8s %-6s %-14s %-9s %-10s %9s %6s\n", addr[i], role_of(i), health(i), dash(known_slots(i)), dash(substr(gid, length(gid) - 7)), c ? g[i, c, "role"] : "-", c ? g[i, c, "applied"] : "-", dash(lag)
-  }
-  if (json == 1) exit
-  leader = "none"
-  for (i = 0; i < n; i++) {
-    c = meta_group(i)
-    if (c && g[i, c, "role"] == "leader") { leader = addr[i]; nvoters = g[i, c, "voters"]; nlearners = g[i, c, "learners"] + 0; term = g[i, c, "term"] }
-  }
-  if (json == 2) printf "{\"leader\":\"%s\",\"term\":%d,\"voters\":%d,\"learners\":%d}", leader == "none" ? "" : leader, term, nvoters, nlearners
-  else if (leader == "none") print "MetaRaft: no leader among the nodes that answer"
-  else printf "MetaRaft: leader %s, term %s, %s, %s\n", leader, term, many(nvoters, "voter"), many(nlearners, "learner")
-}
-'
-
 # state_run PROGRAM [VAR=VALUE]…: runs one of the programs above over the answers.
 state_run() {
-  local program=$1 node files=() vars=()
+  local program=$1 node spares="" files=() vars=()
   shift
-  for ((node = 0; node < ${#ADDRS[@]}; node++)); do files+=("$WORK/ans.$node"); done
-  vars=(-v "n=${#ADDRS[@]}" -v "masters=$MASTERS" -v "replicas=$REPLICAS" -v "addrs=${ADDRS[*]}")
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    files+=("$WORK/ans.$node")
+    case " ${CONF_SPARES:-} " in *" ${NUMS[node]:--} "*) if ((LOOSE == 1)); then spares="$spares $node"; fi ;; esac
+  done
+  vars=(-v "n=${#ADDRS[@]}" -v "loose=$LOOSE" -v "spares=$spares" -v "masters=$MASTERS" -v "replicas=$REPLICAS" -v "addrs=${ADDRS[*]}")
   while (($# > 0)); do
     vars+=(-v "$1")
     shift

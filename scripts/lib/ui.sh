@@ -4,9 +4,9 @@
 
 # Exit codes, the same for every script.
 readonly EXIT_INTERNAL=1 EXIT_USAGE=2 EXIT_PREREQ=3 EXIT_CONFLICT=4 EXIT_MISMATCH=5
-readonly EXIT_UNREACHABLE=6 EXIT_VERIFY=7 EXIT_INTERRUPTED=130
+readonly EXIT_UNREACHABLE=6 EXIT_VERIFY=7 EXIT_NOTHING=8 EXIT_INTERRUPTED=130
 : "$EXIT_INTERNAL" "$EXIT_USAGE" "$EXIT_PREREQ" "$EXIT_CONFLICT" "$EXIT_MISMATCH"
-: "$EXIT_UNREACHABLE" "$EXIT_VERIFY" "$EXIT_INTERRUPTED"
+: "$EXIT_UNREACHABLE" "$EXIT_VERIFY" "$EXIT_NOTHING" "$EXIT_INTERRUPTED"
 
 UI_QUIET=0
 UI_JSON=0
@@ -30,6 +30,10 @@ ui_init() {
   C_OK="" C_BAD="" C_DIM="" C_END=""
   if [[ -t 2 && -z "${NO_COLOR:-}" && "${TERM:-dumb}" != dumb ]]; then
     C_OK=$'\033[32m' C_BAD=$'\033[31m' C_DIM=$'\033[2m' C_END=$'\033[0m'
+  fi
+  O_BAD="" O_OK="" O_END=""
+  if [[ -t 1 && -z "${NO_COLOR:-}" && "${TERM:-dumb}" != dumb ]]; then
+    O_OK=$'\033[32m' O_BAD=$'\033[31m' O_END=$'\033[0m'
   fi
   ui_now
   UI_START=$NOW_MS
@@ -73,6 +77,7 @@ json_string() { # sets JSON_TEXT
   s=${s//$'\n'/\\n}
   s=${s//$'\t'/\\t}
   s=${s//$'\r'/}
+  s=${s//[[:cntrl:]]/?}
   JSON_TEXT="\"$s\""
 }
 
@@ -100,6 +105,12 @@ step_done() {
   UI_STEPS="$UI_STEPS${UI_STEPS:+,}{\"step\":\"$1\",\"detail\":$JSON_TEXT,\"ms\":$ms}"
 }
 
+# result_done [FIELDS]: the result of a verb that acts, with --json; FIELDS are more
+# members of the object, each with a comma before it.
+result_done() {
+  if ((UI_JSON == 1)); then printf '{"schema":1,"ok":true%s,"steps":[%s]}\n' "${1:-}" "$UI_STEPS"; fi
+}
+
 # die CODE WHAT [WHY [WHAT-TO-DO]]: each further argument is a line of its own.
 die() {
   local code=$1 what=$2
@@ -113,7 +124,7 @@ die() {
     error=$JSON_TEXT
     for line in "$@"; do hint="$hint${hint:+ }$line"; done
     json_string "$hint"
-    printf '{"ok":false,"code":%d,"error":%s,"hint":%s,"steps":[%s]}\n' "$code" "$error" "$JSON_TEXT" "$UI_STEPS"
+    printf '{"schema":1,"ok":false,"code":%d,"error":%s,"hint":%s,"steps":[%s]}\n' "$code" "$error" "$JSON_TEXT" "$UI_STEPS"
   fi
   exit "$code"
 }

@@ -1,0 +1,185 @@
+# shellcheck shell=bash
+# "add" and "remove": the nodes of a running cluster, one at a time.
+
+# verb_add starts one more node and lets it join. Which one is written down before
+# it starts, so that the next call finishes what an interrupted one began.
+verb_add() {
+  verb_parse add "$@"
+  no_words
+  need_dir
+  init_begin
+  lock_take
+  local number follows=$OPT_REPLICA_OF follows_id="" seed text
+  if [[ -n $CONF_ADDING ]]; then
+    number=$CONF_ADDING
+    follows=${OPT_REPLICA_OF:-$CONF_FOLLOWS}
+    say "  finishing with node $number, which an interrupted run has left"
+    drop_target "$number"
+  else
+    number=$((NUMS[${#NUMS[@]} - 1] + 1))
+  fi
+  probe
+  need_running
+  seed=$SEED
+  if [[ -n $follows ]]; then
+    master_id "$follows"
+    follows_id=$MASTER_ID
+  fi
+  aikv_build
+  ui_deadline "$UI_TIMEOUT"
+  add_start "$number" "$follows" "$seed"
+  add_join "$follows_id" "$seed"
+  CONF_ADDING="" CONF_FOLLOWS=""
+  conf_write
+  node_addr "$number"
+  text="node $number ($NODE_HOST:$NODE_PORT) is a master without slots"
+  if [[ -n $follows ]]; then text="node $number ($NODE_HOST:$NODE_PORT) follows node $follows"; fi
+  step_done add "$text"
+  result_done ",\"node\":$number,\"address\":\"$NODE_HOST:$NODE_PORT\""
+}
+
+# without NUMBER LIST sets LEFT to the list less the number.
+without() {
+  local word
+  LEFT=""
+  for word in $2; do
+    if [[ $word != "$1" ]]; then LEFT="${LEFT:+$LEFT }$word"; fi
+  done
+}
+
+# original_nodes: those of CONF_NODES are those of the shape again.
+original_nodes() {
+  local node all=""
+  for ((node = 1; node <= CONF_SHARDS * (1 + CONF_REPLICAS); node++)); do all="$all $node"; done
+  [[ $CONF_NODES == "${all# }" && -z $CONF_SPARES ]]
+}
+
+# drop_target NODE takes a node out of ADDRS.
+drop_target() {
+  local node left=()
+  for node in "${NUMS[@]}"; do
+    if [[ $node != "$1" ]]; then left+=("$node"); fi
+  done
+  if ((${#left[@]} == 0)); then die "$EXIT_MISMATCH" "node $1 is the only one in $DIR" "Remove it all: $(tool clean)"; fi
+  only_nodes "${left[@]}"
+}
+
+# need_running sets SEED to the index of a node that answers.
+need_running() {
+  for ((SEED = 0; SEED < ${#ADDRS[@]}; SEED++)); do
+    if [[ ${KINDS[SEED]} == aikv ]]; then
+      read_ids
+      return 0
+    fi
+  done
+  die "$EXIT_NOTHING" "no node of the cluster answers" "Start it: $(tool start)"
+}
+
+# master_id NODE sets MASTER_ID; dies unless the node answers and is a master.
+master_id() {
+  index_of_node "$1" || die "$EXIT_MISMATCH" "there is no node $1 in $DIR" "Its nodes are: ${NUMS[*]}"
+  MASTER_ID=${IDS[INDEX]:-}
+  if [[ -z $MASTER_ID ]]; then die "$EXIT_UNREACHABLE" "node $1 (${ADDRS[INDEX]}) does not answer" "Start it: $(tool "start $1")"; fi
+  if node_line "$INDEX" "$MASTER_ID" && [[ $LINE == *slave* ]]; then
+    die "$EXIT_MISMATCH" "node $1 (${ADDRS[INDEX]}) is a replica itself" "Follow its master: $(tool status) shows the roles."
+  fi
+}
+
+# node_line NODE ID sets LINE: how NODE describes the node with that id; false if
+# it does not know it.
+node_line() {
+  while IFS= read -r LINE; do
+    LINE=${LINE%$'\r'}
+    case $LINE in "$2 "*) return 0 ;; esac
+  done <"$WORK/ans.$1"
+  LINE=""
+  return 1
+}
+
+# add_start NUMBER FOLLOWS SEED: from here on, ADDRS are the seed and the new node.
+add_start() {
+  local seed=${NUMS[$3]}
+  step_begin
+  node_pid "$1"
+  if [[ -z $NODE_PID ]]; then
+    node_addr "$1"
+    if port_open 127.0.0.1 "$NODE_PORT"; then CONFLICTS=("127.0.0.1:$NODE_PORT: the client port of node $1"); else CONFLICTS=(); fi
+    if port_open 127.0.0.1 "$RAFT_PORT"; then CONFLICTS+=("127.0.0.1:$RAFT_PORT: the Raft port of node $1"); fi
+    die_conflicts
+  fi
+  if [[ -z $CONF_ADDING ]]; then
+    node_erase "$1" # left by a "remove" that was interrupted
+    CONF_NODES="${NUMS[*]} $1"
+  fi
+  CONF_ADDING=$1 CONF_FOLLOWS=$2
+  without "$1" "$CONF_SPARES"
+  CONF_SPARES=$LEFT
+  if [[ -z $2 ]]; then CONF_SPARES="${LEFT:+$LEFT }$1"; fi
+  conf_write
+  only_nodes "$seed" "$1"
+  KINDS=(aikv free) COUNT_AIKV=1
+  if [[ -z $NODE_PID ]]; then
+    mkdir -p "$DIR/data/node$1"
+    node_start "$1"
+    START_PIDS+=($!)
+  fi
+  wait_for_nodes
+  step_done start "node $1 answers on ${ADDRS[1]}"
+}
+
+# add_join FOLLOWS-ID: the new node (1) joins the cluster of the seed (0).
+add_join() {
+  step_begin
+  while :; do
+    split_addr "${ADDRS[0]}"
+    ask 1 meet "CLUSTER MEET $NODE_HOST $NODE_PORT"
+    if [[ -n $1 ]]; then ask 1 replicate "CLUSTER REPLICATE $1"; fi
+    if act; then return 0; fi
+    ui_left
+    if ((LEFT_S == 0)); then die "$EXIT_UNREACHABLE" "the node could not join in time" "$ACT_ERROR" "Run again: it goes on from there."; fi
+    sleep 0.1
+  done
+}
+
+# verb_remove N: forget, stop, erase. What owns slots stays.
+verb_remove() {
+  verb_parse remove "$@"
+  need_dir
+  if ((${#WORDS[@]} > 1)); then usage_error "remove takes one node at a time"; fi
+  node_words remove
+  init_begin
+  local number=${WORDS[0]} all=("${NUMS[@]}") addr victim slots seed node id
+  victim=$INDEX
+  addr=${ADDRS[INDEX]}
+  for node in "${all[@]}"; do if node_paused "$node"; then
+    index_of_node "$node" && PAUSED[INDEX]=1
+  fi; done
+  probe
+  slots=$(nodes_awk json=slots "wanted=$addr")
+  if [[ -n $slots ]]; then
+    die "$EXIT_MISMATCH" "node $number ($addr) owns the slots $slots" "A node that owns slots cannot be removed: they, and their keys, have to move first."
+  fi
+  KINDS[victim]=victim
+  need_running
+  seed=$SEED
+  lock_take
+  id=$(nodes_awk json=id "wanted=$addr")
+  step_begin
+  if [[ -n $id ]] && node_line "$seed" "$id"; then
+    ask "$seed" forget "CLUSTER FORGET $id"
+    act || die "$EXIT_UNREACHABLE" "the cluster does not forget node $number" "$ACT_ERROR" "Nothing was stopped or removed."
+    step_done forget "node $number ($addr) is no member any more"
+    step_begin
+  fi
+  stop_nodes "$number"
+  without "$number" "${all[*]}"
+  CONF_NODES=$LEFT
+  without "$number" "$CONF_SPARES"
+  CONF_SPARES=$LEFT
+  if [[ $CONF_ADDING == "$number" ]]; then CONF_ADDING="" CONF_FOLLOWS=""; fi
+  if original_nodes; then CONF_NODES=""; fi
+  conf_write
+  node_erase "$number"
+  step_done remove "node $number ($addr) is stopped, its data removed"
+  result_done ",\"node\":$number"
+}
