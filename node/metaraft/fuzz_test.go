@@ -108,7 +108,7 @@ func FuzzRPC(f *testing.F) {
 		whoamiReply{Status: whoamiMember},
 		departedRequest{},
 		departedReply{},
-		notice{Dissolved: "d"},
+		notice{Dissolved: &dissolution{Target: "d", Members: []formerMember{{Node: 1}}}},
 		Outcome{Error: "ERR"},
 	}
 	for _, body := range bodies {
