@@ -172,9 +172,9 @@ func (n *simNode) start() {
 			}
 			return n.contact(id)
 		},
-		CommandTimeout: 4 * time.Second, MeetTimeout: 8 * time.Second, OrphanAfter: 50 * time.Millisecond,
+		CommandTimeout: 10 * time.Second, MeetTimeout: 30 * time.Second, OrphanAfter: 50 * time.Millisecond,
 		NodeTimeout: time.Second, CallTimeout: 500 * time.Millisecond, LeaveTimeout: time.Second,
-		ReadTimeout: 300 * time.Millisecond,
+		ReadTimeout: 2 * time.Second,
 		Random:      n.w.random, Logger: n.w.log.With("port", n.addr.Port),
 	}
 	if n.tweak != nil {
