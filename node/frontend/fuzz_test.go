@@ -12,8 +12,8 @@ import (
 )
 
 // FuzzFrames: however input is cut into pieces, the same commands and the same
-// error come out, nothing panics, arguments never outgrow the input, and where
-// redcon by itself accepts arrays, it reads the same.
+// error come out, nothing panics, arguments never outgrow the input, and what
+// redcon by itself accepts of arrays is the beginning of what we read.
 func FuzzFrames(f *testing.F) {
 	for _, tc := range frameCases() {
 		if len(tc.data) <= maxLine {
@@ -49,7 +49,9 @@ func FuzzFrames(f *testing.F) {
 			t.Errorf("%d bytes of arguments from %d bytes", size, len(data))
 		}
 		if wholeErr == nil {
-			if want, ok := redconReads(data); ok && fmt.Sprintf("%q", whole) != fmt.Sprintf("%q", want) {
+			// Of a line that ends in another byte than LF, redcon waits for the end.
+			want, ok := redconReads(data)
+			if ok && fmt.Sprintf("%q", whole[:min(len(want), len(whole))]) != fmt.Sprintf("%q", want) {
 				t.Errorf("%q, redcon reads %q", whole, want)
 			}
 		}

@@ -205,3 +205,33 @@ func TestIdleConnectionHoldsNothing(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// The replies of a pipeline's reads are not all made before the first is sent:
+// large ones are confirmed and sent in pieces.
+func TestLargeReadsGoInPieces(t *testing.T) {
+	f := start(t, nil)
+	f.put(60 << 10)
+	f.node.own.leases = []bool{true, true, false} // the third piece needs a barrier, for itself and the rest
+	f.node.own.takeEvents()
+	c := f.dial()
+	const n = 22
+	c.send(strings.Repeat("GET k\r\n", n))
+	for range n {
+		if got := c.reply(); len(got) != 60<<10 {
+			t.Fatalf("a reply of %d bytes", len(got))
+		}
+	}
+	var places []int
+	reads := 0
+	for _, event := range f.node.own.takeEvents() {
+		if event == "read get" {
+			reads++
+		} else {
+			places = append(places, reads)
+		}
+	}
+	// Five replies make a flush; those under the lost lease are read again.
+	if want := "[5 10 15 15]"; fmt.Sprint(places) != want || reads != n+5 {
+		t.Errorf("leases and barriers after %v reads of %d, want %s of %d", places, reads, want, n+5)
+	}
+}

@@ -172,34 +172,59 @@ func (c *conn) moved(o *op) error {
 // a lease that still holds when they have been evaluated, else behind a barrier.
 func (c *conn) read() {
 	r := c.run
-	if !r.linear {
-		c.evaluateAll(nil)
-	} else if token := r.replica.Lease(); token == 0 || !c.evaluateUnder(token) {
-		c.evaluateAll(r.barrier())
-	}
-	for i := range r.ops {
-		if c.lost {
-			return
+	confirmed, failure := !r.linear, error(nil)
+	for from := 0; from < len(r.ops) && !c.lost; {
+		to := 0
+		if !confirmed {
+			to = c.evaluateUnderLease(from)
 		}
-		o := &r.ops[i]
-		c.answer(o.reply)
-		o.reply = resp.Value{}
+		if to == 0 {
+			if !confirmed {
+				failure, confirmed = r.barrier(), true
+			}
+			to = c.evaluateFrom(from, failure)
+		}
+		for ; from < to && !c.lost; from++ {
+			o := &r.ops[from]
+			c.answer(o.reply)
+			o.reply = resp.Value{}
+		}
 	}
 }
 
-// evaluateUnder evaluates the run's reads and reports whether they count.
-func (c *conn) evaluateUnder(token uint64) bool {
-	c.evaluateAll(nil)
-	return c.run.replica.Holds(token)
+// evaluateUnderLease is evaluateFrom, or returns 0 if what was read does not count.
+func (c *conn) evaluateUnderLease(from int) (to int) {
+	replica := c.run.replica
+	if token := replica.Lease(); token != 0 {
+		if to = c.evaluateFrom(from, nil); replica.Holds(token) {
+			return to
+		}
+	}
+	return 0
 }
 
-func (c *conn) evaluateAll(failure error) {
+// evaluateFrom evaluates the run's reads from one on, as many as make a flush of
+// replies: those of a whole run could take more memory than there is. It returns
+// the first that is left.
+func (c *conn) evaluateFrom(from int, failure error) (to int) {
 	r := c.run
-	for i := range r.ops {
-		if o := &r.ops[i]; o.cmd != nil {
+	for size := 0; from < len(r.ops) && size < flushAt; from++ {
+		o := &r.ops[from]
+		if o.cmd != nil {
 			o.reply = c.evaluate(o, failure)
 		}
+		size += payloadSize(&o.reply)
 	}
+	return from
+}
+
+// payloadSize returns how many bytes the strings of a reply have.
+func payloadSize(v *resp.Value) int {
+	n := len(v.Str)
+	for i := range v.Elems {
+		n += payloadSize(&v.Elems[i])
+	}
+	return n
 }
 
 // evaluate runs one read. failure is what became of the run's barrier.
