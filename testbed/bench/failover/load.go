@@ -27,7 +27,9 @@ func killOne(ctx context.Context, s system, n, rate int) (round, error) {
 		return round{}, err
 	}
 	victim := top[n%len(top)]
-	l := &load{system: s, victim: victim, cluster: redis.NewClusterClient(&redis.ClusterOptions{Addrs: s.addrs()})}
+	l := &load{system: s, victim: victim, cluster: redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: s.addrs(), ClusterStateReloadInterval: time.Second, // a minute by default
+	})}
 	defer l.cluster.Close()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
