@@ -8,7 +8,7 @@ IMAGE ?= aikv:latest
 SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
 
 .DEFAULT_GOAL := build
-.PHONY: build failpoints image install test test-go test-bats fuzz lint bench bench-failover chaos tools clean help
+.PHONY: build failpoints image install test test-go test-bats fuzz lint bench bench-failover chaos storms tools clean help
 
 build: ## build bin/aikv
 	@mkdir -p bin
@@ -58,6 +58,10 @@ bench: build ## side by side with a Redis cluster; RUNS=3 DURATION=5
 chaos: ## faults of all kinds on a real cluster, checked for linearizability; MINUTES=10 SEED=1
 	CHAOS_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) CHAOS_SEED=$(or $(SEED),1) \
 	  $(GO) test -count 1 -v -timeout $$(( $(or $(MINUTES),10) * 3 + 10 ))m -run TestChaos ./testbed/e2e
+
+storms: ## storms of topology commands on real nodes, judged; SEEDS=1-20 or MINUTES=10
+	AIKV_STORM_SEEDS='$(SEEDS)' AIKV_STORM_MINUTES='$(if $(SEEDS),,$(or $(MINUTES),10))' \
+	  $(GO) test -count 1 -v -timeout 60m -run 'TestStorm$$' ./testbed/e2e
 
 bench-failover: build ## kills of masters under writes, side by side with Redis; KILLS=20
 	@testbed/tools.sh

@@ -152,14 +152,21 @@ func (c *cluster) client() *redis.ClusterClient {
 // eventually calls f until it succeeds.
 func eventually(t *testing.T, f func() error) {
 	t.Helper()
+	if err := poll(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// poll calls f until it succeeds or the deadline has passed.
+func poll(f func() error) error {
 	limit := time.Now().Add(deadline)
 	for {
 		err := f()
 		if err == nil {
-			return
+			return nil
 		}
 		if time.Now().After(limit) {
-			t.Fatalf("gave up: %v", err)
+			return fmt.Errorf("gave up: %w", err)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -1,0 +1,260 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// fleet is some aikv processes, with failpoints, that a test starts, kills and
+// commands one by one. Its folder is kept if the test fails.
+type fleet struct {
+	t     *testing.T
+	dir   string
+	nodes []*process
+}
+
+// process is one node of a fleet. What starts and kills it is for one goroutine
+// at a time.
+type process struct {
+	t              *testing.T
+	index          int
+	port           int
+	bin, dir       string
+	failpoints     string        // address at which they are armed
+	cmd            *exec.Cmd     // nil while it is down
+	exited         chan struct{} // closed when the process is gone
+	client, asking *redis.Client // one connection for the test, one for read-only questions
+}
+
+const (
+	fleetRaftOffset = 2000 // Raft port = client port + this
+	fleetFailOffset = 4000 // failpoint port = client port + this
+)
+
+var failpointBinary = sync.OnceValues(func() (string, error) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return "", err
+	}
+	if out, err := exec.Command(filepath.Join(root, "testbed", "failpoints.sh")).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("failpoints.sh: %w\n%s", err, out)
+	}
+	return filepath.Join(root, "bin", "aikv-failpoints"), nil
+})
+
+// startFleet starts count lone, empty nodes and takes them down when the test ends.
+func startFleet(t *testing.T, count int) *fleet {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("needs bash")
+	}
+	bin, err := failpointBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "aikv-fleet-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{t: t, dir: dir}
+	base := freeFleetPorts(t, count)
+	for i := range count {
+		f.nodes = append(f.nodes, newProcess(t, i, base+i, bin, filepath.Join(dir, fmt.Sprintf("node%d", i))))
+	}
+	t.Cleanup(f.close)
+	for _, p := range f.nodes {
+		p.mustStart("")
+	}
+	return f
+}
+
+func newProcess(t *testing.T, index, port int, bin, dir string) *process {
+	p := &process{
+		t: t, index: index, port: port, bin: bin, dir: dir,
+		failpoints: fmt.Sprintf("127.0.0.1:%d", port+fleetFailOffset),
+	}
+	p.client, p.asking = p.connect(), p.connect()
+	return p
+}
+
+// freeFleetPorts finds consecutive client ports that are free with their Raft
+// and failpoint ports, all below the range of outgoing connections.
+func freeFleetPorts(t *testing.T, count int) int {
+	t.Helper()
+search:
+	for range 100 {
+		base := 24000 + 20*rand.Intn(99)
+		for port := base; port < base+count; port++ {
+			for _, p := range []int{port, port + fleetRaftOffset, port + fleetFailOffset} {
+				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
+				if err != nil {
+					continue search
+				}
+				_ = l.Close()
+			}
+		}
+		return base
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+func (f *fleet) close() {
+	for _, p := range f.nodes {
+		p.kill()
+		_ = p.client.Close()
+		_ = p.asking.Close()
+	}
+	if f.t.Failed() {
+		f.t.Logf("the nodes' logs and data are kept in %s", f.dir)
+	} else if err := os.RemoveAll(f.dir); err != nil {
+		f.t.Error(err)
+	}
+}
+
+// connect returns a client with one connection that sends everything once.
+func (p *process) connect() *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr: fmt.Sprintf("127.0.0.1:%d", p.port), Protocol: 2, DisableIdentity: true, PoolSize: 1,
+		MaxRetries: -1, ReadTimeout: 20 * time.Second, DialTimeout: 2 * time.Second,
+	})
+}
+
+// start starts the process over its folder, with failpoints armed as in
+// GOFAIL_FAILPOINTS, and returns when it answers, or has ended already.
+func (p *process) start(failpoints string) error {
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(p.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(p.bin, "--port", strconv.Itoa(p.port), "--raft-port", strconv.Itoa(p.port+fleetRaftOffset),
+		"--data-dir", filepath.Join(p.dir, "data"), "--log-level", "debug")
+	cmd.Env = append(os.Environ(), "GOFAIL_HTTP="+p.failpoints, "GOFAIL_FAILPOINTS="+failpoints)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	exited := make(chan struct{})
+	p.cmd, p.exited = cmd, exited
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	return poll(func() error {
+		if p.down() {
+			return nil
+		}
+		return p.asking.Ping(context.Background()).Err()
+	})
+}
+
+func (p *process) mustStart(failpoints string) {
+	p.t.Helper()
+	if err := p.start(failpoints); err != nil {
+		p.t.Fatalf("start node %d: %v", p.index, err)
+	}
+}
+
+// kill ends the process as a crash of it does.
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill() // it may have gone by itself
+	<-p.exited
+	p.cmd = nil
+}
+
+// down reports whether the process has ended.
+func (p *process) down() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return p.cmd == nil
+	}
+}
+
+// arm sets a failpoint of the running process.
+func (p *process) arm(name, terms string) {
+	p.t.Helper()
+	request, err := http.NewRequest(http.MethodPut, "http://"+p.failpoints+"/"+name, strings.NewReader(terms))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	reply, err := http.DefaultClient.Do(request)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	if reply.StatusCode/100 != 2 {
+		text, _ := io.ReadAll(reply.Body)
+		p.t.Fatalf("arm %s at node %d: %s: %s", name, p.index, reply.Status, text)
+	}
+}
+
+// outcome is what a client can conclude from a reply.
+type outcome int
+
+const (
+	done    outcome = iota // OK
+	refused                // an error that says that nothing happened
+	unknown                // UNCERTAIN, or no reply
+)
+
+func (o outcome) String() string { return [...]string{"done", "refused", "unknown"}[o] }
+
+// conclude reads the outcome of a command off its error.
+func conclude(err error) outcome {
+	var reply redis.Error
+	var network *net.OpError
+	switch {
+	case err == nil:
+		return done
+	case errors.As(err, &reply) && !strings.HasPrefix(reply.Error(), "UNCERTAIN "):
+		return refused
+	case errors.As(err, &network) && network.Op == "dial":
+		return refused // it was never sent
+	}
+	return unknown
+}
+
+// ask runs a read-only command whose reply is a text.
+func (p *process) ask(args ...any) (string, error) {
+	return p.asking.Do(context.Background(), args...).Text()
+}
+
+// must runs a command that has to succeed.
+func (p *process) must(args ...any) string {
+	p.t.Helper()
+	text, err := p.client.Do(context.Background(), args...).Text()
+	if err != nil {
+		p.t.Fatalf("node %d: %v: %v", p.index, args[:min(len(args), 4)], err)
+	}
+	return text
+}
+
+// id returns the node's id as it is now.
+func (p *process) id() (string, error) { return p.ask("cluster", "myid") }
