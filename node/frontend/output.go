@@ -138,6 +138,9 @@ func (o *output) writeSome(fd uintptr) bool {
 func (o *output) enqueue(b []byte) {
 	for o.err == nil && o.full(len(b)) {
 		o.room.Wait()
+		if o.server.limits.Load().Output.exceeds(o.pending() + len(b)) {
+			o.fail(errOutputLimit) // the limit has changed meanwhile
+		}
 	}
 	if o.err != nil {
 		return
