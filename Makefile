@@ -8,7 +8,7 @@ IMAGE ?= aikv:latest
 SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
 
 .DEFAULT_GOAL := build
-.PHONY: build failpoints image install test test-go test-bats fuzz lint bench bench-failover chaos storms tools clean help
+.PHONY: build failpoints image install test test-go test-bats fuzz lint bench bench-failover chaos storms sim tools clean help
 
 build: ## build bin/aikv
 	@mkdir -p bin
@@ -62,6 +62,10 @@ chaos: ## faults of all kinds on a real cluster, checked for linearizability; MI
 storms: ## storms of topology commands on real nodes, judged; SEEDS=1-20 or MINUTES=10
 	AIKV_STORM_SEEDS='$(SEEDS)' AIKV_STORM_MINUTES='$(if $(SEEDS),,$(or $(MINUTES),10))' \
 	  $(GO) test -count 1 -v -timeout 60m -run 'TestStorm$$' ./testbed/e2e
+
+sim: ## the simulation of whole nodes for more seeds; SEEDS=2000, BUGS=1: and that it finds bugs put in
+	AIKV_SIM_SEEDS=$(or $(SEEDS),2000) $(GO) test -count 1 -v -timeout 60m -run 'TestSimulation$$|Replays' ./node/server
+	$(if $(BUGS),AIKV_SIM_BUGS=1 $(GO) test -count 1 -v -timeout 60m -run TestSimulationFindsBugs ./node/server)
 
 bench-failover: build ## kills of masters under writes, side by side with Redis; KILLS=20
 	@testbed/tools.sh

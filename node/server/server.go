@@ -156,13 +156,13 @@ func (n *node) open() error {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
 	}
 	n.transport = wire{t}
+	n.table = command.NewTable()
 	n.build()
 	return nil
 }
 
-// build ties the parts together that stand on data, home and transport.
+// build ties the parts together that stand on data, home, transport and table.
 func (n *node) build() {
-	n.table = command.NewTable()
 	n.snapshots = &snapshot.Exchange{
 		Open: n.transport.Fetch, Pace: snapshot.NewPace(int64(n.cfg.Raft.SnapshotRate), n.sched), Sched: n.sched,
 	}

@@ -114,6 +114,21 @@ func (f *FS) Kill() *FS {
 	return next
 }
 
+// Clone returns another file system with the same content, all of it synced.
+func (f *FS) Clone() *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next := New()
+	copies := make(map[*inode]*inode)
+	for path, n := range f.names {
+		if copies[n] == nil {
+			copies[n] = &inode{data: slices.Clone(n.data), durable: slices.Clone(n.data), dirty: make(map[int64]bool)}
+		}
+		next.names[path], next.durable[path] = copies[n], copies[n]
+	}
+	return next
+}
+
 func (c change) apply(names map[string]*inode) {
 	if c.to == nil {
 		delete(names, c.path)

@@ -1,0 +1,171 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// simMutant is a bug that somebody might make: one place of a file, replaced by
+// what is in force if the variable mutant has the bug's name.
+//
+// finds is what the simulation says of it.
+type simMutant struct{ name, file, old, new, finds string }
+
+func simMutants() []simMutant {
+	return []simMutant{
+		{
+			"acknowledge before sync", "multiraft/persist.go",
+			"\tp.batch.SetSync(sync)\n",
+			"\tp.batch.SetSync(sync && mutant != \"acknowledge before sync\")\n",
+			"not of one node|not linearizable",
+		},
+		{
+			"read without barrier", "multiraft/group.go",
+			"\tif !g.prompt && !g.leading() {\n\t\tcall.end(ErrNotLeader)\n",
+			"\tif mutant == \"read without barrier\" {\n\t\tcall.end(nil)\n\t\treturn\n\t}\n" +
+				"\tif !g.prompt && !g.leading() {\n\t\tcall.end(ErrNotLeader)\n",
+			"not linearizable",
+		},
+		{
+			"read without lease", "multiraft/lease.go",
+			"\tg.lease.Store(&lease{",
+			"\tif mutant == \"read without lease\" {\n\t\tpromise += time.Hour\n\t}\n\tg.lease.Store(&lease{",
+			"not linearizable",
+		},
+		{
+			"keep the lease through a transfer", "multiraft/transfer.go",
+			"\tg.transferred = g.lead.Load().term\n\tg.dropLease()\n",
+			"\tif mutant != \"keep the lease through a transfer\" {\n\t\tg.transferred = g.lead.Load().term\n\t\tg.dropLease()\n\t}\n",
+			"not linearizable",
+		},
+		{
+			"reuse a Raft id", "metaraft/draft.go",
+			"\td.s.RaftID++\n",
+			"\tif mutant != \"reuse a Raft id\" || d.s.RaftID < 12 {\n\t\td.s.RaftID++\n\t}\n",
+			"has replica",
+		},
+		{
+			"skip a seal", "replica/follow.go",
+			"\t\t\tif !open.Empty() {\n",
+			"\t\t\tif !open.Empty() && mutant != \"skip a seal\" {\n",
+			"is owned by the shards",
+		},
+		{
+			"own whatever the epoch", "shard/ownership.go",
+			"\t\t\tif r.epoch > t[n].epoch() {\n",
+			"\t\t\tif r.epoch > t[n].epoch() || mutant == \"own whatever the epoch\" {\n",
+			"is owned by the shards",
+		},
+		{
+			"accept writes for any slot", "shard/machine.go",
+			"\treturn !keyed || !cross && m.slots[s].owned()\n",
+			"\treturn !keyed || !cross && m.slots[s].owned() || mutant == \"accept writes for any slot\"\n",
+			"not linearizable",
+		},
+		{
+			"act on an old view", "server/home.go",
+			"\treturn r.machine.Applied() >= r.floor || ",
+			"\treturn mutant == \"act on an old view\" || r.machine.Applied() >= r.floor || ",
+			"has replica",
+		},
+		{
+			"acknowledge a superseded write", "multiraft/propose.go",
+			"\t\tp.end(ErrSuperseded)\n",
+			"\t\tif mutant == \"acknowledge a superseded write\" {\n\t\t\tp.end(nil)\n\t\t}\n\t\tp.end(ErrSuperseded)\n",
+			"not linearizable",
+		},
+		{
+			"apply by the local clock", "replica/replica.go",
+			"e := shard.Entry{Index: c.Index, Time: c.Time,",
+			"if mutant == \"apply by the local clock\" {\n\t\t\tc.Time = m.replica.manager.opts.Sched.Now().UnixMilli()\n\t\t}\n" +
+				"\t\te := shard.Entry{Index: c.Index, Time: c.Time,",
+			"has another state",
+		},
+	}
+}
+
+// mutantSeeds is how many seeds may pass before a bug must have been found.
+const mutantSeeds = 300
+
+// The simulation finds bugs: each is put in, in a test binary of its own, and
+// some seed must fail.
+func TestSimulationFindsBugs(t *testing.T) {
+	if os.Getenv("AIKV_SIM_BUGS") == "" {
+		t.Skip("takes minutes: make sim BUGS=1")
+	}
+	binary := buildMutants(t, simMutants())
+	for _, m := range simMutants() {
+		t.Run(m.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			run := exec.CommandContext(ctx, binary, "-test.run=^TestSimulation$", "-test.v")
+			run.Env = append(os.Environ(), "AIKV_SIM_MUTANT="+m.name, fmt.Sprint("AIKV_SIM_SEEDS=", mutantSeeds), "AIKV_SIM_TRACE=1")
+			out, err := run.CombinedOutput()
+			if _, failed := err.(*exec.ExitError); !failed || !strings.Contains(string(out), "--- FAIL: TestSimulation") {
+				t.Fatalf("%d seeds have not found it: %v\n%s", mutantSeeds, err, out)
+			}
+			finding := regexp.MustCompile("(?m)^.*(" + m.finds + ").*$").Find(out)
+			if finding == nil {
+				t.Fatalf("it was to say %q\n%s", m.finds, out)
+			}
+			t.Logf("%s", finding)
+		})
+	}
+}
+
+// buildMutants builds this package's tests with all bugs in them, of which
+// AIKV_SIM_MUTANT chooses one. The files themselves are not touched.
+func buildMutants(t *testing.T, mutants []simMutant) (binary string) {
+	t.Helper()
+	node, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	overlay := make(map[string]string)
+	texts := make(map[string]string)
+	for _, m := range mutants {
+		path := filepath.Join(node, m.file)
+		if texts[path] == "" {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[path] = string(text)
+			chooser := filepath.Join(filepath.Dir(path), "mutant.go")
+			texts[chooser] = fmt.Sprintf("package %s\n\nimport \"os\"\n\nvar mutant = os.Getenv(\"AIKV_SIM_MUTANT\")\n", filepath.Base(filepath.Dir(path)))
+		}
+		if n := strings.Count(texts[path], m.old); n != 1 {
+			t.Fatalf("%s: the place in %s is there %d times: the list of bugs has to follow the code", m.name, m.file, n)
+		}
+		texts[path] = strings.Replace(texts[path], m.old, m.new, 1)
+	}
+	for path, text := range texts {
+		overlay[path] = filepath.Join(dir, fmt.Sprint(len(overlay), ".go"))
+		if err := os.WriteFile(overlay[path], []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := json.Marshal(map[string]any{"Replace": overlay})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, list, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	binary = filepath.Join(dir, "mutants.test")
+	build := exec.Command("go", "test", "-c", "-overlay", file, "-o", binary, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the bugs: %v\n%s", err, out)
+	}
+	return binary
+}

@@ -1,0 +1,288 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/sched"
+	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/wal/crashfs"
+)
+
+// makeTrouble lets the world be as it is, until it is to be calm.
+func (c *simCluster) makeTrouble() {
+	for {
+		sched.Sleep(context.Background(), c.outside, 10*time.Millisecond+c.upTo(90*time.Millisecond))
+		if c.calm {
+			return
+		}
+		n := c.nodes[c.rng.Intn(len(c.nodes))]
+		troubles := []func(*simNode){
+			c.powerCut, c.powerCut, c.blackout, c.killed, c.badDisk, c.slowDisk, c.badNetwork,
+			c.partition, c.partition, c.isolateLeader, c.cutPair, c.heal, c.pauseLeader,
+			c.handOff, c.failover, c.moveSlot, c.moveSlot, c.moveSlot, c.follow, c.follow, c.forget,
+		}
+		if c.shape.contest {
+			troubles = []func(*simNode){
+				c.isolateLeader, c.isolateLeader, c.pauseLeader, c.pauseLeader, c.pauseLeader,
+				c.handOffAndCut, c.handOffAndCut, c.failover, c.restartVoter, c.restartVoter, c.powerCut, c.badNetwork,
+			}
+		}
+		troubles[c.rng.Intn(len(troubles))](n)
+	}
+}
+
+// end ends a node's process and starts one again after a while.
+func (c *simCluster) end(n *simNode, how func()) {
+	if n.proc == nil {
+		return
+	}
+	c.stats.crashes++
+	how()
+	n.disk.log.Fail(nil)
+	c.world.After(c.upTo(200*time.Millisecond), func() { c.restart(n) })
+}
+
+func (c *simCluster) restart(n *simNode) {
+	if n.proc == nil {
+		c.note("node %d starts", n.index)
+		n.boot()
+	}
+}
+
+func (c *simCluster) powerCut(n *simNode) {
+	c.note("power cut at node %d", n.index)
+	c.end(n, n.crash)
+}
+
+func (c *simCluster) killed(n *simNode) {
+	c.note("node %d is killed", n.index)
+	c.end(n, n.kill)
+}
+
+// restartVoter has a node forget what it has promised to a leader, at a moment at
+// which another one cannot hear that leader.
+func (c *simCluster) restartVoter(n *simNode) {
+	leader := c.leading(n)
+	if leader == nil || leader == n {
+		return
+	}
+	for _, o := range c.nodes {
+		if o != n && o != leader {
+			c.cut(leader, o)
+		}
+	}
+	c.world.After(c.upTo(200*time.Millisecond), func() {
+		c.note("node %d is killed and started again", n.index)
+		c.end(n, n.kill)
+		c.cut(leader, n)
+		c.world.After(c.upTo(2*time.Millisecond), func() { c.restart(n) })
+	})
+	c.world.After(100*time.Millisecond+c.upTo(250*time.Millisecond), func() { clear(c.net.cut) })
+}
+
+// cut cuts the network between two nodes.
+func (c *simCluster) cut(a, b *simNode) {
+	c.note("no network between the nodes %d and %d", a.index, b.index)
+	c.net.cut[[2]int{a.index, b.index}] = true
+	c.net.cut[[2]int{b.index, a.index}] = true
+}
+
+func (c *simCluster) blackout(*simNode) {
+	c.note("power cut everywhere")
+	for _, n := range c.nodes {
+		c.end(n, n.crash)
+	}
+}
+
+func (c *simCluster) badDisk(n *simNode) {
+	if !n.up() {
+		return
+	}
+	op := []crashfs.Op{crashfs.OpSync, crashfs.OpWrite}[c.rng.Intn(2)]
+	c.note("the disk of node %d fails to %s", n.index, op)
+	n.breakDisk(op)
+}
+
+func (c *simCluster) slowDisk(n *simNode) {
+	n.slowDisk = c.upTo(30 * time.Millisecond)
+	c.note("the disk of node %d takes up to %v", n.index, n.slowDisk)
+	c.world.After(c.upTo(250*time.Millisecond), func() { n.slowDisk = time.Millisecond })
+}
+
+// pauseLeader stops a node that leads something, mostly for longer than leases
+// and elections take.
+func (c *simCluster) pauseLeader(n *simNode) {
+	if n = c.leading(n); n != nil {
+		d := c.upTo(500 * time.Millisecond)
+		c.note("node %d pauses for %v", n.index, d)
+		n.proc.Pause(d)
+	}
+}
+
+// leading returns a node that leads a group, beginning with n; nil if none does.
+func (c *simCluster) leading(n *simNode) *simNode {
+	for i := range c.nodes {
+		o := c.nodes[(n.index+i)%len(c.nodes)]
+		if o.up() && slices.ContainsFunc(o.groups(), (*multiraft.Group).Leads) {
+			return o
+		}
+	}
+	return nil
+}
+
+func (c *simCluster) badNetwork(*simNode) {
+	c.net.lossy, c.net.slow = c.rng.Intn(150), c.rng.Intn(200)
+	c.note("the network loses %d and delays %d of 1000", c.net.lossy, c.net.slow)
+	c.world.After(c.upTo(400*time.Millisecond), func() { c.net.lossy, c.net.slow = 0, 0 })
+}
+
+func (c *simCluster) heal(*simNode) {
+	c.note("the network is whole")
+	clear(c.net.cut)
+}
+
+// partition cuts the network in two, in one direction or both.
+func (c *simCluster) partition(*simNode) {
+	side, oneWay := c.rng.Intn(1<<len(c.nodes)), c.chance(300)
+	c.note("partition %b, one way: %v", side, oneWay)
+	for i := range c.nodes {
+		for j := range c.nodes {
+			if side>>i&1 != side>>j&1 && (!oneWay || side>>i&1 == 1) {
+				c.net.cut[[2]int{i, j}] = true
+			}
+		}
+	}
+	c.world.After(50*time.Millisecond+c.upTo(300*time.Millisecond), func() { clear(c.net.cut) })
+}
+
+// isolateLeader cuts a node off that leads something.
+func (c *simCluster) isolateLeader(n *simNode) {
+	if n = c.leading(n); n != nil {
+		c.isolate(n)
+	}
+}
+
+func (c *simCluster) isolate(n *simNode) {
+	for _, o := range c.nodes {
+		if o != n {
+			c.cut(n, o)
+		}
+	}
+	c.world.After(100*time.Millisecond+c.upTo(250*time.Millisecond), func() { clear(c.net.cut) })
+}
+
+// cutPair lets two nodes hear of each other by the others only.
+func (c *simCluster) cutPair(n *simNode) {
+	other := c.nodes[c.rng.Intn(len(c.nodes))]
+	c.cut(n, other)
+	c.world.After(100*time.Millisecond+c.upTo(250*time.Millisecond), func() { clear(c.net.cut) })
+}
+
+// later gives an operator's command without waiting for its end.
+func (c *simCluster) later(n *simNode, what string, fn func(context.Context, *node) error) {
+	c.outside.Go("order", func() { _ = c.order(n, what, fn) })
+}
+
+func (c *simCluster) handOff(n *simNode) {
+	c.later(n, "hand off", func(ctx context.Context, o *node) error {
+		ctx, cancel := o.sched.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		o.host.HandOff(ctx)
+		return nil
+	})
+}
+
+// handOffAndCut has a leader give up its place and cuts it off at that moment,
+// so that it does not hear who took it.
+func (c *simCluster) handOffAndCut(n *simNode) {
+	if n = c.leading(n); n != nil {
+		c.handOff(n)
+		c.world.After(c.upTo(2*time.Millisecond), func() { c.isolate(n) })
+	}
+}
+
+// failover makes a replica the master of its shard.
+func (c *simCluster) failover(n *simNode) {
+	force := c.chance(300)
+	c.later(n, fmt.Sprintf("FAILOVER, force: %v", force), func(ctx context.Context, o *node) error {
+		return (&backend{node: o}).Failover(ctx, force)
+	})
+}
+
+// moveSlot takes a slot that clients use from its owner and gives it to a
+// shard, another one if no keys are in it.
+func (c *simCluster) moveSlot(n *simNode) {
+	s := slot.Of([]byte(c.keys[c.rng.Intn(len(c.keys))]))
+	set := slot.FromRanges([]slot.Range{{Start: s, End: s}})
+	c.outside.Go("move", func() {
+		err := c.order(n, fmt.Sprintf("DELSLOTS %d", s), func(ctx context.Context, o *node) error { return o.meta.DelSlots(ctx, set) })
+		if err != nil {
+			return
+		}
+		first := c.rng.Intn(len(c.nodes))
+		for i := range c.nodes {
+			to := c.nodes[(first+i)%len(c.nodes)]
+			if !to.up() {
+				continue
+			}
+			if me := to.node.meta.Current().Me(); me == nil || me.Shard == nil || me.Replica() {
+				continue
+			}
+			if c.addSlots(to, set) == nil {
+				c.stats.moves++
+				return
+			}
+		}
+	})
+}
+
+func (c *simCluster) addSlots(n *simNode, set slot.Set) error {
+	return c.order(n, "ADDSLOTS "+set.String(), func(ctx context.Context, o *node) error { return o.meta.AddSlots(ctx, set) })
+}
+
+// follow makes a node without slots a replica of some master.
+func (c *simCluster) follow(n *simNode) {
+	master := c.nodes[c.rng.Intn(len(c.nodes))]
+	if !master.up() {
+		return
+	}
+	id := master.node.home.Identity().Node
+	c.later(n, fmt.Sprintf("REPLICATE %d", master.index), func(ctx context.Context, o *node) error { return o.meta.Replicate(ctx, id) })
+}
+
+// forget removes a node that owns no slots, and brings it back as a new member:
+// one at a time, for the last one that stays would join those that have left.
+func (c *simCluster) forget(n *simNode) {
+	other := c.nodes[c.rng.Intn(len(c.nodes))]
+	if other == n || !n.up() || !other.up() || c.away {
+		return
+	}
+	me := n.node.meta.Current().Me()
+	if me == nil || me.Shard != nil && !me.Replica() {
+		return
+	}
+	id := me.ID
+	c.away = true
+	c.outside.Go("forget", func() {
+		if c.order(other, fmt.Sprintf("FORGET %d", n.index), func(ctx context.Context, o *node) error { return o.meta.Forget(ctx, id) }) != nil {
+			return
+		}
+		for range 20 {
+			if c.calm {
+				return
+			}
+			sched.Sleep(context.Background(), c.outside, 50*time.Millisecond)
+			if n.up() && len(n.node.meta.Current().Nodes) == 1 {
+				err := c.order(n, fmt.Sprintf("MEET %d", other.index), func(ctx context.Context, o *node) error {
+					return o.meta.Meet(ctx, other.addr.Host, int(other.addr.Port), 0)
+				})
+				c.away = err != nil
+				return
+			}
+		}
+	})
+}
