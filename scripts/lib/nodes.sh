@@ -259,7 +259,8 @@ nodes_stop() {
   STOPPED=0 KILLED=0
   for node in "$@"; do
     node_pid "$node"
-    if [[ -n $NODE_PID ]]; then
+    # A node may be named twice, by the shape and by the folder.
+    if [[ -n $NODE_PID && " ${pids[*]-} " != *" $NODE_PID "* ]]; then
       kill -TERM "$NODE_PID" 2>/dev/null || true
       kill -CONT "$NODE_PID" 2>/dev/null || true
       pids+=("$NODE_PID")
