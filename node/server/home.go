@@ -82,7 +82,7 @@ type metaReplica struct {
 // taken back. Where the log's end was never committed, an entry of a later term
 // stands for it: its leader had everything that was.
 func (r *metaReplica) recovered() bool {
-	return r.machine.Applied() >= r.floor || r.group != nil && r.group.AppliedTerm() > r.floorTerm
+	return r != nil && (r.machine.Applied() >= r.floor || r.group.AppliedTerm() > r.floorTerm)
 }
 
 // noteFloor is called before the replica starts.

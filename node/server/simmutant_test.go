@@ -72,8 +72,8 @@ func simMutants() []simMutant {
 		},
 		{
 			"act on an old view", "server/home.go",
-			"\treturn r.machine.Applied() >= r.floor || ",
-			"\treturn mutant == \"act on an old view\" || r.machine.Applied() >= r.floor || ",
+			"\treturn r != nil && (r.machine.Applied() >= r.floor || ",
+			"\treturn mutant == \"act on an old view\" || r != nil && (r.machine.Applied() >= r.floor || ",
 			"has replica",
 		},
 		{
