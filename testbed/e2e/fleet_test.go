@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,24 +192,6 @@ func (p *process) down() bool {
 		return true
 	default:
 		return p.cmd == nil
-	}
-}
-
-// arm sets a failpoint of the running process.
-func (p *process) arm(name, terms string) {
-	p.t.Helper()
-	request, err := http.NewRequest(http.MethodPut, "http://"+p.failpoints+"/"+name, strings.NewReader(terms))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	reply, err := http.DefaultClient.Do(request)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer reply.Body.Close()
-	if reply.StatusCode/100 != 2 {
-		text, _ := io.ReadAll(reply.Body)
-		p.t.Fatalf("arm %s at node %d: %s: %s", name, p.index, reply.Status, text)
 	}
 }
 
