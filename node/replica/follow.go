@@ -138,7 +138,9 @@ func (r *Replica) residueStep(view *topology.View, s *topology.Shard) func(conte
 	left := r.machine.Residue()
 	var clear slot.Set
 	for n := range recorded.All {
-		if !left.Has(n) {
+		// Whoever still believes to lead may not have applied the seal: then it
+		// owns the slot, and its keys are no residue.
+		if !left.Has(n) && r.machine.SlotEpoch(n) >= view.SlotEpoch[n] {
 			clear.Add(n)
 		}
 	}
