@@ -199,6 +199,8 @@ func TestMeetIslands(t *testing.T) {
 		left, right := pairOf(w, 0), pairOf(w, 2)
 		w.must(left[0].running().AddSlots(t.Context(), slotRange(0, 9)))
 		w.must(right[0].running().AddSlots(t.Context(), slotRange(10, 19)))
+		// One that has not heard of them would try to dissolve its cluster.
+		w.eventually("the asker knows of its slots", func() bool { return left[1].view().Assigned() == 10 })
 		err := left[1].meet(right[0])
 		if err == nil || !strings.Contains(err.Error(), "ERR both clusters own slots") {
 			t.Fatalf("error %v", err)
