@@ -178,6 +178,8 @@ diagnosis() {
   has "the clock of 127.0.0.1:7000 is 60 s behind that of 127.0.0.1:7001" diagnosis "$first" "${second/1000900000/1060000000}"
   has "127.0.0.1:7001 runs aikv v2, others v1" diagnosis "$first" "${second/:v1/:v2}"
   has "127.0.0.1:7001 answers here, but 1 node does not hear it" diagnosis "${first/slave aa 0 0 1 connected/slave,fail aa 0 0 1 disconnected}" "$second"
+  local taken=$'@@nodes\naa 127.0.0.1:7000@1 slave bb 0 0 2 connected\nbb 127.0.0.1:7001@2 myself,master - 0 0 2 connected 0-16383'
+  has "slot 0 and 16383 others have another owner for some nodes than for others" diagnosis "$first" "${second%%@@nodes*}$taken"
   has "MetaRaft has no leader" diagnosis "${first/role=leader,settled/role=follower,settled}" "$second"
   has "nobody serves the slots 0-16383 of 127.0.0.1:7000" diagnosis "${first/data,role=leader/data,role=candidate}" "$second"
 }

@@ -199,6 +199,10 @@ function islands(   i, j, lone, slots, empty) { # guide: issues 1, 2 and 4
     if (known[i] == 1) { lone++; if (count[same[i]]) slots++; else if (keys[i] + 0 == 0) empty++ }
     for (j = 0; j < n; j++) if (id[j] != "" && !((i, id[j]) in view) && apart == "") { apart = addr[i]; from = i; to = j }
   }
+  if (doubles && apart == "") {
+    find("", "slot " twice (doubles > 1 ? " and " doubles - 1 " others have" : " has") " another owner for some nodes than for others, " name(owner[twice]) " or " name(other), "some have not heard of the last change yet", "wait a moment, and look again")
+    return 1
+  }
   if (doubles) {
     find("", "slot " twice (doubles > 1 ? " and " doubles - 1 " others are" : " is") " on two masters, " name(owner[twice]) " and " name(other), "these are different clusters: within one, a slot has one owner", "keep one of them, or erase all: " setup " --reset")
     return 1
@@ -273,7 +277,7 @@ function cut_off(   i, j, by) {
     if (id[j] == "") continue
     by = 0
     for (i = 0; i < n; i++) if (i != j && id[i] != "" && (i, id[j]) in view && (vflags[i, id[j]] ~ /fail/ || vlink[i, id[j]] != "connected")) by++
-    if (by) find("", addr[j] " answers here, but " many(by, "node") (by == 1 ? " does" : " do") " not hear it", "its Raft port cannot be reached, or answers too slowly", "see its log; what is between the nodes?")
+    if (by) find("", addr[j] " answers here, but " many(by, "node") (by == 1 ? " does" : " do") " not hear it", "its Raft port cannot be reached, or answers too slowly", "wait a moment, and look again; if it stays: see its log, and what is between the nodes")
   }
 }
 function others(   i, t, first, last, version, low, high, mixed) {

@@ -485,6 +485,6 @@ init_check_only() {
   done
   die_conflicts
   if [[ -n $list ]]; then die "$EXIT_UNREACHABLE" "no answer from:$list" "Start them: aikv-tool cluster start"; fi
-  checklist 1 || init_failed_checks
+  checklist $((1 - OPT_WAIT)) || init_failed_checks
   finish checked
 }

@@ -4,6 +4,7 @@
 OPT_MASTERS="" OPT_REPLICAS="" # -m, -r
 OPT_SHARDS="" OPT_PER_SHARD="" OPT_BASE_PORT="" OPT_DIR=""
 OPT_RESET=0 OPT_YES=0 OPT_CHECK_ONLY=0 OPT_DRY_RUN=0
+OPT_WAIT=0 # 1: the checklist alone waits too, as long as --timeout says
 GIVEN=0 # 1: the nodes were named with -m/-r and are never started here
 
 init_usage() {
@@ -24,7 +25,7 @@ Which nodes:
 What to do:
       --reset                  FLUSHALL and CLUSTER RESET on every node first
   -y, --yes                    do not ask before --reset erases keys
-      --check-only             only run the checklist
+      --check-only             only run the checklist: once, or with --timeout until it holds
       --dry-run                only say what would be done
       --timeout S              one deadline for everything after the build (60)
 Output:
@@ -95,7 +96,7 @@ init_option() {
     --replicas-per-shard) need_number "$1" "$2" 0 10 && OPT_PER_SHARD=$2 ;;
     --base-port) need_number "$1" "$2" 1 65535 && OPT_BASE_PORT=$2 ;;
     --dir) if [[ -n $2 ]]; then OPT_DIR=$2; else usage_error "--dir wants a folder"; fi ;;
-    --timeout) need_number "$1" "$2" 1 86400 && UI_TIMEOUT=$2 ;;
+    --timeout) need_number "$1" "$2" 1 86400 && UI_TIMEOUT=$2 OPT_WAIT=1 ;;
   esac
 }
 

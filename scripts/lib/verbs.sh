@@ -11,7 +11,7 @@ stop|verb_stop|[N...]|--json|stop the nodes; data stays|stop;stop 2 5
 restart|verb_restart|[N...]|--timeout --json|stop and start the nodes, so that a changed configuration acts|restart;restart 3
 clean|verb_clean||--yes --json|stop the nodes and remove their data|clean;clean --yes --dir /tmp/small
 status|verb_status||@nodes --watch --json|the cluster and its nodes, and what to type where something is wrong|status;status --watch;status --json
-verify|verb_verify||@nodes --timeout --json|the checklist, each point on every node|verify;verify -m h1:6379,h2:6379 -r h3:6379,h4:6379
+verify|verb_verify||@nodes --timeout --json|the checklist, each point on every node; with --timeout, until it holds|verify;verify --timeout 20;verify -m h1:6379,h2:6379 -r h3:6379,h4:6379
 doctor|verb_doctor||@nodes --fix --yes --json|say what is wrong, why, and what to do; do it with --fix|doctor;doctor --fix
 report|verb_report||@nodes --lines|everything that a bug report should contain|report >report.txt
 logs|verb_logs|[N...]|--follow --lines|the last lines of the logs|logs;logs 1 -f;logs -n 100 2 3
