@@ -186,7 +186,7 @@ type approach struct {
 	n       *Node
 	addr    string   // the peer's Raft address
 	name    string   // what the client calls the peer
-	member  bool     // it is a fellow member as far as this node knows
+	member  bool     // it is a fellow member, or was asked to become one, as far as this node knows
 	invite  bool     // of two lone nodes, the peer has to come
 	invited bool     // the peer's approach is such an invitation
 	phase   string   // for the error at the deadline
@@ -369,6 +369,7 @@ func (ap *approach) join(ctx context.Context, peer PeerInfo) error {
 		return err
 	}
 	if sched.Wait(ap.n.sched, time.Time{}, j.done, ctx.Done()) == 0 {
+		ap.arrived(j.err)
 		return j.err
 	}
 	ap.phase = "this node is " + j.where()
@@ -392,7 +393,16 @@ func (ap *approach) call(ctx context.Context, peer PeerInfo) error {
 	case reply.Error != "":
 		return Error(reply.Error)
 	}
+	ap.arrived(nil)
 	return nil
+}
+
+// arrived notes that a join came to its end: from then on, a peer that does not
+// answer is probably a member that has gone down, and what happened has happened.
+func (ap *approach) arrived(err error) {
+	if err == nil {
+		ap.member, ap.open = true, true
+	}
 }
 
 // serveJoinRequest does this node's part in uniting with the caller: if it is
