@@ -106,6 +106,7 @@ type ShardStatus struct {
 	Role                  string          // leader, follower, candidate or learner
 	Leader                topology.NodeID // 0: none known
 	Term, Commit, Applied uint64
+	LogStart              uint64 // the last entry that this node's log has lost; 0: none
 	// Voters and Learners count the members of the group's configuration.
 	Voters, Learners int
 	// Members says how far each member's log reaches; empty if not the leader.

@@ -21,7 +21,9 @@ type Status struct {
 	Commit  uint64
 	Applied uint64
 	Last    uint64 // the last entry that the leader knows of its own log
-	Voters  []uint64
+	// LogStart is the last entry that this replica's log has lost; 0: none.
+	LogStart uint64
+	Voters   []uint64
 	// Learners includes members on their way out of a joint configuration.
 	Learners []uint64
 	// Members are what the leader knows of each; empty elsewhere.
@@ -55,7 +57,7 @@ func (g *Group) status() Status {
 	s := Status{
 		ID: g.id, RaftID: g.raftID, Data: g.applier.machine != nil,
 		Role: roleName(b.RaftState), Term: b.GetTerm(), Leader: b.Lead, Commit: b.GetCommit(),
-		Applied: g.Applied(), Voters: conf.GetVoters(), WishVersion: g.members.wish.Version,
+		Applied: g.Applied(), LogStart: g.LogStart(), Voters: conf.GetVoters(), WishVersion: g.members.wish.Version,
 	}
 	s.Learners = append(append(s.Learners, conf.GetLearners()...), conf.GetLearnersNext()...)
 	for _, id := range s.Learners {

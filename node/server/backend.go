@@ -284,7 +284,7 @@ func (b *backend) ShardStatuses() []command.ShardStatus {
 func (b *backend) shardStatus(id topology.GroupID, leader topology.NodeID, s multiraft.Status) command.ShardStatus {
 	out := command.ShardStatus{
 		Group: id, Role: s.Role, Leader: leader, Term: s.Term, Commit: s.Commit, Applied: s.Applied,
-		Voters: len(s.Voters), Learners: len(s.Learners), Settled: s.Settled,
+		LogStart: s.LogStart, Voters: len(s.Voters), Learners: len(s.Learners), Settled: s.Settled,
 	}
 	if !s.Data {
 		out.Kind = topology.Arbiter
