@@ -75,7 +75,8 @@ go_test() {
 suite_go() {
   local race=() package
   heading "go test"
-  go_test -timeout 8m ./...
+  # Tests that may run side by side mostly wait for processes, not for cores.
+  go_test -timeout 8m -parallel 4 ./...
   if [[ $(go env CGO_ENABLED) != 1 ]] || ! command -v "$(go env CC)" >/dev/null 2>&1; then
     echo "no C compiler: the race detector is off"
     return

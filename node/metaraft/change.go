@@ -22,10 +22,12 @@ func (n *Node) AddSlots(ctx context.Context, slots slot.Set) error {
 	if err != nil {
 		return errNoLeader
 	}
+	// gofail: var slotsAdd struct{}
 	outcome, err := n.proposeIn(ctx, a, &AddSlots{Node: a.id.Node, Slots: Slots{slots}, NewGroup: topology.GroupID(n.token())})
 	if err != nil || slots.Empty() {
 		return err
 	}
+	// gofail: var slotsAdded struct{}
 	if err := n.awaitTaken(ctx, a, slots, outcome.Epoch); err != nil {
 		return Error("UNCERTAIN the slots are assigned to this node, but its shard has not taken them up yet: " + oneLine(err))
 	}
@@ -107,7 +109,9 @@ func (n *Node) FlushSlots(ctx context.Context) error {
 // time it has, which ctx bounds, and keeps the rest for cancelling.
 func (n *Node) delSlotsIn(ctx context.Context, a *attachment, change *DelSlots) error {
 	deadline, _ := ctx.Deadline()
+	// gofail: var intentPropose struct{}
 	outcome, err := n.proposeIn(ctx, a, change)
+	// gofail: var intentMade struct{}
 	if err != nil || outcome.Intent == 0 {
 		return err
 	}
@@ -120,6 +124,7 @@ func (n *Node) delSlotsIn(ctx context.Context, a *attachment, change *DelSlots) 
 		}
 		return ended || b != a
 	})
+	// gofail: var intentAwaited struct{}
 	switch {
 	case ended:
 		return result

@@ -108,6 +108,7 @@ func (n *Node) runJoin(ctx context.Context, j *join) error {
 		return err
 	}
 	j.enter("freezing its own topology")
+	// gofail: var joinFreeze struct{}
 	frozen, err := n.proposeIn(ctx, a, &Freeze{Token: j.token, TargetAddr: j.target, TargetCluster: j.cluster, Others: j.others})
 	if err != nil {
 		// Refused: not lone any more, or frozen for another target. Uncertain:
@@ -118,6 +119,7 @@ func (n *Node) runJoin(ctx context.Context, j *join) error {
 		return err
 	}
 	n.log.Info("MetaRaft frozen for a join", "target", j.target, "token", j.token)
+	// gofail: var joinFrozen struct{}
 	j.enter("waiting for the answer of the cluster there")
 	frozen.Join.NewGroup = topology.GroupID(n.token())
 	answer, err := n.requestAdmission(ctx, j, *frozen.Join)
@@ -127,6 +129,7 @@ func (n *Node) runJoin(ctx context.Context, j *join) error {
 	if err := n.checkpoint("answered"); err != nil {
 		return err
 	}
+	// gofail: var joinAnswered struct{}
 	if answer.Status != Admitted {
 		return n.turnBack(ctx, a, j, answer)
 	}
@@ -150,6 +153,7 @@ func (n *Node) turnBack(ctx context.Context, a *attachment, j *join, answer Admi
 			return ctx.Err()
 		}
 	}
+	// gofail: var joinTurnedBack struct{}
 	n.log.Info("MetaRaft join turned back", "target", j.target, "status", answer.Status, "text", answer.Text)
 	if answer.Status == Refused && answer.Text != "" {
 		return Error(answer.Text)
@@ -176,6 +180,8 @@ func (n *Node) moveIn(ctx context.Context, j *join, answer AdmitOutcome) error {
 	if err := n.checkpoint("adopted"); err != nil {
 		return err
 	}
+	// gofail: var joinAdopted struct{}
+
 	// The membership is durable. If its cluster dissolves or forgets this node
 	// before the state arrives, that has to be free to act on it.
 	j.moved = true
@@ -236,7 +242,9 @@ func (n *Node) serveJoin(ctx context.Context, request joinRequest) joinReply {
 	}
 	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
+	// gofail: var joinAdmit struct{}
 	outcome, err := n.proposeIn(ctx, a, &request.Admit)
+	// gofail: var joinAdmitted struct{}
 	if outcome.Admit == nil {
 		n.log.Warn("MetaRaft has no answer for a joiner", "node", request.Admit.Node, "error", err)
 		return joinReply{}

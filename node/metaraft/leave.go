@@ -33,7 +33,9 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 	if err := n.giveUpSlots(ctx, a); err != nil {
 		return err
 	}
+	// gofail: var resetWithoutSlots struct{}
 	n.leave(ctx, a)
+	// gofail: var resetLeft struct{}
 	n.log.Info("MetaRaft reset", "node", a.id.Node, "hard", hard)
 	// From here on not bounded by the client: the step is atomic.
 	if err := n.opts.Home.BecomeLone(n.life, hard, Beginning{}); err != nil {
@@ -391,6 +393,7 @@ func (n *Node) serveWhoami(ctx context.Context, request whoamiRequest) whoamiRep
 func (n *Node) dissolve(ctx context.Context, peer PeerInfo) error {
 	a, _ := n.replica()
 	_, err := n.proposeIn(ctx, a, &Dissolve{Token: n.token(), TargetAddr: peer.Address.Raft, TargetCluster: peer.Cluster})
+	// gofail: var joinDissolved struct{}
 	if err != nil {
 		// Refused, or uncertain: this node may be on its way all the same.
 		return fmt.Errorf("%w: dissolve: %w", errReevaluate, unquoted(err))
@@ -434,6 +437,7 @@ func (n *Node) followDissolve(ctx context.Context, a *attachment, end *dissoluti
 	n.mu.Unlock()
 	n.tell(ctx, n.others(), notice{Cluster: a.id.Cluster, Dissolved: end})
 	n.log.Info("MetaRaft cluster dissolved", "cluster", a.id.Cluster, "target", end.Target)
+	// gofail: var joinFollow struct{}
 	with := Beginning{PendingTarget: end.Target, ConfigEpoch: me.ConfigEpoch, Follows: me.Follows}
 	if err := n.opts.Home.BecomeLone(n.life, false, with); err != nil {
 		n.log.Error("MetaRaft can't become lone", "error", err)

@@ -96,10 +96,13 @@ func (a *applier) step() {
 			}
 		}
 	}
+	// gofail: var applyBegin struct{}
 	if err := a.apply(); err != nil {
 		a.abandon(fmt.Errorf("apply to group %016x: %w", uint64(a.group.id), err))
 		return
 	}
+	// gofail: var applyDone struct{}
+
 	// Counted before the answers go out: clients may be back at once.
 	if last := &reports[len(reports)-1]; last.entries > 0 {
 		last.active += a.group.host.inbox.pending(a.group, false)

@@ -129,6 +129,7 @@ func (o *outbox) flush(now time.Time) (next time.Time) {
 				continue
 			}
 		}
+		// gofail: var sendBulk struct{}
 		o.host.opts.Transport.Send(p.node, false, p.bulk)
 		p.bulk, p.urgent, p.held = nil, false, false
 	}

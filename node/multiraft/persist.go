@@ -133,7 +133,9 @@ func (p *persister) step() {
 		p.host.fail(fmt.Errorf("write the raft log: %w", err))
 		return
 	}
+	// gofail: var logWritten struct{}
 	p.deliver(tasks)
+	// gofail: var logDelivered struct{}
 }
 
 // writeBatch encodes and writes the tasks. Appends of groups that the log no
@@ -168,6 +170,7 @@ func (p *persister) writeBatch(tasks []appendTask) error {
 		return nil
 	}
 	p.batch.SetSync(sync)
+	// gofail: var logWrite struct{}
 	return p.host.opts.Log.Write(&p.batch)
 }
 

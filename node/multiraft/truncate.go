@@ -117,6 +117,7 @@ func (g *Group) cutLog(point *Point, err error) {
 		g.host.fail(fmt.Errorf("truncate the log of group %016x: %w", uint64(g.id), err))
 	case point == nil || point.Index <= t.cut || t.keep > 0 || point.Index > g.pinned():
 	default:
+		// gofail: var trimCut struct{}
 		t.cut = point.Index
 		g.host.persist.add(appendTask{group: g, cut: point})
 	}

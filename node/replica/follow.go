@@ -39,6 +39,7 @@ func (r *Replica) follow(ctx context.Context, view *topology.View) {
 		ctx, cancel := r.manager.opts.Sched.WithTimeout(ctx, r.manager.opts.ReportTimeout)
 		defer cancel()
 		err := step(ctx)
+		// gofail: var stepDone struct{}
 		r.reporting.Store(false)
 		if err != nil {
 			// The sweep timer tries again: at once would only spin.
@@ -97,11 +98,13 @@ func (r *Replica) sealStep(view *topology.View, s *topology.Shard) func(context.
 			}
 		}
 		return func(ctx context.Context) error {
+			// gofail: var sealBegin struct{}
 			if !open.Empty() {
 				if err := r.write(ctx, shard.AppendSeal(nil, open, intent.Epoch)); err != nil {
 					return err
 				}
 			}
+			// gofail: var sealWritten struct{}
 			left := intersection(r.machine.Residue(), mine)
 			return r.manager.opts.Topology.Sealed(ctx, view.ClusterID, intent.ID, s.ID, left)
 		}
@@ -125,6 +128,7 @@ func (r *Replica) ownStep(view *topology.View, s *topology.Shard) func(context.C
 		return nil
 	}
 	return func(ctx context.Context) error {
+		// gofail: var ownBegin struct{}
 		return r.write(ctx, shard.AppendOwn(nil, slots, epoch))
 	}
 }

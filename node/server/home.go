@@ -291,12 +291,14 @@ func (h *home) move(ctx context.Context, id identity, apply apply, found bool) e
 		return err
 	}
 	change := multiraft.Change{Remove: []multiraft.GroupID{old.identity.metaGroup()}}
+	// gofail: var homeMove struct{}
 	if err := h.establish(ctx, next, change, apply, found); err != nil {
 		// The old group may have stopped, and whether the log has the change is
 		// unknown: only a restart can tell.
 		h.node.fail(fmt.Errorf("change the cluster: %w", err))
 		return err
 	}
+	// gofail: var homeMoved struct{}
 	if err := old.store.Close(); err != nil {
 		return err
 	}

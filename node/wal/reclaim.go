@@ -45,6 +45,7 @@ func (l *Log) removeOldest() error {
 	if err := l.syncActive(); err != nil {
 		return err
 	}
+	// gofail: var segmentRemove struct{}
 	s := l.order[0]
 	l.order = l.order[1:]
 	l.mu.Lock()
@@ -56,6 +57,7 @@ func (l *Log) removeOldest() error {
 	if err == nil {
 		err = l.fs.Remove(s.path)
 	}
+	// gofail: var segmentRemoved struct{}
 	if err == nil {
 		err = l.fs.SyncDir(l.opts.Dir)
 	}

@@ -7,13 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -51,21 +51,29 @@ func startCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	c := &cluster{t: t, root: root, dir: filepath.Join(t.TempDir(), "cluster"), bin: buildBinary(t)}
-	c.base = freeBlock(t)
+	c.base = freePorts(t, 17340, nodes, raftOffset)
 	t.Cleanup(func() { c.signal(syscall.SIGKILL) })
 	c.script("cluster_init.sh", "--base-port", strconv.Itoa(c.base), "--dir", c.dir)
 	return c
 }
 
-// freeBlock finds consecutive client ports that are free with their Raft ports.
-func freeBlock(t *testing.T) int {
+// handedOut counts the calls of freePorts, so that two tests at once get
+// different ports.
+var handedOut atomic.Int64
+
+// freePorts finds count consecutive client ports above first that are free, as are those at the
+// offsets from them. It stays below first + 2000: with all offsets outside the
+// range that the kernel hands out to outgoing connections.
+func freePorts(t *testing.T, first, count int, offsets ...int) int {
 	t.Helper()
+	const blocks, size = 100, 20
+	start := os.Getpid()
 search:
-	for range 100 {
-		base := 17340 + 20*rand.Intn(220)
-		for port := base; port < base+nodes; port++ {
-			for _, p := range []int{port, port + raftOffset} {
-				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
+	for range blocks {
+		base := first + size*((start+int(handedOut.Add(1)))%blocks)
+		for port := base; port < base+count; port++ {
+			for _, offset := range append(offsets, 0) {
+				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+offset))
 				if err != nil {
 					continue search
 				}

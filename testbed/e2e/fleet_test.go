@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +34,7 @@ type process struct {
 	index          int
 	port           int
 	bin, dir       string
+	env            []string      // besides the test's own
 	failpoints     string        // address at which they are armed
 	cmd            *exec.Cmd     // nil while it is down
 	exited         chan struct{} // closed when the process is gone
@@ -55,8 +57,9 @@ var failpointBinary = sync.OnceValues(func() (string, error) {
 	return filepath.Join(root, "bin", "aikv-failpoints"), nil
 })
 
-// startFleet starts count lone, empty nodes and takes them down when the test ends.
-func startFleet(t *testing.T, count int) *fleet {
+// startFleet starts count lone, empty nodes, with env besides the test's own
+// environment, and takes them down when the test ends.
+func startFleet(t *testing.T, count int, env ...string) *fleet {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -73,9 +76,11 @@ func startFleet(t *testing.T, count int) *fleet {
 		t.Fatal(err)
 	}
 	f := &fleet{t: t, dir: dir}
-	base := freeFleetPorts(t, count)
+	base := freePorts(t, 24000, count, fleetRaftOffset, fleetFailOffset)
 	for i := range count {
-		f.nodes = append(f.nodes, newProcess(t, i, base+i, bin, filepath.Join(dir, fmt.Sprintf("node%d", i))))
+		p := newProcess(t, i, base+i, bin, filepath.Join(dir, fmt.Sprintf("node%d", i)))
+		p.env = env
+		f.nodes = append(f.nodes, p)
 	}
 	t.Cleanup(f.close)
 	for _, p := range f.nodes {
@@ -91,28 +96,6 @@ func newProcess(t *testing.T, index, port int, bin, dir string) *process {
 	}
 	p.client, p.asking = p.connect(), p.connect()
 	return p
-}
-
-// freeFleetPorts finds consecutive client ports that are free with their Raft
-// and failpoint ports, all below the range of outgoing connections.
-func freeFleetPorts(t *testing.T, count int) int {
-	t.Helper()
-search:
-	for range 100 {
-		base := 24000 + 20*rand.Intn(99)
-		for port := base; port < base+count; port++ {
-			for _, p := range []int{port, port + fleetRaftOffset, port + fleetFailOffset} {
-				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
-				if err != nil {
-					continue search
-				}
-				_ = l.Close()
-			}
-		}
-		return base
-	}
-	t.Fatal("no free ports")
-	return 0
 }
 
 func (f *fleet) close() {
@@ -149,7 +132,7 @@ func (p *process) start(failpoints string) error {
 	defer log.Close()
 	cmd := exec.Command(p.bin, "--port", strconv.Itoa(p.port), "--raft-port", strconv.Itoa(p.port+fleetRaftOffset),
 		"--data-dir", filepath.Join(p.dir, "data"), "--log-level", "debug")
-	cmd.Env = append(os.Environ(), "GOFAIL_HTTP="+p.failpoints, "GOFAIL_FAILPOINTS="+failpoints)
+	cmd.Env = slices.Concat(os.Environ(), p.env, []string{"GOFAIL_HTTP=" + p.failpoints, "GOFAIL_FAILPOINTS=" + failpoints})
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -183,6 +166,24 @@ func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // it may have gone by itself
 	<-p.exited
 	p.cmd = nil
+}
+
+// arm sets what happens from now on where the process comes by a failpoint: see
+// https://github.com/etcd-io/gofail.
+func (p *process) arm(point, term string) {
+	p.t.Helper()
+	request, err := http.NewRequest(http.MethodPut, "http://"+p.failpoints+"/"+point, strings.NewReader(term))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		p.t.Fatalf("arm %s of node %d: %v", point, p.index, err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		p.t.Fatalf("arm %s of node %d: %s", point, p.index, response.Status)
+	}
 }
 
 // down reports whether the process has ended.

@@ -54,7 +54,7 @@ func startNode(t *testing.T, openFiles int, flags ...string) *node {
 	if testing.Short() {
 		t.Skip("starts a process")
 	}
-	port := freeBlock(t)
+	port := freePorts(t, 17340, nodes, raftOffset)
 	n := &node{t: t, addr: fmt.Sprintf("127.0.0.1:%d", port), log: &lockedBuffer{}}
 	args := append([]string{
 		"serve", "-p", strconv.Itoa(port), "--raft-port", strconv.Itoa(port + raftOffset),
