@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math/rand"
 	"os"
+	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -252,24 +254,46 @@ func (c *simCluster) operate() {
 
 // TestSimulation runs whole nodes, but for their sockets, on one scheduler that a
 // seed decides: clients, trouble, recovery, and the checks of simcheck_test.go.
+// The seeds are spread over one process a core: crypto/rand, which a seed
+// replaces, is there once a process.
 //
-//	make sim SEEDS=2000
+//	make sim SEEDS=20000
 //	AIKV_SIM_SEED=17 go test -run TestSimulation$ ./node/server
 func TestSimulation(t *testing.T) {
-	first, count := int64(1), int64(100)
-	if testing.Short() {
-		count = 5
+	first, count := int64(simNumber(t, "AIKV_SIM_SEED", 1)), int64(simNumber(t, "AIKV_SIM_SEEDS", 2000))
+	switch part := os.Getenv("AIKV_SIM_PART"); {
+	case os.Getenv("AIKV_SIM_SEED") != "":
+		simulateAll(t, first, first)
+	case testing.Short():
+		simulateAll(t, 1, 5)
+	case part != "":
+		var worker, workers int64
+		if _, err := fmt.Sscanf(part, "%d/%d", &worker, &workers); err != nil {
+			t.Fatalf("AIKV_SIM_PART=%q: %v", part, err)
+		}
+		simulateAll(t, 1+count*worker/workers, count*(worker+1)/workers)
+	default:
+		simulateApart(t, runtime.GOMAXPROCS(0))
 	}
-	if s := os.Getenv("AIKV_SIM_SEED"); s != "" {
-		first, _ = strconv.ParseInt(s, 10, 64)
-		count = 1
+}
+
+func simNumber(t *testing.T, name string, otherwise int) int {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
 	}
-	if s := os.Getenv("AIKV_SIM_SEEDS"); s != "" {
-		count, _ = strconv.ParseInt(s, 10, 64)
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
 	}
+	return n
+}
+
+// simulateAll runs the seeds from first to last, until one fails.
+func simulateAll(t *testing.T, first, last int64) {
 	defer debug.SetGCPercent(debug.SetGCPercent(800)) // memory for time
 	var total simStats
-	for seed := first; seed < first+count && !t.Failed(); seed++ {
+	for seed := first; seed <= last && !t.Failed(); seed++ {
 		c := simulate(t, seed)
 		total.add(c.stats)
 		if os.Getenv("AIKV_SIM_HASH") != "" {
@@ -277,6 +301,29 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", total)
+}
+
+// simulateApart runs the seeds in so many processes of this test. The first that
+// fails ends the others.
+func simulateApart(t *testing.T, workers int) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var wg sync.WaitGroup
+	for worker := range workers {
+		wg.Go(func() {
+			run := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestSimulation$", "-test.v", "-test.timeout=1h")
+			run.Env = append(os.Environ(), fmt.Sprintf("AIKV_SIM_PART=%d/%d", worker, workers))
+			out, err := run.CombinedOutput()
+			switch {
+			case err == nil:
+				t.Logf("process %d of %d:\n%s", worker+1, workers, out)
+			case ctx.Err() == nil:
+				t.Errorf("process %d of %d: %v\n%s", worker+1, workers, err, out)
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // A seed decides everything.
