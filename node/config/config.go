@@ -86,6 +86,7 @@ type WAL struct {
 // Cluster is section [cluster].
 type Cluster struct {
 	NodeTimeout    Duration `toml:"node_timeout" doc:"A node that was not heard of for so long is suspected to have failed."`
+	ArbiterGrace   Duration `toml:"arbiter_grace" doc:"A node that has been failed for so long is relieved of what others can do: its places as arbiter, its vote in MetaRaft."`
 	CommandTimeout Duration `toml:"command_timeout" doc:"Longest time for a CLUSTER command that changes something."`
 	MeetTimeout    Duration `toml:"meet_timeout" doc:"Longest time for CLUSTER MEET to wait; the join itself goes on."`
 	HandoffTimeout Duration `toml:"handoff_timeout" doc:"Longest time for handing leadership off at a shutdown."`
@@ -147,6 +148,7 @@ func Default() Config {
 			NodeTimeout:    Duration(time.Second),
 			CommandTimeout: Duration(5 * time.Second),
 			MeetTimeout:    Duration(5 * time.Second),
+			ArbiterGrace:   Duration(30 * time.Second),
 			HandoffTimeout: Duration(200 * time.Millisecond),
 			Reads:          ReadsLease,
 		},

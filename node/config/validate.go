@@ -90,6 +90,7 @@ func checkCluster(c *Config) error {
 		between("cluster.node_timeout", cl.NodeTimeout, 2*heartbeat, Duration(10*time.Minute)),
 		between("cluster.command_timeout", cl.CommandTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute)),
 		between("cluster.meet_timeout", cl.MeetTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute)),
+		between("cluster.arbiter_grace", cl.ArbiterGrace, Duration(100*time.Millisecond), Duration(7*24*time.Hour)),
 		between("cluster.handoff_timeout", cl.HandoffTimeout, 0, Duration(time.Minute)),
 		oneOf("cluster.reads", cl.Reads, ReadsLease, ReadsQuorum),
 	)

@@ -103,6 +103,49 @@ func (c *Liveness) apply(d *draft) Outcome {
 	return Outcome{}
 }
 
+func (c *Relieve) apply(d *draft) Outcome {
+	for _, id := range c.Nodes {
+		node := d.s.Node(id)
+		if node == nil || !node.Failed {
+			continue // it came back
+		}
+		// One at a time, so that the next one counts what it took.
+		for i := range d.s.Shards {
+			if shard := &d.s.Shards[i]; d.s.relievesArbiter(shard, id) {
+				shard.remove(id)
+				d.settleArbiters()
+			}
+		}
+		if d.s.relievesVoter(node) {
+			node.MetaVoter = false
+			d.settleVoters()
+		}
+	}
+	return Outcome{}
+}
+
+// relievesArbiter reports whether another node, which lives, can be the shard's
+// arbiter in the failed node's place.
+func (s *State) relievesArbiter(shard *ShardRecord, failed topology.NodeID) bool {
+	m, ok := shard.member(failed)
+	return ok && m.Kind == topology.Arbiter && slices.ContainsFunc(s.Nodes, func(n NodeRecord) bool {
+		_, member := shard.member(n.ID)
+		return !n.Failed && !member
+	})
+}
+
+// relievesVoter reports whether another node, which lives, can vote in MetaRaft
+// in the failed node's place.
+func (s *State) relievesVoter(failed *NodeRecord) bool {
+	return failed.MetaVoter && !failed.Pinned &&
+		slices.ContainsFunc(s.Nodes, func(n NodeRecord) bool { return !n.Failed && !n.MetaVoter })
+}
+
+// relieves reports whether Relieve would take something from a failed node.
+func (s *State) relieves(failed *NodeRecord) bool {
+	return s.relievesVoter(failed) || slices.ContainsFunc(s.Shards, func(r ShardRecord) bool { return s.relievesArbiter(&r, failed.ID) })
+}
+
 func (c *Promote) apply(d *draft) Outcome {
 	before := d.s.voters()
 	for _, id := range c.Nodes {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -488,5 +489,44 @@ func TestWatchdog(t *testing.T) {
 	}
 	if got, want := step(62.6), "failed [4] alive []"; got != want {
 		t.Errorf("1.1 s after its admission: %s, want %s", got, want)
+	}
+}
+
+// TestRelief is the decision alone, second by second: node 3 of four is an
+// arbiter that node 4 can replace.
+func TestRelief(t *testing.T) {
+	at := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
+	s := &State{
+		Nodes: []NodeRecord{{ID: 1}, {ID: 2}, {ID: 3}, {ID: 4}},
+		Shards: []ShardRecord{{ID: 11, Members: []topology.Member{
+			{Node: 1, Kind: topology.Data}, {Node: 2, Kind: topology.Data}, {Node: 3, Kind: topology.Arbiter},
+		}}},
+	}
+	r := relief{after: 10 * time.Second}
+	for _, c := range []struct {
+		at     float64
+		failed []topology.NodeID
+		want   string
+	}{
+		{0, []topology.NodeID{2, 3}, "[]"},
+		{9, []topology.NodeID{2, 3}, "[]"},
+		{10, []topology.NodeID{2, 3}, "[3]"}, // node 2 has data, which nobody takes over
+		{11, []topology.NodeID{3}, "[3]"},    // until it is done
+		{12, []topology.NodeID{3, 4}, "[]"},  // nobody left to replace it
+		{13, nil, "[]"},
+		{14, []topology.NodeID{3}, "[]"}, // it was back for a moment
+		{23, []topology.NodeID{3}, "[]"},
+		{24, []topology.NodeID{3}, "[3]"},
+	} {
+		for i := range s.Nodes {
+			s.Nodes[i].Failed = slices.Contains(c.failed, s.Nodes[i].ID)
+		}
+		if got := fmt.Sprintf("%d", r.step(at(c.at), s)); got != c.want {
+			t.Errorf("at %v s: relieves %s, want %s", c.at, got, c.want)
+		}
+	}
+	r.stop() // another leads for a while
+	if got := r.step(at(25), s); len(got) > 0 {
+		t.Errorf("right after it began to lead it relieves %v", got)
 	}
 }

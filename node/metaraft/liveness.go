@@ -53,6 +53,39 @@ func (w *watchdog) step(now time.Time, v *topology.View, contact func(topology.N
 // stop ends the watch; the next step begins a new one.
 func (w *watchdog) stop() { w.last = time.Time{} }
 
+// relief decides which failed nodes are to be relieved of their duties, on the
+// MetaRaft leader. It is a step function as well. Its memory is the leader's: with
+// a new one the time begins again.
+type relief struct {
+	after time.Duration
+	since map[topology.NodeID]time.Time
+}
+
+// step returns the nodes that have been failed for the whole time and have a duty
+// that another node can take over.
+func (r *relief) step(now time.Time, s *State) (due []topology.NodeID) {
+	if r.since == nil {
+		r.since = make(map[topology.NodeID]time.Time)
+	}
+	maps.DeleteFunc(r.since, func(id topology.NodeID, _ time.Time) bool { return s.Node(id) == nil })
+	for i := range s.Nodes {
+		node := &s.Nodes[i]
+		since, known := r.since[node.ID]
+		switch {
+		case !node.Failed:
+			delete(r.since, node.ID)
+		case !known || now.Before(since):
+			r.since[node.ID] = now
+		case now.Sub(since) >= r.after && s.relieves(node):
+			due = append(due, node.ID)
+		}
+	}
+	return due
+}
+
+// stop forgets what is known; the next step begins anew.
+func (r *relief) stop() { r.since = nil }
+
 // orphanage notices that this node has been without a leader, or without its
 // own membership, for too long. It is a step function too.
 type orphanage struct {
@@ -77,6 +110,7 @@ func (o *orphanage) step(now time.Time, fine bool) bool {
 // keepTime does what depends on time passing until ctx ends.
 func (n *Node) keepTime(ctx context.Context) {
 	dog := watchdog{timeout: n.opts.NodeTimeout}
+	relief := relief{after: n.opts.RelieveAfter}
 	orphan := orphanage{after: n.opts.OrphanAfter}
 	interval := min(max(n.opts.NodeTimeout/10, 10*time.Millisecond), 250*time.Millisecond)
 	for sched.Sleep(ctx, n.sched, interval) {
@@ -91,12 +125,27 @@ func (n *Node) keepTime(ctx context.Context) {
 		}
 		if !self || !a.ready() || !settled(a.machine.State()) {
 			dog.stop()
+			relief.stop()
 			continue
 		}
 		if change, any := dog.step(now, a.view(), n.opts.Contact); any {
 			n.duty("liveness", func(ctx context.Context) { n.commitLiveness(ctx, a, change) })
 		}
+		if due := relief.step(now, a.machine.State()); len(due) > 0 {
+			n.duty("relieve", func(ctx context.Context) { n.commitRelief(ctx, a, due) })
+		}
 		n.expireIntents(a, now)
+	}
+}
+
+func (n *Node) commitRelief(ctx context.Context, a *attachment, due []topology.NodeID) {
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	if _, err := n.proposeIn(ctx, a, &Relieve{Nodes: due}); err != nil {
+		return // the next step sees the same again
+	}
+	for _, id := range due {
+		n.log.Warn("MetaRaft gives the duties of a failed node to others", "node", id, "failed_for", n.opts.RelieveAfter)
 	}
 }
 

@@ -133,6 +133,7 @@ type Options struct {
 	CommandTimeout time.Duration // topology changes; 5 s
 	MeetTimeout    time.Duration // how long a MEET waits for the join; 5 s
 	NodeTimeout    time.Duration // without contact for so long: failed; 1 s
+	RelieveAfter   time.Duration // failed for so long: others take over its duties; 30 s
 	ReadTimeout    time.Duration // how long a read waits for a quorum; 1 s
 	LeaveTimeout   time.Duration // how long a RESET tries to leave in order; 3 s
 	CallTimeout    time.Duration // one call to a peer that only has to answer; 1 s
@@ -153,6 +154,7 @@ func (o Options) withDefaults() Options {
 		{&o.CommandTimeout, 5 * time.Second},
 		{&o.MeetTimeout, 5 * time.Second},
 		{&o.NodeTimeout, time.Second},
+		{&o.RelieveAfter, 30 * time.Second},
 		{&o.ReadTimeout, time.Second},
 		{&o.LeaveTimeout, 3 * time.Second},
 		{&o.CallTimeout, time.Second},

@@ -210,6 +210,12 @@ type BumpEpoch struct{ Node topology.NodeID }
 // Liveness records which nodes the MetaRaft leader has lost and found.
 type Liveness struct{ Failed, Alive []topology.NodeID }
 
+// Relieve takes from nodes that have been failed for long the duties that others
+// can do: their places as arbiters, and their votes in MetaRaft unless they were
+// promoted by hand. Data stays where it is, and what no node that lives can take
+// over stays too.
+type Relieve struct{ Nodes []topology.NodeID }
+
 // Promote makes nodes voters of MetaRaft until they are forgotten.
 // Outcome.Warning is set if that makes the number of voters even.
 type Promote struct{ Nodes []topology.NodeID }
@@ -286,6 +292,7 @@ var changes = map[Kind]func() Change{
 	"set-config-epoch": func() Change { return new(SetConfigEpoch) },
 	"bump-epoch":       func() Change { return new(BumpEpoch) },
 	"liveness":         func() Change { return new(Liveness) },
+	"relieve":          func() Change { return new(Relieve) },
 	"promote":          func() Change { return new(Promote) },
 	"feature":          func() Change { return new(Feature) },
 }
@@ -349,6 +356,9 @@ func (*BumpEpoch) Kind() Kind { return "bump-epoch" }
 
 // Kind implements Change.
 func (*Liveness) Kind() Kind { return "liveness" }
+
+// Kind implements Change.
+func (*Relieve) Kind() Kind { return "relieve" }
 
 // Kind implements Change.
 func (*Promote) Kind() Kind { return "promote" }

@@ -262,7 +262,7 @@ func (g *generator) freshGroup() topology.GroupID {
 }
 
 func (g *generator) change(s *State) Change {
-	switch g.IntN(15) {
+	switch g.IntN(16) {
 	case 0, 1:
 		return &AddSlots{Node: g.node(s), Slots: g.slots(), NewGroup: g.freshGroup()}
 	case 2:
@@ -305,6 +305,8 @@ func (g *generator) change(s *State) Change {
 			return &Leave{Node: g.node(s)}
 		}
 		return &Forget{Node: g.node(s)}
+	case 14:
+		return &Relieve{Nodes: []topology.NodeID{g.node(s), g.node(s)}}
 	case 12:
 		return &Liveness{Failed: []topology.NodeID{g.node(s)}, Alive: []topology.NodeID{g.node(s)}}
 	case 13:

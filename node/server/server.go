@@ -218,8 +218,8 @@ func (n *node) metaOptions() metaraft.Options {
 		Home: n.home, Peers: peers{n.transport}, Shards: n.replicas, ClientPort: n.clients,
 		Contact: n.contact, Address: n.address, Seeds: n.cfg.Raft.Seeds, Feature: featureLevel,
 		CommandTimeout: time.Duration(c.CommandTimeout), MeetTimeout: time.Duration(c.MeetTimeout),
-		NodeTimeout: time.Duration(c.NodeTimeout),
-		Sched:       n.sched, Random: randomID, Logger: n.log,
+		NodeTimeout: time.Duration(c.NodeTimeout), RelieveAfter: time.Duration(c.ArbiterGrace),
+		Sched: n.sched, Random: randomID, Logger: n.log,
 	}
 }
 

@@ -44,10 +44,12 @@ type simCluster struct {
 	inflight int
 	// logEntries is how long a group's log may become.
 	logEntries int
-	cluster    uint64 // that of the nodes, once it is made
-	seeds      []string
-	table      *command.Table
-	think      time.Duration
+	// arbiterGrace is when a failed node loses its duties; in most runs never.
+	arbiterGrace time.Duration
+	cluster      uint64 // that of the nodes, once it is made
+	seeds        []string
+	table        *command.Table
+	think        time.Duration
 
 	keys    []string
 	history map[string][]porcupine.Operation
@@ -97,6 +99,10 @@ func newSimCluster(t testing.TB, seed int64, shape simShape) *simCluster {
 	}
 	c.gather = c.upTo(2 * time.Millisecond)
 	c.logEntries = 16 << c.rng.Intn(4)
+	c.arbiterGrace = time.Hour
+	if seed%4 == 3 {
+		c.arbiterGrace = 100 * time.Millisecond
+	}
 	c.makeFolder()
 	for i := range shape.nodes {
 		n := &simNode{c: c, index: i, disk: newSimDisk(fmt.Sprintf("%s/%d/", c.dir, i)), slowDisk: time.Millisecond}

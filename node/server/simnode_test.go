@@ -244,6 +244,7 @@ func (c *simCluster) config() config.Config {
 	r.Gather, r.MaxEntryBytes, r.InflightEntries = config.Duration(c.gather), 4<<10, c.inflight
 	r.RequestTimeout = config.Duration(500 * time.Millisecond)
 	cl.NodeTimeout = config.Duration(200 * time.Millisecond)
+	cl.ArbiterGrace = config.Duration(c.arbiterGrace)
 	cl.CommandTimeout = config.Duration(time.Second)
 	cl.HandoffTimeout = config.Duration(50 * time.Millisecond)
 	cfg.WAL.GroupEntries = c.logEntries
