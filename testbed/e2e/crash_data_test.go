@@ -46,6 +46,22 @@ func TestCrashPointsOfWrites(t *testing.T) {
 	}
 }
 
+// A disk is slow: half a second for each sync. Writes go on if it is not two
+// voters' of three, and nothing is lost when it comes to an end.
+func TestSlowDisk(t *testing.T) {
+	for node, role := range []string{"leader", "replica", "arbiter"} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			w := startWrites(t)
+			w.nodes[node].arm("walSync", "sleep(500)")
+			before := w.acknowledged()
+			w.until("writes are acknowledged", func() bool { return w.acknowledged() > before+50 })
+			w.nodes[node].arm("walSync", "off")
+			w.finish()
+		})
+	}
+}
+
 // A replica dies while it goes over to a state that it has fetched.
 func TestCrashPointsOfSnapshots(t *testing.T) {
 	for _, point := range []string{"snapshotFlip", "snapshotFlipped"} {
