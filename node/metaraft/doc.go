@@ -49,6 +49,8 @@
 //   - In a cluster of at least three nodes every shard that owns slots, or has
 //     more than one data member, has at least three voters; arbiters fill up to
 //     three and never more: violations. (Leftover keys count like slots.)
+//   - A node that stays failed loses its places as arbiter and its vote in MetaRaft
+//     to nodes that live, and only those: testdata/relieve.txt, TestRelief.
 //   - MetaRaft has an odd number of voters, five at most, unless nodes were
 //     promoted by hand; promoted nodes vote until they are forgotten:
 //     violations, testdata/voters.txt.
@@ -73,6 +75,10 @@
 //   - State and applied index are stored together. What the machine does not
 //     understand stops it before anything is published: TestReopenContinues,
 //     TestUnknownEntriesAreFatal, TestFailedWriteIsNotPublished.
+//
+// Over real processes, nodes that die at every step of joins, intents, seals and
+// resets are in testbed/e2e/crash_test.go, storms of conflicting commands in
+// storm_test.go there.
 //
 // # Leaving members
 //
