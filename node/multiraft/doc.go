@@ -56,4 +56,6 @@
 // wait and call them, so that the tests drive them in any order with a clock, a
 // network and disks of their own (lab_test.go), and a simulation proves all of
 // the above at once under crashes, partitions and failing disks (sim_test.go).
+// Whole nodes are simulated in node/server (sim_test.go); real processes that die
+// at every step of a write, a cut and a snapshot are in testbed/e2e/crash_data_test.go.
 package multiraft
