@@ -34,7 +34,7 @@ port_is_open() { { : <>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null; }
 free_block() {
   local try port
   for ((try = 0; try < 200; try++)); do
-    BASE=$((17340 + RANDOM % 220 * 20))
+    BASE=$((17340 + (RANDOM % 110 * 2 + ${BATS_LANE:-0}) * 20))
     for ((port = BASE; port < BASE + $1; port++)); do
       if port_is_open "$port" || port_is_open $((port + RAFT_OFFSET)); then continue 2; fi
     done
