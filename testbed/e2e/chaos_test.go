@@ -26,8 +26,8 @@ import (
 //	CHAOS_SECONDS=600 CHAOS_SEED=7 go test -timeout 20m -run TestChaos ./testbed/e2e
 func TestChaos(t *testing.T) {
 	seconds, seed := envInt(t, "CHAOS_SECONDS", 60), int64(envInt(t, "CHAOS_SEED", 1))
-	t.Setenv("AIKV_DEBUG_FAULTS", "true")
-	c := startCluster(t)
+	t.Parallel()
+	c := startCluster(t, "AIKV_DEBUG_FAULTS=true")
 	m := &mix{cluster: c, rng: rand.New(rand.NewSource(seed))}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds)*time.Second+4*deadline)
 	defer cancel()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -34,11 +35,13 @@ type cluster struct {
 	dir  string
 	base int
 	bin  string
+	env  []string // besides the test's own
 }
 
-// startCluster builds the binary, brings six nodes up and takes them down when
-// the test ends. Skipped where a tool of the scripts is missing.
-func startCluster(t *testing.T) *cluster {
+// startCluster builds the binary, brings six nodes up, with env besides the test's
+// own environment, and takes them down when the test ends. Skipped where a tool of
+// the scripts is missing.
+func startCluster(t *testing.T, env ...string) *cluster {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts six processes")
@@ -50,7 +53,7 @@ func startCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{t: t, root: root, dir: filepath.Join(t.TempDir(), "cluster"), bin: buildBinary(t)}
+	c := &cluster{t: t, root: root, dir: filepath.Join(t.TempDir(), "cluster"), bin: buildBinary(t), env: env}
 	c.base = freePorts(t, 17340, nodes, raftOffset)
 	t.Cleanup(func() { c.signal(syscall.SIGKILL) })
 	c.script("cluster_init.sh", "--base-port", strconv.Itoa(c.base), "--dir", c.dir)
@@ -91,7 +94,7 @@ func (c *cluster) script(name string, args ...string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*deadline)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(c.root, "scripts", name), args...)
-	cmd.Env = append(os.Environ(), "AIKV_BIN="+c.bin)
+	cmd.Env = slices.Concat(os.Environ(), c.env, []string{"AIKV_BIN=" + c.bin})
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {

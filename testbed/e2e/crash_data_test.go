@@ -20,6 +20,7 @@ var smallLogs = []string{"AIKV_WAL_GROUP_ENTRIES=64", "AIKV_WAL_GROUP_SIZE=64kb"
 // comes back: every acknowledged write is there, nothing was made up, and both
 // copies are the same.
 func TestCrashPointsOfWrites(t *testing.T) {
+	t.Parallel()
 	writing := []string{"logWrite", "walSync", "logWritten", "logDelivered", "sendBulk", "trimCut", "segmentRemove", "segmentRemoved"}
 	applying := []string{"applyBegin", "applyDone", "storageSync"}
 	for _, at := range slices.Concat(
@@ -49,6 +50,7 @@ func TestCrashPointsOfWrites(t *testing.T) {
 // A disk is slow: half a second for each sync. Writes go on if it is not two
 // voters' of three, and nothing is lost when it comes to an end.
 func TestSlowDisk(t *testing.T) {
+	t.Parallel()
 	for node, role := range []string{"leader", "replica", "arbiter"} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
@@ -64,6 +66,7 @@ func TestSlowDisk(t *testing.T) {
 
 // A replica dies while it goes over to a state that it has fetched.
 func TestCrashPointsOfSnapshots(t *testing.T) {
+	t.Parallel()
 	for _, point := range []string{"snapshotFlip", "snapshotFlipped"} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()

@@ -210,6 +210,7 @@ var resets = crashCase{
 // client's answer is true; where there was none, the command has happened or it
 // has not; sent again, it succeeds.
 func TestCrashPoints(t *testing.T) {
+	t.Parallel()
 	for _, c := range []crashCase{joins, refusedJoins, islands, seals, additions, resets} {
 		for _, at := range c.crashes {
 			t.Run(fmt.Sprintf("%s/%s of node %d", c.name, at.point, at.node), func(t *testing.T) {

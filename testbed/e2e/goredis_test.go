@@ -93,6 +93,7 @@ type acked struct{ done, tried int }
 // TestKillAll: every write acknowledged before a kill -9 of all six nodes is
 // there after restart.
 func TestKillAll(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*deadline)
 	defer cancel()

@@ -184,6 +184,7 @@ func TestCheckCanFail(t *testing.T) {
 // another one is paused for longer than an election: whatever they saw must be
 // explained by one order of their operations.
 func TestLinearizable(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t)
 	const clients, keys = 8, 12
 	ctx, cancel := context.WithTimeout(context.Background(), 4*deadline)

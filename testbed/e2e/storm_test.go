@@ -71,6 +71,7 @@ func (c command) String() string {
 // TestStorm runs AIKV_STORM_SEEDS (a number or a range, 1-2 if not set), or as many as fit
 // into AIKV_STORM_MINUTES: see README.md.
 func TestStorm(t *testing.T) {
+	t.Parallel()
 	seeds, length := stormPlan(t)
 	for seed := range seeds {
 		ok := t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { runStorm(t, seed, length) })
