@@ -63,6 +63,7 @@ type mix struct {
 	rng        *rand.Rand
 	done       []string // what was done, for the report
 	operations int
+	paused     bool // a node has been paused for long
 }
 
 // fault is one kind of trouble: begin makes it, end undoes it.
@@ -96,6 +97,9 @@ func choose(rng *rand.Rand, faults []fault) fault { return faults[rng.Intn(len(f
 func (m *mix) round(ctx context.Context, n int) {
 	f, node := choose(m.rng, m.faults()), m.rng.Intn(nodes)
 	ms := 200 + m.rng.Intn(2500)
+	if f.name == "pause" && !m.paused {
+		m.paused, ms = true, 10_000 // once a run, much longer than anything waits
+	}
 	m.done = append(m.done, fmt.Sprintf("%s %d for %d ms", f.name, node, ms))
 	clients := m.clients(ctx, n)
 	clients.reach(ctx, 50)
