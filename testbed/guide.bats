@@ -182,7 +182,7 @@ BLOCK
   exits 0 block <<'BLOCK'
 ./scripts/cluster_init.sh
 BLOCK
-  is ok info_field 5 cluster_state
+  retry 10 is ok info_field 5 cluster_state
 }
 
 # --- CLUSTER METARAFT ---------------------------------------------------------

@@ -83,7 +83,7 @@ teardown() { wipe_nodes; }
   is OK on 2 CLUSTER MEET 127.0.0.1 $((BASE + 1))
   topology_agrees 3
   is 16384 info_field 2 cluster_slots_assigned
-  is ok info_field 0 cluster_state
+  retry 10 is ok info_field 0 cluster_state
 }
 
 @test "the first node meets fresh nodes, slots afterwards" {
@@ -92,7 +92,7 @@ teardown() { wipe_nodes; }
   is OK on 0 CLUSTER MEET 127.0.0.1 $((BASE + 2))
   is OK on 2 CLUSTER ADDSLOTSRANGE 0 16383
   topology_agrees 3
-  is ok info_field 1 cluster_state
+  retry 10 is ok info_field 1 cluster_state
 }
 
 @test "addresses that cannot be: Redis's texts" {

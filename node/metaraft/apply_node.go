@@ -27,7 +27,17 @@ func (c *SetAddress) apply(d *draft) Outcome {
 	return Outcome{}
 }
 
-func (c *Forget) apply(d *draft) Outcome { return d.forget(c.Node) }
+// A node that serves the only copy of slots would go on acknowledging writes for a
+// moment, and they would be lost with it.
+func (c *Forget) apply(d *draft) Outcome {
+	node, shard := d.s.Node(c.Node), d.s.ShardOf(c.Node)
+	if node != nil && !node.Failed && shard != nil && shard.data() == 1 && !d.s.Lone() {
+		if owned := d.s.Slots.Of(shard.ID); !owned.Empty() {
+			return refuse("Node %s lives and has the only copy of its slots: CLUSTER DELSLOTS them or give it a replica first", c.Node)
+		}
+	}
+	return d.forget(c.Node)
+}
 
 func (c *Leave) apply(d *draft) Outcome {
 	if node := d.s.Node(c.Node); node == nil || node.MetaID != c.MetaID {
