@@ -239,6 +239,7 @@ func (n *node) start(ctx context.Context) error {
 	}
 	n.front = front
 	n.backend.attach(front)
+	n.work.Go("memory", func() { n.giveBack(ctx) })
 	n.work.Go("clients", func() {
 		if err := front.Serve(); err != nil {
 			n.fail(fmt.Errorf("serve clients: %w", err))
