@@ -5,7 +5,7 @@ OPT_MASTERS="" OPT_REPLICAS="" # -m, -r
 OPT_SHARDS="" OPT_PER_SHARD="" OPT_BASE_PORT="" OPT_DIR=""
 OPT_RESET=0 OPT_YES=0 OPT_CHECK_ONLY=0 OPT_DRY_RUN=0
 OPT_WAIT=0 # 1: the checklist alone waits too, as long as --timeout says
-GIVEN=0 # 1: the nodes were named with -m/-r and are never started here
+GIVEN=0    # 1: the nodes were named with -m/-r and are never started here
 
 init_usage() {
   cat <<'USAGE'
