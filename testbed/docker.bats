@@ -179,9 +179,12 @@ unpause_node() { docker unpause "$(container "$1")"; }
 kill_node() { docker kill "$(container "$1")"; }
 start_node() { docker start "$(container "$1")"; }
 # A node that is cut off is reachable for nobody, its published port included.
-cut_node() { docker network disconnect "$NETWORK" "$(container "$1")"; }
-# The name is compose's doing, not the network's.
-join_node() { docker network connect --alias "aikv-$1" "$NETWORK" "$(container "$1")"; }
+tool() { aikv-tool cluster "$@" --base-port "$BASE" --dir "$BATS_FILE_TMPDIR/none" 3>&-; }
+cut_node() {
+  tool partition "$1"
+  is "" docker inspect -f '{{range $n, $v := .NetworkSettings.Networks}}{{$n}}{{end}}' "$(container "$1")"
+}
+join_node() { has "1 container back on the network" tool heal; }
 
 # ports: HOST:OUTSIDE:INSIDE of every published port in compose's own reading of
 # the files, which versions 1 and 2 print differently.

@@ -94,6 +94,45 @@ whole() { tool verify -q --timeout 20; }
   whole
 }
 
+@test "partition and heal: the majority goes on, the rest knows that it is cut off, nothing is lost" {
+  is OK c 0 SET '{a}k' before # slot 15495: node 3 or its replica
+  local master other=1
+  master=$(tool status | awk '$5 ~ /-16383$/ { print $1 }')
+  if [[ $master == 1 ]]; then other=2; fi
+  exits 0 tool partition "$master"
+  [[ $output == *"1 node cut off: $master"* ]]
+  retry 20 is OK c $((other - 1)) SET '{a}k' after
+  has CLUSTERDOWN on $((master - 1)) SET '{a}k' lost
+  exits 7 tool status
+  [[ $output == *"node $master is cut off from the others"*"-> aikv-tool cluster heal"* ]]
+  retry 20 has "slave,fail" on $((other - 1)) CLUSTER NODES
+  exits 0 tool restart "$master" # the others still do not hear it
+  has "is cut off" tool status
+  exits 0 tool heal
+  whole
+  exits 0 tool status
+  is after c $((master - 1)) GET '{a}k'
+}
+
+@test "partition: both sides by number, doctor heals; what cannot be, is refused" {
+  exits 0 tool partition 1,2
+  exits 0 tool doctor --fix --yes
+  [[ $output == *"the nodes 1, 2 are cut off"*"nothing is wrong"* ]]
+  whole
+  exits 2 tool partition
+  exits 2 tool partition 1,2,3,4,5,6
+  exits 5 tool partition 9
+  tool pause -q 3
+  exits 5 tool partition 3
+  tool resume -q 3
+  AIKV_DEBUG_FAULTS=false tool restart -q
+  exits 5 tool partition 1
+  [[ $output == *"DEBUG command not allowed"*"aikv-tool cluster restart"* ]]
+  tool restart -q
+  exits 0 tool heal
+  whole
+}
+
 @test "doctor: a node that is down, with the end of its log" {
   exits 0 tool stop 6
   exits 7 tool doctor
@@ -226,7 +265,7 @@ whole() { tool verify -q --timeout 20; }
 
 @test "every verb has help with an example; wrong options are refused by name" {
   local verb
-  for verb in setup start stop restart clean status verify doctor report logs call kill pause resume add remove env; do
+  for verb in setup start stop restart clean status verify doctor report logs call kill pause resume partition heal add remove env; do
     run --separate-stderr aikv-tool cluster "$verb" --help
     [ "$status" -eq 0 ]
     [[ $output == "Usage: aikv-tool cluster $verb"*"--dir D"*"Examples:"*"aikv-tool cluster $verb"* ]]

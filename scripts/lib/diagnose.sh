@@ -3,7 +3,7 @@
 # a program. "status" prints it in short, "doctor" in full.
 #
 # A finding is a line "FIX|WHAT|WHY|DO". FIX says what "doctor --fix" can do about
-# it: start, resume, repair (what cluster_init.sh does), forget ID, or nothing.
+# it: start, resume, heal, repair (what cluster_init.sh does), forget ID, or nothing.
 
 FINDINGS=()
 FROM_HERE=0     # 1: what only concerns clients on this machine is a finding too
@@ -31,6 +31,7 @@ diagnose() {
   local line
   FINDINGS=()
   diagnose_processes
+  diagnose_partition
   diagnose_disk
   if ((COUNT_AIKV == 0)); then return 0; fi
   local client="redis-cli"
@@ -46,7 +47,7 @@ diagnose() {
   if ((${#FINDINGS[@]} == 0)) && ! check_once; then
     for line in "${CHECK_LINES[@]}"; do
       case $line in *" bad "*)
-        finding "" "${line%% *}: ${line#* bad }" "a point of the checklist does not hold, perhaps only for a moment" "$(tool verify)"
+        finding "" "${line%% *}: ${line#* bad }" "a point of the checklist does not hold, perhaps only for a moment" "wait a moment, and look again: $(tool verify)"
         ;;
       esac
     done
@@ -85,6 +86,15 @@ diagnose_processes() {
         ;;
     esac
   done
+}
+
+# diagnose_partition: what "partition" did and "heal" has not ended.
+diagnose_partition() {
+  local text what
+  if ((GIVEN == 1)) || [[ ! -f $DIR/partition ]] || ((COUNT_AIKV == 0)); then return 0; fi
+  text=$(<"$DIR/partition")
+  case $text in *" "*) what="the nodes ${text// /, } are" ;; *) what="node $text is" ;; esac
+  finding heal "$what cut off from the others" "by: $(tool "partition ${text// /,}")" "$(tool heal)"
 }
 
 # why_down NODE sets WHY from the end of its log.

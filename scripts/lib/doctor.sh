@@ -84,7 +84,7 @@ only_unfixable() {
 # fix_all does each kind of repair once, in the order in which they help.
 fix_all() {
   local kind line numbers=() node
-  for kind in resume start repair forget; do
+  for kind in resume start heal repair forget; do
     case " ${FINDINGS[*]}" in *" $kind|"* | *" $kind "*"|"*) ;; *) continue ;; esac
     case $kind in
       resume)
@@ -92,6 +92,7 @@ fix_all() {
         confirmed "resume the paused nodes ${numbers[*]}" && fix_resume "${numbers[@]}"
         ;;
       start) confirmed "start the nodes that are down" && fix_start ;;
+      heal) confirmed "end the partition" && fix_heal ;;
       repair) confirmed "do what is missing: MEET, ADDSLOTS and REPLICATE" && fix_repair ;;
       forget)
         for line in "${FINDINGS[@]}"; do
@@ -121,6 +122,11 @@ fix_resume() {
 fix_start() {
   ui_deadline "$UI_TIMEOUT"
   find_nodes
+}
+
+fix_heal() {
+  ui_deadline "$UI_TIMEOUT"
+  heal_folder
 }
 
 # fix_repair is what cluster_init.sh does, without its checklist.

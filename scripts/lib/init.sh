@@ -116,6 +116,7 @@ start_missing() {
   ui_deadline "$UI_TIMEOUT"
   step_begin
   lock_take
+  forget_partition
   dir_create
   for node in "${todo[@]}"; do
     node_pid "$node"

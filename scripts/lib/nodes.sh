@@ -6,6 +6,7 @@
 #   DIR/pids/nodeN.pid  its process
 #   DIR/cluster.conf    the shape: shards, replicas, base port; once "add" or
 #                       "remove" has changed it, also which nodes there are
+#   DIR/partition       which nodes "aikv-tool cluster partition" has cut off
 
 RAFT_OFFSET=43672 # Raft port = client port + this: 6379 -> 50051
 DIR=""            # absolute, once dir_use has run
@@ -206,8 +207,9 @@ node_start() {
   local log="$DIR/logs/node$1.log" detach=()
   if command -v setsid >/dev/null 2>&1; then detach=(setsid); else set -m; fi
   share_cores
-  # AIKV_BIN is ours; the node would take it for a setting of its own.
-  env -u AIKV_BIN GOMAXPROCS="$NODE_CORES" nohup ${detach[@]+"${detach[@]}"} "${SERVE[@]}" </dev/null >>"$log" 2>&1 3>&- &
+  # AIKV_BIN is ours; the node would take it for a setting of its own. The faults
+  # are for "aikv-tool cluster partition".
+  env -u AIKV_BIN GOMAXPROCS="$NODE_CORES" AIKV_DEBUG_FAULTS="${AIKV_DEBUG_FAULTS:-true}" nohup ${detach[@]+"${detach[@]}"} "${SERVE[@]}" </dev/null >>"$log" 2>&1 3>&- &
   local pid=$!
   if ((${#detach[@]} == 0)); then set +m; fi
   printf '%d\n' "$pid" >"$DIR/pids/node$1.pid"
@@ -233,6 +235,16 @@ node_pid() {
   esac
 }
 
+# any_process: a node of the folder has a process, paused or deaf as it may be.
+any_process() {
+  local number
+  for number in ${NUMS[@]+"${NUMS[@]}"}; do
+    node_pid "$number"
+    if [[ -n $NODE_PID ]]; then return 0; fi
+  done
+  return 1
+}
+
 # nodes_in_dir sets DIR_NODES: the numbers of the nodes that the folder has data of.
 nodes_in_dir() {
   local path number
@@ -242,6 +254,18 @@ nodes_in_dir() {
     case $number in '' | *[!0-9]*) continue ;; esac
     if [[ -d $path ]]; then DIR_NODES+=("$number"); fi
   done
+}
+
+# forget_partition: with the folder's last process, what it would not hear is gone.
+forget_partition() {
+  local number
+  if [[ ! -f $DIR/partition ]]; then return 0; fi
+  nodes_in_dir
+  for number in ${DIR_NODES[@]+"${DIR_NODES[@]}"}; do
+    node_pid "$number"
+    if [[ -n $NODE_PID ]]; then return 0; fi
+  done
+  rm -f "$DIR/partition"
 }
 
 # node_paused NODE: its process (node_pid has found it) is stopped by a signal.

@@ -62,13 +62,3 @@ status_once() {
   if ((COUNT_AIKV == 0)) && ! any_process; then return "$EXIT_NOTHING"; fi
   if [[ $ok == false ]]; then return "$EXIT_VERIFY"; fi
 }
-
-# any_process: a node of the folder has a process, paused or deaf as it may be.
-any_process() {
-  local number
-  for number in ${NUMS[@]+"${NUMS[@]}"}; do
-    node_pid "$number"
-    if [[ -n $NODE_PID ]]; then return 0; fi
-  done
-  return 1
-}

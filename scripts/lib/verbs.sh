@@ -19,6 +19,8 @@ call|verb_call|CMD [ARG...]|@nodes --json|send a command to every node|call DBSI
 kill|verb_kill|N...|--json|end nodes by SIGKILL, as a crash would|kill 1
 pause|verb_pause|N...|--json|stop the process of nodes by SIGSTOP: they hang|pause 2
 resume|verb_resume|N...|--json|let paused nodes go on|resume 2
+partition|verb_partition|N[,M...]|@nodes --json|cut nodes off from all others, though all run|partition 2;partition 1,4
+heal|verb_heal||@nodes --json|end every partition|heal
 add|verb_add||--replica-of --timeout --json|start one more node and let it join, as a master without slots or as a replica|add;add --replica-of 1
 remove|verb_remove|N|--timeout --json|let a node without slots leave, stop it and remove its data|remove 7
 env|verb_env||@nodes --json|export lines that describe the cluster, for eval|env;eval "$(aikv-tool cluster env)"
