@@ -222,7 +222,7 @@ ports() {
   is "$(cat want)" ports <six
   with_apps -p x config >apps
   is "$(cat want)" ports <apps
-  [ "$(grep -c restart: six)" -eq 6 ]
+  [ "$(grep -c '^    restart: unless-stopped' six)" -eq 6 ]
   # .env.example changes nothing but the project's name.
   cp "$ROOT/docker/.env.example" "$DOCKER/.env"
   is "" diff six <(cluster -p x config)
