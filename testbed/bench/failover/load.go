@@ -10,25 +10,26 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/genuineh/aikv/testbed/bench/systems"
 )
 
 const (
 	warmUp   = time.Second      // of load before the kill
 	coolDown = time.Second      // of load after the takeover
-	patience = 60 * time.Second // for a takeover, and for the victim's return
 	probe    = time.Millisecond // between tries of one prober
 )
 
 // killOne kills the n-th master in turn under load, and waits until the system is
 // whole again.
-func killOne(ctx context.Context, s system, n, rate int) (round, error) {
-	top, err := topologyOf(ctx, s)
+func killOne(ctx context.Context, s systems.System, n, rate int) (round, error) {
+	top, err := systems.Topology(ctx, s)
 	if err != nil {
 		return round{}, err
 	}
 	victim := top[n%len(top)]
 	l := &load{system: s, victim: victim, cluster: redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: s.addrs(), ClusterStateReloadInterval: time.Second, // a minute by default
+		Addrs: s.Addrs(), ClusterStateReloadInterval: time.Second, // a minute by default
 	})}
 	defer l.cluster.Close()
 	running, stop := context.WithCancel(ctx)
@@ -36,15 +37,15 @@ func killOne(ctx context.Context, s system, n, rate int) (round, error) {
 	var work sync.WaitGroup
 	work.Go(func() { l.write(running, rate) })
 	for _, other := range top {
-		if other.master != victim.master {
+		if other.Master != victim.Master {
 			work.Go(func() { l.probeOther(running, other) })
 		}
 	}
-	if err := pause(ctx, warmUp); err != nil {
+	if err := systems.Pause(ctx, warmUp); err != nil {
 		return round{}, err
 	}
 	killed := time.Now()
-	if err := s.kill(victim.master); err != nil {
+	if err := s.Kill(victim.Master); err != nil {
 		return round{}, err
 	}
 	server, err := l.awaitTakeover(running, killed)
@@ -52,41 +53,32 @@ func killOne(ctx context.Context, s system, n, rate int) (round, error) {
 		return round{}, err
 	}
 	for l.last.Load() < time.Now().UnixNano() { // until the client is back, too
-		if time.Since(killed) > patience {
+		if time.Since(killed) > systems.Patience {
 			return round{}, errors.New("the go-redis client does not find the new master")
 		}
 		if time.Unix(0, l.last.Load()).After(killed.Add(server)) {
 			break
 		}
-		if err := pause(ctx, probe); err != nil {
+		if err := systems.Pause(ctx, probe); err != nil {
 			return round{}, err
 		}
 	}
-	if err := pause(ctx, coolDown); err != nil {
+	if err := systems.Pause(ctx, coolDown); err != nil {
 		return round{}, err
 	}
 	stop()
 	work.Wait()
-	if err := s.revive(ctx, victim.master); err != nil {
+	if err := s.Revive(ctx, victim.Master); err != nil {
 		return round{}, err
 	}
 	lost, err := l.lost(ctx)
 	return round{server, l.gap, time.Duration(l.others.Load()), len(l.acked), lost}, err
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // load is the writers of one round.
 type load struct {
-	system  system
-	victim  shard
+	system  systems.System
+	victim  systems.Shard
 	cluster *redis.ClusterClient
 
 	last   atomic.Int64  // when a write of the client last succeeded, unix ns
@@ -121,7 +113,7 @@ func (l *load) write(ctx context.Context, rate int) {
 			return
 		case slots <- struct{}{}:
 		}
-		key, value := fmt.Sprintf("%s%d", l.victim.tag, i%50000), strconv.Itoa(i)
+		key, value := fmt.Sprintf("%s%d", l.victim.Tag, i%50000), strconv.Itoa(i)
 		work.Go(func() {
 			defer func() { <-slots }()
 			if l.cluster.Set(ctx, key, value, 0).Err() != nil {
@@ -144,26 +136,26 @@ func (l *load) write(ctx context.Context, rate int) {
 // awaitTakeover asks the victim's replica itself, not by redirects, until it
 // takes a write.
 func (l *load) awaitTakeover(ctx context.Context, killed time.Time) (time.Duration, error) {
-	one := redis.NewClient(&redis.Options{Addr: l.victim.replica, MaxRetries: -1})
+	one := redis.NewClient(&redis.Options{Addr: l.victim.Replica, MaxRetries: -1})
 	defer one.Close()
-	for i := 0; time.Since(killed) < patience; i++ {
-		if one.Set(ctx, l.victim.tag+"probe", i, 0).Err() == nil {
+	for i := 0; time.Since(killed) < systems.Patience; i++ {
+		if one.Set(ctx, l.victim.Tag+"probe", i, 0).Err() == nil {
 			return time.Since(killed), nil
 		}
-		if err := pause(ctx, probe); err != nil {
+		if err := systems.Pause(ctx, probe); err != nil {
 			return 0, err
 		}
 	}
-	return 0, fmt.Errorf("the replica %s did not take over", l.victim.replica)
+	return 0, fmt.Errorf("the replica %s did not take over", l.victim.Replica)
 }
 
 // probeOther writes to another shard's master all the time.
-func (l *load) probeOther(ctx context.Context, s shard) {
-	one := redis.NewClient(&redis.Options{Addr: s.master, MaxRetries: -1})
+func (l *load) probeOther(ctx context.Context, s systems.Shard) {
+	one := redis.NewClient(&redis.Options{Addr: s.Master, MaxRetries: -1})
 	defer one.Close()
 	previous := time.Now()
-	for i := 0; pause(ctx, probe) == nil; i++ {
-		if one.Set(ctx, s.tag+"other", i, 0).Err() != nil {
+	for i := 0; systems.Pause(ctx, probe) == nil; i++ {
+		if one.Set(ctx, s.Tag+"other", i, 0).Err() != nil {
 			continue
 		}
 		now := time.Now()

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/genuineh/aikv/testbed/bench/systems"
 )
 
 func main() {
@@ -46,33 +48,33 @@ func run(ctx context.Context, kills, rate int, only string) error {
 	defer os.RemoveAll(dir)
 	var rows [][]round
 	var names []string
-	for _, s := range []system{newAikv(root, dir), newRedis(dir)} {
-		if only != "" && only != s.name() {
+	for _, s := range []systems.System{systems.NewAikv(root, dir), systems.NewRedis(dir)} {
+		if only != "" && only != s.Name() {
 			continue
 		}
 		rounds, err := measure(ctx, s, kills, rate)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name(), err)
+			return fmt.Errorf("%s: %w", s.Name(), err)
 		}
-		rows, names = append(rows, rounds), append(names, s.name())
+		rows, names = append(rows, rounds), append(names, s.Name())
 	}
 	report(names, rows, rate)
 	return nil
 }
 
 // measure brings a system up, kills its masters in turn, and takes it down.
-func measure(ctx context.Context, s system, kills, rate int) ([]round, error) {
-	if err := s.start(ctx); err != nil {
+func measure(ctx context.Context, s systems.System, kills, rate int) ([]round, error) {
+	if err := s.Start(ctx); err != nil {
 		return nil, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	var rounds []round
 	for n := range kills {
 		r, err := killOne(ctx, s, n, rate)
 		if err != nil {
 			return nil, fmt.Errorf("kill %d: %w", n+1, err)
 		}
-		fmt.Fprintf(os.Stderr, "  %s %d: %v\n", s.name(), n+1, r)
+		fmt.Fprintf(os.Stderr, "  %s %d: %v\n", s.Name(), n+1, r)
 		rounds = append(rounds, r)
 	}
 	return rounds, nil
