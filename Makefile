@@ -8,7 +8,7 @@ IMAGE ?= aikv:latest
 SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
 
 .DEFAULT_GOAL := build
-.PHONY: build failpoints image install test test-go test-bats fuzz lint bench bench-failover chaos storms sim tools clean help
+.PHONY: build failpoints image install test test-go test-bats fuzz lint bench bench-failover soak chaos storms sim tools clean help
 
 build: ## build bin/aikv
 	@mkdir -p bin
@@ -69,6 +69,11 @@ sim: ## the simulation of whole nodes for more seeds than "make test" runs; SEED
 bench-failover: build ## kills of masters under writes, side by side with Redis; KILLS=20
 	@testbed/tools.sh
 	@$(GO) run ./testbed/bench/failover -kills $(or $(KILLS),20)
+
+soak: build ## growth, cold start, catch-up, then failover and chaos: about an hour; ONLY=overwrites|start|catchup
+	@testbed/tools.sh
+	@$(GO) run ./testbed/bench/soak -only '$(ONLY)'
+	@if [ -z '$(ONLY)' ]; then $(MAKE) --no-print-directory bench-failover chaos MINUTES=$(or $(MINUTES),30); fi
 
 tools: ## install the tools that tests need, or say which are missing
 	@testbed/tools.sh

@@ -41,6 +41,7 @@ diagnose() {
   while IFS= read -r line; do
     case $line in
       "announced "*) diagnose_announced "${line#announced }" ;;
+      *" hear it|"*) if [[ ! -f $DIR/partition || $GIVEN == 1 ]]; then FINDINGS+=("$line"); fi ;;
       *) FINDINGS+=("$line") ;;
     esac
   done <"$WORK/findings"
