@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -59,7 +60,43 @@ func run(ctx context.Context, kills, rate int, only string) error {
 		rows, names = append(rows, rounds), append(names, s.Name())
 	}
 	report(names, rows, rate)
+	for i, name := range names {
+		if name == "aikv" {
+			return promised(rows[i])
+		}
+	}
 	return nil
+}
+
+// promised returns an error that names what of our own figures is worse than it
+// may be.
+func promised(rounds []round) error {
+	server := column(rounds, func(r round) time.Duration { return r.server })
+	others := column(rounds, func(r round) time.Duration { return r.others })
+	lost := 0
+	for _, r := range rounds {
+		lost += r.lost
+	}
+	var errs []error
+	for _, f := range []struct {
+		what        string
+		took, bound time.Duration
+	}{
+		{"median until survivors write", median(server), 800 * time.Millisecond},
+		{"worst until survivors write", server[len(server)-1], 1500 * time.Millisecond},
+		{"longest gap of other shards", others[len(others)-1], 100 * time.Millisecond},
+	} {
+		verdict := "ok"
+		if f.took > f.bound {
+			verdict = "NOT KEPT"
+			errs = append(errs, fmt.Errorf("%s: %v, not at most %v", f.what, f.took, f.bound))
+		}
+		fmt.Printf("%s: %v, at most %v: %s\n", f.what, f.took, f.bound, verdict)
+	}
+	if lost > 0 {
+		errs = append(errs, fmt.Errorf("%d acknowledged writes are lost", lost))
+	}
+	return errors.Join(errs...)
 }
 
 // measure brings a system up, kills its masters in turn, and takes it down.

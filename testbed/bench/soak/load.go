@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,18 +20,23 @@ const (
 	pipeline = 256 // of one of them
 )
 
-// fill makes so many writes to each shard, over so many keys of it, with random
-// values of that size, and returns how long it took. With as many writes as keys,
-// every key is written once.
-func fill(ctx context.Context, shards []systems.Shard, writes, keys, size int) (time.Duration, error) {
+// sizes are the smallest and the largest value.
+type sizes struct{ from, to int }
+
+// fill makes so many writes to the shards in turn, over so many keys, with random
+// values, and returns how long it took. With as many writes as keys, every key is
+// written once.
+func fill(ctx context.Context, shards []systems.Shard, writes, keys int, values sizes) (time.Duration, error) {
 	begun := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var work sync.WaitGroup
-	for _, shard := range shards {
+	for n, shard := range shards {
+		// Write i goes to shard i modulo their number.
+		share := func(of int) int { return (of - n + len(shards) - 1) / len(shards) }
 		for first := range fillers {
 			work.Go(func() {
-				if err := fillOne(ctx, shard, first, writes, keys, size); err != nil {
+				if err := fillOne(ctx, shard, first, share(writes), share(keys), values); err != nil {
 					cancel(err)
 				}
 			})
@@ -41,15 +47,15 @@ func fill(ctx context.Context, shards []systems.Shard, writes, keys, size int) (
 }
 
 // fillOne makes every fillers-th of the writes, from the one at first on.
-func fillOne(ctx context.Context, shard systems.Shard, first, writes, keys, size int) error {
+func fillOne(ctx context.Context, shard systems.Shard, first, writes, keys int, values sizes) error {
 	one := redis.NewClient(&redis.Options{Addr: shard.Master, MaxRetries: -1, ReadTimeout: systems.Patience})
 	defer one.Close()
-	value := make([]byte, size)
+	random := newRandom()
 	for i := first; i < writes; {
 		pipe := one.Pipeline()
 		for ; i < writes && pipe.Len() < pipeline; i += fillers {
-			randomize(value)
-			pipe.Set(ctx, fmt.Sprintf("%s%d", shard.Tag, i%keys), string(value), 0)
+			size := values.from + int(random.Uint64()%uint64(values.to-values.from+1))
+			pipe.Set(ctx, keyOf(shard, i%keys), randomValue(random, size), 0)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return err
@@ -58,11 +64,21 @@ func fillOne(ctx context.Context, shard systems.Shard, first, writes, keys, size
 	return nil
 }
 
-// randomize makes a value that does not compress.
-func randomize(value []byte) {
-	for i := range value {
-		value[i] = byte(rand.Uint32())
+func keyOf(shard systems.Shard, i int) string { return shard.Tag + strconv.Itoa(i) }
+
+func newRandom() *rand.ChaCha8 {
+	var seed [32]byte
+	for i := range seed {
+		seed[i] = byte(rand.Uint32())
 	}
+	return rand.NewChaCha8(seed)
+}
+
+// randomValue makes a value that does not compress.
+func randomValue(random *rand.ChaCha8, size int) string {
+	value := make([]byte, size)
+	_, _ = random.Read(value) // never fails
+	return string(value)
 }
 
 // latencies are those of single writes.
@@ -76,12 +92,16 @@ func (l latencies) percentile(p int) time.Duration {
 	return sorted[min(len(sorted)-1, len(sorted)*p/100)]
 }
 
+func (l latencies) String() string {
+	return fmt.Sprintf("%d: p50 %s, p99 %s, longest %s", len(l), millis(l.percentile(50)), millis(l.percentile(99)), millis(l.percentile(100)))
+}
+
 const (
 	loadRate    = 1000 // writes a second
 	loadWriters = 16   // of which so many are under way at most
 )
 
-// load is a steady load of single writes to a shard's master.
+// load is a steady load of single writes to a shard's master, of keys that it has.
 type load struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
@@ -91,32 +111,27 @@ type load struct {
 	failed error // the first
 }
 
-func startLoad(ctx context.Context, shard systems.Shard) *load {
+func startLoad(ctx context.Context, shard systems.Shard, keys, size int) *load {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &load{cancel: cancel}
 	one := redis.NewClient(&redis.Options{Addr: shard.Master, MaxRetries: -1, PoolSize: loadWriters})
-	due := make(chan time.Time, loadRate)
+	due := make(chan time.Time, 60*loadRate) // a minute behind at most: that shows
 	l.work.Go(func() {
 		defer close(due)
-		ticker := time.NewTicker(time.Second / loadRate)
-		defer ticker.Stop()
-		for {
+		for next := time.Now(); systems.Pause(ctx, time.Until(next)) == nil; next = next.Add(time.Second / loadRate) {
 			select {
-			case now := <-ticker.C:
-				select {
-				case due <- now:
-				default: // a second behind: that shows
-				}
+			case due <- next:
 			case <-ctx.Done():
-				return
 			}
 		}
 	})
 	var writers sync.WaitGroup
-	for w := range loadWriters {
+	for range loadWriters {
 		writers.Go(func() {
+			random := newRandom()
 			for begun := range due {
-				err := one.Set(ctx, fmt.Sprintf("%sload:%d", shard.Tag, w), begun.UnixNano(), 0).Err()
+				key := keyOf(shard, int(random.Uint64()%uint64(keys)))
+				err := one.Set(ctx, key, randomValue(random, size), 0).Err()
 				l.note(time.Since(begun), err)
 			}
 		})
@@ -133,7 +148,10 @@ func startLoad(ctx context.Context, shard systems.Shard) *load {
 func (l *load) note(took time.Duration, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil && l.failed == nil && !errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled): // stop cut it off
+		return
+	case err != nil && l.failed == nil:
 		l.failed = err
 	}
 	l.phase = append(l.phase, took)

@@ -2,17 +2,23 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/genuineh/aikv/testbed/bench/systems"
+)
+
+const (
+	folderBound  = 512 << 20
+	restartBound = 3 * time.Second
+	coldBound    = 2 * time.Second
 )
 
 // overwrites writes few keys over and over: the log is cut, tables are compacted,
@@ -23,7 +29,7 @@ func overwrites(ctx context.Context, s *systems.Aikv) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	took, err := fill(ctx, shards, writes/len(shards), keys/len(shards), 64)
+	took, err := fill(ctx, shards, writes, keys, sizes{64, 100})
 	if err != nil {
 		return nil, err
 	}
@@ -34,47 +40,106 @@ func overwrites(ctx context.Context, s *systems.Aikv) ([]figure, error) {
 			return nil, err
 		}
 		figures = append(figures, figure{
-			"data folder of " + addr, fmt.Sprintf("%d MB, of that the log %d MB", (log+rest)>>20, log>>20), "512 MB", log+rest <= 512<<20,
+			"data folder of " + addr, fmt.Sprintf("%d MB (log %d MB, stores %d MB)", (log+rest)>>20, log>>20, rest>>20),
+			atMost("512 MB"), log+rest <= folderBound,
 		})
 	}
 	for _, addr := range s.Addrs() {
 		if err := s.Kill(addr); err != nil {
 			return nil, err
 		}
-		took, err := starts(ctx, s, []string{addr})
+		nodes, err := starts(ctx, s, []string{addr})
 		if err != nil {
 			return nil, err
 		}
-		figures = append(figures, figure{"restart of " + addr, seconds(took), "3 s", took <= 3*time.Second})
+		figures = append(figures, nodes[0].figure(restartBound))
 	}
 	return figures, nil
 }
 
-// coldStart starts six nodes at once that have a million keys each.
+// coldStart starts six nodes at once that have a million keys each: after an
+// orderly stop, and after a kill of all of them.
 func coldStart(ctx context.Context, s *systems.Aikv) ([]figure, error) {
 	const keys = 1_000_000
 	shards, err := systems.Topology(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	took, err := fill(ctx, shards, keys, keys, 64)
+	took, err := fill(ctx, shards, keys*len(shards), keys*len(shards), sizes{64, 64})
 	if err != nil {
 		return nil, err
 	}
 	figures := []figure{{what: fmt.Sprintf("%d keys in each of %d shards", keys, len(shards)), value: rate(keys*len(shards), took)}}
-	if err := s.Tool(ctx, "stop"); err != nil {
-		return nil, err
-	}
-	if took, err = starts(ctx, s, s.Addrs()); err != nil {
-		return nil, err
-	}
-	for _, shard := range shards {
-		if n, err := keysOf(ctx, shard.Master); err != nil || n != keys {
-			return nil, fmt.Errorf("%s has %d keys (%w), not %d", shard.Master, n, err, keys)
+	for _, how := range []struct {
+		name string
+		end  func() error
+	}{
+		{"a stop", func() error { return s.Tool(ctx, "stop") }},
+		{"kill -9", func() error { return each(s.Addrs(), s.Kill) }},
+	} {
+		if err := how.end(); err != nil {
+			return nil, err
+		}
+		nodes, err := starts(ctx, s, s.Addrs())
+		if err != nil {
+			return nil, err
+		}
+		if err := readable(ctx, shards); err != nil {
+			return nil, err
+		}
+		figures = append(figures, startOfAll(how.name, nodes, time.Now()))
+		for _, shard := range shards {
+			if err := hold(ctx, shard, keys); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return append(figures, figure{"all six start and serve", seconds(took), "2 s", took <= 2*time.Second}), nil
+	return figures, nil
 }
+
+func each(addrs []string, do func(string) error) error {
+	var errs []error
+	for _, addr := range addrs {
+		errs = append(errs, do(addr))
+	}
+	return errors.Join(errs...)
+}
+
+// startOfAll is the figure of nodes that were started together; served is when all
+// shards could be read. It counts from the start of the first process.
+func startOfAll(after string, nodes []started, served time.Time) figure {
+	begun, ping, ok := nodes[0].begun, time.Duration(0), time.Duration(0)
+	for _, n := range nodes {
+		if n.begun.Before(begun) {
+			begun = n.begun
+		}
+		ping, ok = max(ping, n.ping), max(ok, n.ok)
+	}
+	all := served.Sub(begun)
+	return figure{
+		"all six start after " + after,
+		fmt.Sprintf("slowest: PING after %s, ok after %s; all of it, with reads of all shards: %s", seconds(ping), seconds(ok), seconds(all)),
+		atMost(seconds(coldBound)), all <= coldBound,
+	}
+}
+
+// hold waits until both nodes of a shard have so many keys.
+func hold(ctx context.Context, shard systems.Shard, keys int64) error {
+	var counts [2]int64
+	err := until(ctx, systems.Patience, "both nodes of a shard have its keys", func() bool {
+		for i, addr := range []string{shard.Master, shard.Replica} {
+			counts[i], _ = keysOf(ctx, addr) // 0 for an error: that is too few
+		}
+		return counts[0] == keys && counts[1] == keys
+	})
+	if err != nil {
+		return fmt.Errorf("%s has %d keys and %s %d, of %d: %w", shard.Master, counts[0], shard.Replica, counts[1], keys, err)
+	}
+	return nil
+}
+
+// steady is for how long writes are measured before a replica is replaced.
+const steady = 20 * time.Second
 
 // catchUp replaces the replica of a shard with much data while the master serves.
 func catchUp(ctx context.Context, s *systems.Aikv) ([]figure, error) {
@@ -84,12 +149,21 @@ func catchUp(ctx context.Context, s *systems.Aikv) ([]figure, error) {
 		return nil, err
 	}
 	shard := shards[0]
-	if _, err := fill(ctx, shards[:1], keys, keys, size); err != nil {
+	took, err := fill(ctx, shards[:1], keys, keys, sizes{size, size})
+	if err != nil {
 		return nil, err
 	}
-	load := startLoad(ctx, shard)
+	figures := []figure{{what: fmt.Sprintf("%d keys of %d bytes", keys, size), value: rate(keys, took)}}
+	if err := quiet(ctx, s); err != nil {
+		return nil, err
+	}
+	load := startLoad(ctx, shard, keys, size)
 	defer load.stop()
-	if err := systems.Pause(ctx, 15*time.Second); err != nil { // what is measured
+	if err := systems.Pause(ctx, 2*time.Second); err != nil { // the connections come about
+		return nil, err
+	}
+	load.next()
+	if err := systems.Pause(ctx, steady); err != nil { // what is measured
 		return nil, err
 	}
 	before := load.next()
@@ -101,24 +175,36 @@ func catchUp(ctx context.Context, s *systems.Aikv) ([]figure, error) {
 	if err := replace(ctx, s, shard); err != nil {
 		return nil, err
 	}
-	took := time.Since(begun)
+	took = time.Since(begun)
 	during := load.next()
-	there, err := keysOf(ctx, shard.Replica)
-	if err != nil {
+	load.stop()
+	if err := hold(ctx, shard, keys); err != nil {
 		return nil, err
 	}
-	if there < keys {
-		return nil, fmt.Errorf("the new replica has %d keys", there)
-	}
 	p99, bound := during.percentile(99), 2*before.percentile(99)
-	return []figure{
-		{what: fmt.Sprintf("a new replica of %d keys of %d bytes", keys, size), value: seconds(took)},
-		{what: fmt.Sprintf("writes before it: p50 %s, p99", millis(before.percentile(50))), value: millis(before.percentile(99))},
-		{
-			fmt.Sprintf("writes meanwhile (%d): p50 %s, p99", len(during), millis(during.percentile(50))), millis(p99),
-			millis(bound), p99 <= bound,
-		},
-	}, load.failure()
+	return append(figures,
+		figure{what: "a new replica has caught up after", value: seconds(took)},
+		figure{what: "writes before", value: before.String()},
+		figure{what: "writes meanwhile", value: during.String()},
+		figure{"p99 of writes meanwhile", millis(p99), atMost(millis(bound)), p99 <= bound},
+	), load.failure()
+}
+
+// quiet waits until nobody tidies up what was written: the size of all folders
+// has stayed the same for a while.
+func quiet(ctx context.Context, s *systems.Aikv) error {
+	last, since := int64(-1), time.Now()
+	return until(ctx, 5*time.Minute, "the stores have come to rest", func() bool {
+		now := int64(0)
+		for _, addr := range s.Addrs() {
+			_, rest, _ := sizeOf(s.NodeDir(addr)) // again in a moment
+			now += rest
+		}
+		if d := now - last; d > 1<<20 || d < -1<<20 {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > 3*time.Second
+	})
 }
 
 // lose kills the shard's replica for good, and has the cluster forget it.
@@ -172,26 +258,6 @@ func ledAndWhole(info string) bool {
 		}
 	}
 	return false
-}
-
-// starts starts the nodes that are down and returns how long it took until these
-// say that the cluster is ok and answer for their data.
-func starts(ctx context.Context, s *systems.Aikv, addrs []string) (time.Duration, error) {
-	begun := time.Now()
-	if err := s.Tool(ctx, "start"); err != nil {
-		return 0, err
-	}
-	err := until(ctx, systems.Patience, "the nodes serve again", func() bool {
-		return !slices.ContainsFunc(addrs, func(addr string) bool {
-			info, err := do(ctx, addr, "cluster", "info")
-			if err != nil || !strings.Contains(info, "cluster_state:ok") {
-				return true
-			}
-			_, err = keysOf(ctx, addr)
-			return err != nil
-		})
-	})
-	return time.Since(begun), err
 }
 
 // sizeOf returns the bytes of a node's log, and of everything else in its folder.
@@ -250,3 +316,5 @@ func rate(n int, took time.Duration) string {
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
+
+func atMost(bound string) string { return "at most " + bound }

@@ -79,7 +79,17 @@ type Aikv struct {
 
 // NewAikv returns nodes that root's scripts start, with their data in a folder
 // below dir.
-func NewAikv(root, dir string) *Aikv { return &Aikv{root, filepath.Join(dir, "aikv"), 17360} }
+func NewAikv(root, dir string) *Aikv {
+	return &Aikv{root, filepath.Join(dir, "aikv"), basePort("AIKV_BASE_PORT", 17360)}
+}
+
+// basePort returns the first of six ports, as the environment has it.
+func basePort(name string, usual int) int {
+	if port, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return port
+	}
+	return usual
+}
 
 // NodeDir returns the folder of a node's data.
 func (a *Aikv) NodeDir(addr string) string {
@@ -122,9 +132,15 @@ func (a *Aikv) Stop() {
 	_ = a.Tool(context.Background(), "clean")
 }
 
+// PidFile returns the file with a node's process id, which is written as soon as
+// the process has started.
+func (a *Aikv) PidFile(addr string) string {
+	return filepath.Join(a.dir, "pids", fmt.Sprintf("node%d.pid", portOf(addr)-a.base+1))
+}
+
 // Kill implements System.
 func (a *Aikv) Kill(addr string) error {
-	text, err := os.ReadFile(filepath.Join(a.dir, "pids", fmt.Sprintf("node%d.pid", portOf(addr)-a.base+1)))
+	text, err := os.ReadFile(a.PidFile(addr))
 	if err != nil {
 		return err
 	}
@@ -192,7 +208,7 @@ type Redis struct {
 
 // NewRedis returns nodes with their data in a folder below dir.
 func NewRedis(dir string) *Redis {
-	return &Redis{filepath.Join(dir, "redis"), 17380, make(map[string]*exec.Cmd)}
+	return &Redis{filepath.Join(dir, "redis"), basePort("REDIS_BASE_PORT", 17380), make(map[string]*exec.Cmd)}
 }
 
 // Name implements System.
