@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	fillers  = 3   // clients of each shard that fill it
-	pipeline = 256 // of one of them
+	fillers   = 3   // clients of each shard that fill it
+	pipeline  = 256 // of one of them
+	fillTries = 20  // of one of them
 )
 
 // sizes are the smallest and the largest value.
@@ -26,7 +27,7 @@ type sizes struct{ from, to int }
 // fill makes so many writes to the shards in turn, over so many keys, with random
 // values, and returns how long it took. With as many writes as keys, every key is
 // written once.
-func fill(ctx context.Context, shards []systems.Shard, writes, keys int, values sizes) (time.Duration, error) {
+func fill(ctx context.Context, s systems.System, shards []systems.Shard, writes, keys int, values sizes) (time.Duration, error) {
 	begun := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -36,7 +37,7 @@ func fill(ctx context.Context, shards []systems.Shard, writes, keys int, values 
 		share := func(of int) int { return (of - n + len(shards) - 1) / len(shards) }
 		for first := range fillers {
 			work.Go(func() {
-				if err := fillOne(ctx, shard, first, share(writes), share(keys), values); err != nil {
+				if err := fillOne(ctx, s, shard, first, share(writes), share(keys), values); err != nil {
 					cancel(err)
 				}
 			})
@@ -47,21 +48,50 @@ func fill(ctx context.Context, shards []systems.Shard, writes, keys int, values 
 }
 
 // fillOne makes every fillers-th of the writes, from the one at first on.
-func fillOne(ctx context.Context, shard systems.Shard, first, writes, keys int, values sizes) error {
+func fillOne(ctx context.Context, s systems.System, shard systems.Shard, first, writes, keys int, values sizes) error {
 	one := redis.NewClient(&redis.Options{Addr: shard.Master, MaxRetries: -1, ReadTimeout: systems.Patience})
-	defer one.Close()
+	defer func() { _ = one.Close() }()
 	random := newRandom()
-	for i := first; i < writes; {
+	for i, tries := first, 0; i < writes; {
+		from := i
 		pipe := one.Pipeline()
 		for ; i < writes && pipe.Len() < pipeline; i += fillers {
 			size := values.from + int(random.Uint64()%uint64(values.to-values.from+1))
 			pipe.Set(ctx, keyOf(shard, i%keys), randomValue(random, size), 0)
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
+		_, err := pipe.Exec(ctx)
+		if err == nil {
+			continue
+		}
+		if tries++; tries > fillTries {
 			return err
 		}
+		// The shard has another leader, as may be where the machine has much to do.
+		progress("%s: %v, again", one.Options().Addr, err)
+		master, err := masterOf(ctx, s, shard)
+		if err != nil {
+			return err
+		}
+		_ = one.Close()
+		one, i = redis.NewClient(&redis.Options{Addr: master, MaxRetries: -1, ReadTimeout: systems.Patience}), from
 	}
 	return nil
+}
+
+// masterOf returns the node that takes writes for a shard by now.
+func masterOf(ctx context.Context, s systems.System, shard systems.Shard) (master string, err error) {
+	err = until(ctx, systems.Patience, "a node takes writes for the shard of "+shard.Master, func() bool {
+		for _, master = range []string{shard.Master, shard.Replica} {
+			one := redis.NewClient(&redis.Options{Addr: master, MaxRetries: -1})
+			err := one.Del(ctx, shard.Tag).Err() // nobody writes that key
+			_ = one.Close()
+			if err == nil {
+				return true
+			}
+		}
+		return false
+	})
+	return master, err
 }
 
 func keyOf(shard systems.Shard, i int) string { return shard.Tag + strconv.Itoa(i) }

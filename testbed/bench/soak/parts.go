@@ -29,7 +29,7 @@ func overwrites(ctx context.Context, s *systems.Aikv) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	took, err := fill(ctx, shards, writes, keys, sizes{64, 100})
+	took, err := fill(ctx, s, shards, writes, keys, sizes{64, 100})
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func coldStart(ctx context.Context, s *systems.Aikv) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	took, err := fill(ctx, shards, keys*len(shards), keys*len(shards), sizes{64, 64})
+	took, err := fill(ctx, s, shards, keys*len(shards), keys*len(shards), sizes{64, 64})
 	if err != nil {
 		return nil, err
 	}
@@ -149,13 +149,22 @@ func catchUp(ctx context.Context, s *systems.Aikv) ([]figure, error) {
 		return nil, err
 	}
 	shard := shards[0]
-	took, err := fill(ctx, shards[:1], keys, keys, sizes{size, size})
+	took, err := fill(ctx, s, shards[:1], keys, keys, sizes{size, size})
 	if err != nil {
 		return nil, err
 	}
 	figures := []figure{{what: fmt.Sprintf("%d keys of %d bytes", keys, size), value: rate(keys, took)}}
 	if err := quiet(ctx, s); err != nil {
 		return nil, err
+	}
+	if shards, err = systems.Topology(ctx, s); err != nil { // the leader may be another by now
+		return nil, err
+	}
+	tag := shard.Tag
+	for _, now := range shards {
+		if now.Tag == tag {
+			shard = now
+		}
 	}
 	load := startLoad(ctx, shard, keys, size)
 	defer load.stop()
