@@ -182,6 +182,7 @@ start_node() { docker start "$(container "$1")"; }
 tool() { aikv-tool cluster "$@" --base-port "$BASE" --dir "$BATS_FILE_TMPDIR/none" 3>&-; }
 cut_node() {
   tool partition "$1"
+  # shellcheck disable=SC2016 # the template's own dollars
   is "" docker inspect -f '{{range $n, $v := .NetworkSettings.Networks}}{{$n}}{{end}}' "$(container "$1")"
 }
 join_node() { has "1 container back on the network" tool heal; }
@@ -215,6 +216,7 @@ ports() {
   [ -z "$output" ]
   local DOCKER=$BATS_TEST_TMPDIR want=""
   cp "$ROOT"/docker/*.yml "$DOCKER/"
+  cd "$BATS_TEST_TMPDIR" # whose folder this is written to
   compose -p x config >one
   is 127.0.0.1:6379:6379 ports <one
   cluster -p x config >six
