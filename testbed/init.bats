@@ -263,6 +263,18 @@ silent_listener() {
   [[ $output == *"127.0.0.1:$((BASE + 2 + RAFT_OFFSET))"* ]]
 }
 
+@test "who has a port is named; on macOS, AirPlay" {
+  if ! command -v ss >/dev/null && ! command -v lsof >/dev/null; then skip "needs ss or lsof"; fi
+  # shellcheck disable=SC1091 # found by SCRIPTDIR
+  source "$ROOT/scripts/cluster_init.sh"
+  requires perl
+  silent_listener "$BASE"
+  has ", by perl (process " taken_by "127.0.0.1:$BASE"
+  is "" taken_by "10.0.0.1:$BASE" # that is not this machine
+  uname() { echo Darwin; }
+  is ", by macOS's AirPlay Receiver, most likely: turn it off in System Settings > General > AirDrop & Handoff" taken_by 127.0.0.1:5000
+}
+
 @test "nobody there: exit 6 after --timeout" {
   local begin=$SECONDS
   exits 6 cluster_init.sh -m "127.0.0.1:$BASE" --timeout 1

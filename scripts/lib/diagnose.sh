@@ -134,35 +134,6 @@ stranger() {
     "${OWNER_HINT:-stop that program}, or choose other ports: $(tool setup) --base-port P"
 }
 
-# port_owner PORT sets OWNER ("redis-server (process 12)", or "" where no tool
-# tells) and OWNER_HINT.
-port_owner() {
-  local line=""
-  OWNER="" OWNER_HINT=""
-  if [[ $(uname -s) == Darwin ]] && (($1 == 5000 || $1 == 7000)); then
-    OWNER="macOS's AirPlay Receiver, most likely"
-    OWNER_HINT="turn it off in System Settings > General > AirDrop & Handoff"
-    return 0
-  fi
-  if command -v lsof >/dev/null 2>&1; then
-    line=$(lsof -nP -iTCP:"$1" -sTCP:LISTEN -Fpc 2>/dev/null | tr '\n' ' ') || line=""
-    case $line in p*" c"*)
-      OWNER=${line#*" c"}
-      OWNER="${OWNER%% *} (process ${line%%" c"*})"
-      OWNER=${OWNER/process p/process }
-      ;;
-    esac
-  elif command -v ss >/dev/null 2>&1; then
-    line=$(ss -Hltnp "sport = :$1" 2>/dev/null) || line=""
-    case $line in *'(("'*)
-      line=${line#*'(("'}
-      OWNER="${line%%\"*} (process ${line#*pid=}"
-      OWNER="${OWNER%%,*})"
-      ;;
-    esac
-  fi
-}
-
 # diagnose_disk: little room where the nodes write.
 diagnose_disk() {
   local free

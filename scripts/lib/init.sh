@@ -35,7 +35,7 @@ probe() {
       free) COUNT_FREE=$((COUNT_FREE + 1)) ;;
       busy) COUNT_WAIT=$((COUNT_WAIT + 1)) ;;
       auth) die "$EXIT_UNREACHABLE" "${ADDRS[node]} wants a password" "Set REDISCLI_AUTH and run again." ;;
-      redis) CONFLICTS+=("${ADDRS[node]}: a Redis server, not aikv") ;;
+      redis) CONFLICTS+=("${ADDRS[node]}: a Redis server, not aikv$(taken_by "${ADDRS[node]}")") ;;
       *) probe_silent "$node" ;;
     esac
   done
@@ -46,8 +46,16 @@ probe_silent() {
   if ((GIVEN == 0)) && node_paused "${NUMS[$1]}"; then
     CONFLICTS+=("${ADDRS[$1]}: node ${NUMS[$1]} is paused (aikv-tool cluster resume ${NUMS[$1]})")
   else
-    CONFLICTS+=("${ADDRS[$1]}: something that does not answer as aikv ($(why_silent "$1"))")
+    CONFLICTS+=("${ADDRS[$1]}: something that does not answer as aikv ($(why_silent "$1"))$(taken_by "${ADDRS[$1]}")")
   fi
+}
+
+# taken_by HOST:PORT prints who has a port of this machine, and what helps if that
+# is known: ", by redis-server (process 12)".
+taken_by() {
+  case $1 in 127.* | localhost:* | "[::1]"*) ;; *) return 0 ;; esac
+  port_owner "${1##*:}"
+  printf '%s' "${OWNER:+, by $OWNER}${OWNER_HINT:+: $OWNER_HINT}"
 }
 
 # collect_within SECONDS, or until the deadline.
@@ -67,7 +75,7 @@ raft_conflicts() {
     split_addr "${ADDRS[node]}"
     raft_port "$NODE_PORT"
     if port_open "$NODE_HOST" "$RAFT_PORT" && ((HAVE_DEV_TCP == 1)); then
-      CONFLICTS+=("$NODE_HOST:$RAFT_PORT: the Raft port of node ${NUMS[node]} is in use")
+      CONFLICTS+=("$NODE_HOST:$RAFT_PORT: the Raft port of node ${NUMS[node]} is in use$(taken_by "$NODE_HOST:$RAFT_PORT")")
     fi
   done
 }
