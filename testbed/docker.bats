@@ -38,7 +38,7 @@ teardown_file() {
   stop_writer || true
   erase "$PROJECT"
   erase "${PROJECT}b"
-  docker network rm "$PROJECT-hold" >/dev/null 2>&1 || true
+  docker network rm "${PROJECT}-hold" "${NETWORK}_cut" >/dev/null 2>&1 || true
   docker rmi -f "$IMAGE" >/dev/null 2>&1 || true
 }
 
@@ -123,6 +123,15 @@ steady() {
   topology_agrees 6
 }
 
+# named: every node shows the service's name of all six. A node that starts before
+# there is a quorum can only tell its new name later.
+named() {
+  local node
+  for node in 0 1 2 3 4 5; do
+    is 6 bash -c "redis-cli -p $((BASE + node)) CLUSTER NODES | cut -d ' ' -f 2 | grep -c ',aikv-[1-6]$'" || return 1
+  done
+}
+
 # master_of_first: the number (1-6) of the master that serves slot 0.
 master_of_first() {
   local port
@@ -178,14 +187,24 @@ pause_node() { docker pause "$(container "$1")"; }
 unpause_node() { docker unpause "$(container "$1")"; }
 kill_node() { docker kill "$(container "$1")"; }
 start_node() { docker start "$(container "$1")"; }
-# A node that is cut off is reachable for nobody, its published port included.
+# By hand, a node that is cut off is reachable for nobody, its published port included.
+cut_node() { docker network disconnect "$NETWORK" "$(container "$1")"; }
+# The name is compose's doing, not the network's.
+join_node() { docker network connect --alias "aikv-$1" "$NETWORK" "$(container "$1")"; }
+
+# By the tool, it can still be asked.
 tool() { aikv-tool cluster "$@" --base-port "$BASE" --dir "$BATS_FILE_TMPDIR/none" 3>&-; }
-cut_node() {
-  tool partition "$1"
-  # shellcheck disable=SC2016 # the template's own dollars
-  is "" docker inspect -f '{{range $n, $v := .NetworkSettings.Networks}}{{$n}}{{end}}' "$(container "$1")"
+partition_node() {
+  exits 0 tool partition "$1"
+  retry 30 has CLUSTERDOWN on $(($1 - 1)) GET '{06S}after'
+  exits 7 tool status
+  [[ $output == *"node $1 is cut off"*"aikv-tool cluster heal --dir $BATS_FILE_TMPDIR/none --base-port $BASE"* ]]
 }
-join_node() { has "1 container back on the network" tool heal; }
+heal_node() {
+  exits 0 tool heal
+  is "" docker network ls -q --filter "name=${NETWORK}_cut"
+  [ ! -e "$BATS_FILE_TMPDIR/none" ]
+}
 
 # ports: HOST:OUTSIDE:INSIDE of every published port in compose's own reading of
 # the files, which versions 1 and 2 print differently.
@@ -216,19 +235,18 @@ ports() {
   [ -z "$output" ]
   local DOCKER=$BATS_TEST_TMPDIR want=""
   cp "$ROOT"/docker/*.yml "$DOCKER/"
-  cd "$BATS_TEST_TMPDIR" # whose folder this is written to
-  compose -p x config >one
-  is 127.0.0.1:6379:6379 ports <one
-  cluster -p x config >six
-  for want in 6379 6380 6381 6382 6383 6384; do echo "127.0.0.1:$want:$want"; done >want
-  is "$(cat want)" ports <six
-  with_apps -p x config >apps
-  is "$(cat want)" ports <apps
-  [ "$(grep -c '^    restart: unless-stopped' six)" -eq 6 ]
+  compose -p x config >"$DOCKER/one"
+  is 127.0.0.1:6379:6379 ports <"$DOCKER/one"
+  cluster -p x config >"$DOCKER/six"
+  want=$(for want in 6379 6380 6381 6382 6383 6384; do echo "127.0.0.1:$want:$want"; done)
+  is "$want" ports <"$DOCKER/six"
+  with_apps -p x config >"$DOCKER/apps"
+  is "$want" ports <"$DOCKER/apps"
+  [ "$(grep -c '^    restart:' "$DOCKER/six")" -eq 6 ]
   # .env.example changes nothing but the project's name.
   cp "$ROOT/docker/.env.example" "$DOCKER/.env"
-  is "" diff six <(cluster -p x config)
-  is "" diff one <(compose -p x config)
+  is "" diff "$DOCKER/six" <(cluster -p x config)
+  is "" diff "$DOCKER/one" <(compose -p x config)
 }
 
 @test "up -d, then cluster_init.sh: it waits, initialises and verifies" {
@@ -284,7 +302,23 @@ ports() {
 
 @test "a killed master: its replica takes over, nothing is lost" { under_writes kill_node start_node; }
 
-@test "a master that is cut off: its replica takes over, nothing is lost" { under_writes cut_node join_node; }
+@test "a master that is cut off: its replica takes over, nothing is lost" { under_writes partition_node heal_node; }
+
+@test "the same by docker network disconnect" { under_writes cut_node join_node; }
+
+@test "a group that is cut off keeps itself company; a second partition ends the first" {
+  local ids
+  exits 0 tool partition 1,2
+  ids=$(docker network inspect -f '{{range $id, $v := .Containers}}{{$id}} {{end}}' "${NETWORK}_cut")
+  [[ $ids == *"$(container 1)"* && $ids == *"$(container 2)"* && $(wc -w <<<"$ids") -eq 2 ]]
+  exits 0 tool partition 3 --json
+  [[ $output == *'"nodes":[3],"how":"docker"'* ]]
+  # The engine may start a container again meanwhile.
+  docker restart "$(container 3)" >/dev/null
+  exits 0 tool heal
+  retry 60 steady
+  all_there
+}
 
 @test "a node that crashes is started again by the engine" {
   local id
@@ -326,6 +360,8 @@ in_network() { docker run --rm --network "$NETWORK" --label "com.docker.compose.
   done
   retry 60 steady
   is "$ids" bash -c "redis-cli -p $BASE CLUSTER NODES | cut -d ' ' -f 1 | sort"
+
+  retry 60 named
 
   # A container with the binary's own client, and one with a client library.
   local inside="aikv-1:$BASE,aikv-5:$((BASE + 4))" app logs i

@@ -13,7 +13,7 @@ export ROOT
 export PATH="$ROOT/bin:$ROOT/scripts:$PATH"
 export LC_ALL=C
 # Nothing of the caller's environment may steer the nodes or the scripts.
-unset CLUSTER_BASE_PORT CLUSTER_DIR REDISCLI_AUTH REDIS_CLI NO_COLOR
+unset CLUSTER_BASE_PORT CLUSTER_DIR REDISCLI_AUTH REDIS_CLI NO_COLOR AIKV_DEBUG_FAULTS
 
 # The binary of this run, whatever happens to the sources meanwhile.
 export AIKV_BIN="$ROOT/bin/aikv"

@@ -25,6 +25,7 @@ verb_start() {
   only_nodes "${WORDS[@]}"
   init_begin
   find_nodes
+  partition_again
   result_done
 }
 
@@ -66,6 +67,7 @@ verb_restart() {
   many "$STOPPED" node
   step_done stop "$MANY stopped"
   find_nodes
+  partition_again
   result_done
 }
 
@@ -92,7 +94,7 @@ verb_clean() {
     rm -f "$ROOT/logs/aikv.log"
     rmdir "$ROOT/logs" 2>/dev/null || true
   fi
-  rm -f "$DIR/cluster.conf" "$DIR/partition" "$DIR/lock"
+  rm -f "$DIR/cluster.conf" "$DIR/lock" "$(cut_file)"
   rmdir "$DIR/data" "$DIR/logs" "$DIR/pids" "$DIR" 2>/dev/null || true
   many "${#NUMS[@]}" node
   step_done clean "$MANY removed from $DIR"
@@ -180,6 +182,7 @@ verb_resume() {
   signal_nodes resume CONT awake
   many "${#WORDS[@]}" node
   step_done resume "$MANY resumed"
+  partition_again
   result_done
 }
 

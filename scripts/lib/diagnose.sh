@@ -31,17 +31,19 @@ diagnose() {
   local line
   FINDINGS=()
   diagnose_processes
-  diagnose_partition
+  if cut_read; then
+    cut_text
+    finding heal "$CUT_TEXT" "by 'aikv-tool cluster partition ${CUT_NODES// /,}'" "$(tool heal)"
+  fi
   diagnose_disk
   if ((COUNT_AIKV == 0)); then return 0; fi
   local client="redis-cli"
   if ! command -v redis-cli >/dev/null 2>&1; then client="aikv cli"; fi
   state_run "$STATE_DIAGNOSIS" "client=$client" "states=${STATES[*]}" \
-    "setup=$(tool setup)" "start=$(tool start)" "down=${#FINDINGS[@]}" >"$WORK/findings"
+    "setup=$(tool setup)" "start=$(tool start)" "down=${#FINDINGS[@]}" "cut=$CUT_HOW" >"$WORK/findings"
   while IFS= read -r line; do
     case $line in
       "announced "*) diagnose_announced "${line#announced }" ;;
-      *" hear it|"*) if [[ ! -f $DIR/partition || $GIVEN == 1 ]]; then FINDINGS+=("$line"); fi ;;
       *) FINDINGS+=("$line") ;;
     esac
   done <"$WORK/findings"
@@ -87,15 +89,6 @@ diagnose_processes() {
         ;;
     esac
   done
-}
-
-# diagnose_partition: what "partition" did and "heal" has not ended.
-diagnose_partition() {
-  local text what
-  if ((GIVEN == 1)) || [[ ! -f $DIR/partition ]] || ((COUNT_AIKV == 0)); then return 0; fi
-  text=$(<"$DIR/partition")
-  case $text in *" "*) what="the nodes ${text// /, } are" ;; *) what="node $text is" ;; esac
-  finding heal "$what cut off from the others" "by: $(tool "partition ${text// /,}")" "$(tool heal)"
 }
 
 # why_down NODE sets WHY from the end of its log.
@@ -182,7 +175,7 @@ function islands(   i, j, lone, slots, empty) { # guide: issues 1, 2 and 4
     for (j = 0; j < n; j++) if (id[j] != "" && !((i, id[j]) in view) && apart == "") { apart = addr[i]; from = i; to = j }
   }
   if (doubles && apart == "") {
-    find("", "slot " twice (doubles > 1 ? " and " doubles - 1 " others have" : " has") " another owner for some nodes than for others, " name(owner[twice]) " or " name(other), "some have not heard of the last change yet", "wait a moment, and look again")
+    if (cut == "") find("", "slot " twice (doubles > 1 ? " and " doubles - 1 " others have" : " has") " another owner for some nodes than for others, " name(owner[twice]) " or " name(other), "some have not heard of the last change yet", "wait a moment, and look again")
     return 1
   }
   if (doubles) {
@@ -238,6 +231,7 @@ function strangers(   i, k, who, told) {
   }
 }
 function is_addr(a,   j) { for (j = 0; j < n; j++) if (addr[j] == a) return 1; return 0 } # a node of ours that does not answer
+function patience() { return cut != "" ? "end the partition" : down ? "bring the nodes named above back" : "wait a moment, and look again" }
 function leaders(   i, c, j, k, who, b, meta, data, waits) {
   for (i = 0; i < n; i++) for (c = 1; c <= groups[i]; c++) {
     if (g[i, c, "role"] != "leader") continue
@@ -245,12 +239,12 @@ function leaders(   i, c, j, k, who, b, meta, data, waits) {
     else data[g[i, c, "leader"]]
     if (g[i, c, "settled"] != 1 && waits == "") waits = (gname[i, c] == "metaraft" ? "MetaRaft" : "the shard of " addr[i]) " (leader " addr[i] ", " many(g[i, c, "voters"], "voter") ", " many(g[i, c, "learners"], "learner") ", lag " g[i, c, "lag"] + 0 ")"
   }
-  if (!meta) find("", "MetaRaft has no leader", "more than half of its voters do not answer, so the topology cannot change", down ? "bring the nodes named above back" : "wait a moment, and look again")
+  if (!meta) find("", "MetaRaft has no leader", "more than half of its voters do not answer, so the topology cannot change", patience())
   for (i = 0; i < n && b == ""; i++) if (id[i] != "") b = i
   for (k = 1; k <= known[b]; k++) {
     who = list[b, k]
     if (vslots[b, who] == "" || who in data) continue
-    find("", "nobody serves the slots " vslots[b, who] " of " vaddr[b, who], "two of the shard" q "s three voters do not answer, or it is electing a leader", down ? "bring the nodes named above back" : "wait a moment, and look again")
+    find("", "nobody serves the slots " vslots[b, who] " of " vaddr[b, who], "two of the shard" q "s three voters do not answer, or it is electing a leader", patience())
   }
   if (waits != "" && !found && !down) find("", waits " waits for a member", "a member is catching up, or cannot", "wait, and look again; its log says more")
 }
@@ -279,7 +273,7 @@ END {
   q = sprintf("%c", 39)
   read_words(); index_slots(); merge()
   if (!islands()) { missing_slots(); wrong_roles(); leaders() }
-  strangers(); cut_off(); others()
+  strangers(); if (cut == "") cut_off(); others()
 }
 '
 

@@ -124,11 +124,6 @@ fix_start() {
   find_nodes
 }
 
-fix_heal() {
-  ui_deadline "$UI_TIMEOUT"
-  heal_folder
-}
-
 # fix_repair is what cluster_init.sh does, without its checklist.
 fix_repair() {
   ui_deadline "$UI_TIMEOUT"

@@ -124,7 +124,6 @@ start_missing() {
   ui_deadline "$UI_TIMEOUT"
   step_begin
   lock_take
-  forget_partition
   dir_create
   for node in "${todo[@]}"; do
     node_pid "$node"

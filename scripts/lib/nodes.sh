@@ -6,7 +6,7 @@
 #   DIR/pids/nodeN.pid  its process
 #   DIR/cluster.conf    the shape: shards, replicas, base port; once "add" or
 #                       "remove" has changed it, also which nodes there are
-#   DIR/partition       which nodes "aikv-tool cluster partition" has cut off
+#   DIR/partition.PORT  who is cut off, see partition.sh
 
 RAFT_OFFSET=43672 # Raft port = client port + this: 6379 -> 50051
 DIR=""            # absolute, once dir_use has run
@@ -207,8 +207,8 @@ node_start() {
   local log="$DIR/logs/node$1.log" detach=()
   if command -v setsid >/dev/null 2>&1; then detach=(setsid); else set -m; fi
   share_cores
-  # AIKV_BIN is ours; the node would take it for a setting of its own. The faults
-  # are for "aikv-tool cluster partition".
+  # AIKV_BIN is ours; the node would take it for a setting of its own. "partition"
+  # needs faults to be allowed, which the configuration files do not.
   env -u AIKV_BIN GOMAXPROCS="$NODE_CORES" AIKV_DEBUG_FAULTS="${AIKV_DEBUG_FAULTS:-true}" nohup ${detach[@]+"${detach[@]}"} "${SERVE[@]}" </dev/null >>"$log" 2>&1 3>&- &
   local pid=$!
   if ((${#detach[@]} == 0)); then set +m; fi
@@ -283,18 +283,6 @@ nodes_in_dir() {
     case $number in '' | *[!0-9]*) continue ;; esac
     if [[ -d $path ]]; then DIR_NODES+=("$number"); fi
   done
-}
-
-# forget_partition: with the folder's last process, what it would not hear is gone.
-forget_partition() {
-  local number
-  if [[ ! -f $DIR/partition ]]; then return 0; fi
-  nodes_in_dir
-  for number in ${DIR_NODES[@]+"${DIR_NODES[@]}"}; do
-    node_pid "$number"
-    if [[ -n $NODE_PID ]]; then return 0; fi
-  done
-  rm -f "$DIR/partition"
 }
 
 # node_paused NODE: its process (node_pid has found it) is stopped by a signal.

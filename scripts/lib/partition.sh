@@ -1,154 +1,333 @@
 # shellcheck shell=bash
-# "partition" and "heal": nodes that others cannot hear, though all of them run.
+# "partition" and "heal": a group of nodes is cut off from all others, in both
+# directions, and stays reachable for clients.
 #
-# Nodes of a folder lose frames themselves (DEBUG PARTITION), which nodes that
-# these scripts start allow (debug.faults); DIR/partition remembers who is cut off.
-# Containers are taken off their network: that is remembered by Docker.
+# Processes lose what the other side sends them by DEBUG PARTITION, containers are
+# moved to a network of their own. What was cut is written to DIR/partition.PORT
+# before it is done, so that heal finds it whatever has happened meanwhile:
+#
+#   nodes=2 5
+#   how=debug | docker
+#   home=CONTAINER NETWORK ALIAS…     docker: where each container was
 
-# verb_partition N[,M...]: these nodes on one side, all others on the other.
-verb_partition() {
-  verb_parse partition "$@"
-  split_words
-  node_words partition
-  if ((${#WORDS[@]} == ${#NUMS[@]})); then
-    usage_error "partition: that is every node" "Name those of one side, as in: aikv-tool cluster partition 2"
-  fi
-  init_begin
-  if conf_read; then partition_folder; else partition_containers; fi
-  many "${#WORDS[@]}" node
-  step_done partition "$MANY cut off: ${WORDS[*]}"
-  result_done
+CUT_NODES="" # the numbers of the group
+CUT_HOW=""   # debug, docker or "": nobody is cut off
+CUT_HOMES=() # docker: the lines of where each container was
+
+cut_file() { printf '%s/partition.%d' "$DIR" "$BASE_PORT"; }
+
+# cut_read loads what is cut off; false if nothing is.
+cut_read() {
+  local key value
+  CUT_NODES="" CUT_HOW="" CUT_HOMES=()
+  if ((GIVEN == 1)) || [[ ! -f $(cut_file) ]]; then return 1; fi
+  while IFS='=' read -r key value; do
+    case $key in
+      nodes) CUT_NODES=$value ;;
+      how) CUT_HOW=$value ;;
+      home) CUT_HOMES+=("$value") ;;
+    esac
+  done <"$(cut_file)"
+  [[ -n $CUT_HOW ]]
 }
 
-# verb_heal ends every partition.
+cut_write() {
+  local home file
+  file=$(cut_file)
+  mkdir -p "$DIR" || die "$EXIT_INTERNAL" "cannot create $DIR" "Choose another place with --dir."
+  {
+    printf 'nodes=%s\nhow=%s\n' "$CUT_NODES" "$CUT_HOW"
+    for home in ${CUT_HOMES[@]+"${CUT_HOMES[@]}"}; do printf 'home=%s\n' "$home"; done
+  } >"$file.new" || die "$EXIT_INTERNAL" "cannot write $file.new"
+  mv "$file.new" "$file"
+}
+
+cut_forget() {
+  rm -f "$(cut_file)"
+  rmdir "$DIR" 2>/dev/null || true # made for this file alone, where nodes are containers
+  CUT_NODES="" CUT_HOW="" CUT_HOMES=()
+}
+
+# in_group NODE: it is one of CUT_NODES.
+in_group() { case " $CUT_NODES " in *" $1 "*) return 0 ;; *) return 1 ;; esac }
+
+# cut_text sets CUT_TEXT: "node 2 is cut off", "nodes 2 and 5 are cut off".
+cut_text() {
+  CUT_TEXT="node $CUT_NODES is cut off"
+  case $CUT_NODES in *" "*) CUT_TEXT="nodes ${CUT_NODES// /, } are cut off" ;; esac
+}
+
+# verb_partition N[,M…]
+verb_partition() {
+  verb_parse partition "$@"
+  group_words
+  init_begin
+  look || true
+  all_ids
+  partition_how
+  local how=$HOW group=$GROUP
+  step_begin
+  if cut_read; then
+    say "  ending an earlier partition"
+    partition_end
+  fi
+  CUT_NODES=$group CUT_HOW=$how CUT_HOMES=()
+  if [[ $how == docker ]]; then docker_cut; else debug_cut; fi
+  cut_text
+  many "$((${#NUMS[@]} - COUNT_GROUP))" "other node"
+  step_done partition "$CUT_TEXT from $MANY"
+  say "  it ends with: $(tool heal)"
+  result_done ",\"nodes\":[${group// /,}],\"how\":\"$how\""
+}
+
+# group_words sets GROUP and COUNT_GROUP from words such as "2,5" or "2 5".
+group_words() {
+  local word text=${WORDS[*]-}
+  GROUP="" COUNT_GROUP=0
+  read -r -a WORDS <<<"${text//,/ }"
+  node_words partition
+  for word in "${WORDS[@]}"; do
+    case " $GROUP " in *" $word "*) continue ;; esac
+    GROUP="${GROUP:+$GROUP }$word"
+    COUNT_GROUP=$((COUNT_GROUP + 1))
+  done
+  if ((COUNT_GROUP == ${#NUMS[@]})); then
+    usage_error "partition: these are all nodes, so there is nobody to cut them off from"
+  fi
+}
+
+# partition_how sets HOW: docker if one of the nodes is a container, else debug.
+partition_how() {
+  local node
+  HOW=debug
+  if any_process; then return 0; fi
+  if docker_there; then
+    for node in $GROUP "${NUMS[@]}"; do
+      if container_of "$node"; then
+        HOW=docker
+        return 0
+      fi
+    done
+  fi
+  if ((COUNT_AIKV == 0)); then
+    die "$EXIT_NOTHING" "no node of the cluster answers" "Start it: $(tool start)" \
+      "Containers are found by the ports that they publish."
+  fi
+}
+
+# partition_end ends the partition of cut_read; on return nobody is cut off.
+partition_end() { if [[ $CUT_HOW == docker ]]; then docker_heal; else debug_heal; fi; }
+
+# verb_heal ends the partition, also one that was made by DEBUG PARTITION by hand.
 verb_heal() {
   verb_parse heal "$@"
   no_words
   init_begin
-  if conf_read; then heal_folder; else heal_containers; fi
-  result_done
-}
-
-# split_words makes "1,2 3" three words.
-split_words() {
-  local IFS=' ,' word words=()
-  # shellcheck disable=SC2048 # to be split
-  for word in ${WORDS[*]-}; do if [[ -n $word ]]; then words+=("$word"); fi; done
-  WORDS=(${words[@]+"${words[@]}"})
-}
-
-# partition_folder tells every node that answers whom it cannot hear any more: then
-# a node that is restarted is still cut off, by the others.
-partition_folder() {
-  local node near="" far="" id side
   step_begin
-  look || die "$EXIT_NOTHING" "no node of the cluster answers" "Start it: $(tool start)"
-  for node in "${WORDS[@]}"; do
-    index_of_node "$node"
-    if [[ ${STATES[INDEX]} != up ]]; then
-      die "$EXIT_MISMATCH" "node $node (${ADDRS[INDEX]}) is ${STATES[INDEX]}" "See: $(tool status)"
+  local known=0 text="nobody was cut off"
+  if cut_read; then
+    known=1
+    cut_text
+    text="${CUT_TEXT/ cut off/ not cut off any more}"
+  fi
+  partition_end
+  step_done heal "$text"
+  result_done ",\"healed\":$( ((known == 1)) && echo true || echo false)"
+}
+
+# fix_heal is what "doctor --fix" does.
+fix_heal() {
+  ui_deadline "$UI_TIMEOUT"
+  cut_read || return 0
+  step_begin
+  partition_end
+  step_done heal "nobody is cut off any more"
+}
+
+# --- processes ---
+
+# debug_cut tells every node that answers to which others it is cut off. Each side
+# does so by itself: a node that cannot be told is cut off by the other side.
+debug_cut() {
+  cut_write
+  debug_send && return 0
+  local error=$ACT_ERROR
+  debug_heal
+  case $error in
+    *"DEBUG command not allowed"*)
+      die "$EXIT_MISMATCH" "a node does not let itself be cut off" "$error" \
+        "Nodes that aikv-tool starts do: $(tool restart)" \
+        "Start others with AIKV_DEBUG_FAULTS=true, or debug.faults = true in their configuration. Nothing was cut off."
+      ;;
+  esac
+  die "$EXIT_UNREACHABLE" "the nodes could not be cut off" "$error" "Nothing was cut off. See: $(tool status)"
+}
+
+# all_ids sets IDS from the answers of look, also of nodes that only others know.
+all_ids() {
+  local node id
+  IDS=()
+  while read -r node id; do IDS[node]=$id; done < <(nodes_awk json=ids)
+}
+
+# debug_send sends DEBUG PARTITION to the nodes that answer (look has asked them);
+# false if one of them did not agree, see ACT_ERROR.
+debug_send() {
+  local node other ids asked=0
+  for ((node = 0; node < ${#NUMS[@]}; node++)); do
+    if [[ ${STATES[node]} != up ]]; then continue; fi
+    ids=""
+    for ((other = 0; other < ${#NUMS[@]}; other++)); do
+      if [[ -n ${IDS[other]:-} ]] && other_side "${NUMS[node]}" "${NUMS[other]}"; then ids="$ids ${IDS[other]}"; fi
+    done
+    if [[ -n $ids ]]; then
+      ask "$node" partition "DEBUG PARTITION BOTH$ids"
+      asked=1
     fi
   done
-  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    id=$(nodes_awk json=id "wanted=${ADDRS[node]}")
-    if [[ -z $id ]]; then die "$EXIT_UNREACHABLE" "no node knows the id of ${ADDRS[node]}" "See: $(tool status)"; fi
-    if cut_off "${NUMS[node]}"; then near="$near $id"; else far="$far $id"; fi
+  if ((asked == 1)); then act || return 1; fi
+  for ((node = 0; node < ${#NUMS[@]}; node++)); do
+    if [[ ${STATES[node]} != up ]]; then say "  node ${NUMS[node]} is ${STATES[node]}: the other side cuts it off"; fi
   done
-  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    if [[ ${STATES[node]} != up ]]; then continue; fi
-    side=$near
-    if cut_off "${NUMS[node]}"; then side=$far; fi
-    ask "$node" partition "DEBUG PARTITION BOTH$side"
-  done
-  printf '%s\n' "${WORDS[*]}" >"$DIR/partition" || die "$EXIT_INTERNAL" "cannot write $DIR/partition"
-  act || faults_failed
 }
 
-# cut_off NODE: it is one of WORDS.
-cut_off() { [[ " ${WORDS[*]} " == *" $1 "* ]]; }
-
-faults_failed() {
-  case $ACT_ERROR in
-    *"not allowed"*) die "$EXIT_MISMATCH" "a node does not let itself be cut off" "$ACT_ERROR" \
-      "Nodes that aikv-tool starts do: $(tool restart)" ;;
-  esac
-  die "$EXIT_UNREACHABLE" "not every node did it" "$ACT_ERROR" "Run again, or: $(tool heal)"
+# other_side NODE OTHER: the partition lies between them.
+other_side() {
+  if in_group "$1"; then ! in_group "$2"; else in_group "$2"; fi
 }
 
-heal_folder() {
-  local node paused=""
-  step_begin
-  look || true
-  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    case ${STATES[node]} in
-      up) ask "$node" heal "DEBUG HEAL" ;;
-      down) ;; # it forgets with its process
-      *) paused="$paused ${NUMS[node]}" ;;
+# debug_heal ends the faults of every node. One that has ended has none any more,
+# nor has one that does not allow them; one that hangs keeps them.
+debug_heal() {
+  local node keeps="" hint
+  hint="Wait until it answers, then: $(tool heal)"
+  for ((node = 0; node < ${#NUMS[@]}; node++)); do
+    if node_paused "${NUMS[node]}"; then
+      keeps="$keeps ${NUMS[node]}"
+      hint="Let it go on, then heal: $(tool "resume ${NUMS[node]}")"
+    else
+      ask "$node" heal "DEBUG HEAL"
+    fi
+  done
+  ask_all 0 5
+  for node in ${ASKED[@]+"${ASKED[@]}"}; do
+    node_kind "$node"
+    case $KIND in
+      auth) die "$EXIT_UNREACHABLE" "${ADDRS[node]} wants a password" "Set REDISCLI_AUTH and run again." ;;
+      silent | closed) keeps="$keeps ${NUMS[node]}" ;;
     esac
   done
-  if ((COUNT_AIKV > 0)); then act || faults_failed; fi
-  if [[ -n $paused ]]; then
-    die "$EXIT_UNREACHABLE" "these nodes do not answer, and are still cut off:$paused" "See: $(tool status); then heal again."
+  if [[ -n $keeps ]]; then
+    die "$EXIT_UNREACHABLE" "node$keeps does not answer, and stays cut off; the others are healed" "$hint"
   fi
-  rm -f "$DIR/partition"
-  step_done heal "every node hears all others again"
+  cut_forget
 }
 
-# find_containers sets CONTAINER of each node: "ID PROJECT SERVICE NETWORKS", or "".
-# A container that is off its network publishes nothing, but is still meant to.
-find_containers() {
-  local node port
-  CONTAINER=()
-  command -v docker >/dev/null 2>&1 ||
-    die "$EXIT_MISMATCH" "there is no cluster in $DIR, and no docker to look for containers with" "Name its folder with --dir."
-  # shellcheck disable=SC2016 # the template's own dollars
-  docker ps -q --filter label=com.docker.compose.service | xargs docker inspect -f \
-    '{{range $p, $b := .HostConfig.PortBindings}}{{range $b}}{{.HostPort}} {{end}}{{end}}|{{.Id}} {{index .Config.Labels "com.docker.compose.project"}} {{index .Config.Labels "com.docker.compose.service"}} {{range $n, $v := .NetworkSettings.Networks}}{{$n}} {{end}}' \
-    >"$WORK/containers" 2>"$WORK/docker.err" || true
-  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    split_addr "${ADDRS[node]}"
-    port=$NODE_PORT
-    CONTAINER[node]=$(awk -F '|' -v port="$port" 'index(" " $1, " " port " ") { print $2; exit }' "$WORK/containers")
-  done
+# partition_again tells nodes that were started or resumed: a partition lasts until
+# it is healed, and a process does not remember it.
+partition_again() {
+  cut_read || return 0
+  if [[ $CUT_HOW != debug ]]; then return 0; fi
+  if [[ -z $WORK ]]; then init_begin; fi
+  init_targets
+  look || true
+  all_ids
+  cut_text
+  debug_send || warn "$CUT_TEXT, but: $ACT_ERROR"
+  say "  $CUT_TEXT still; it ends with: $(tool heal)"
 }
 
-# partition_containers takes each of the nodes off its network: alone, and for
-# clients on this machine too.
-partition_containers() {
-  local node id project service networks network
-  step_begin
-  find_containers
-  for node in "${WORDS[@]}"; do
-    index_of_node "$node"
-    if [[ -z ${CONTAINER[INDEX]} ]]; then
-      die "$EXIT_MISMATCH" "there is no cluster in $DIR, and no container of compose publishes ${ADDRS[INDEX]}" \
-        "$(<"$WORK/docker.err")" "Name the cluster's folder with --dir, or its ports with --base-port."
-    fi
-  done
-  for node in "${WORDS[@]}"; do
-    index_of_node "$node"
-    read -r id project service networks <<<"${CONTAINER[INDEX]}"
-    : "$project" "$service"
-    for network in $networks; do
-      docker network disconnect "$network" "$id" >/dev/null ||
-        die "$EXIT_INTERNAL" "docker does not take node $node off the network $network" "Run again, or: $(tool heal)"
+# --- containers ---
+
+docker_there() { command -v docker >/dev/null 2>&1 && docker version >/dev/null 2>&1; }
+
+# container_of NODE sets CONTAINER to the one that publishes its port; false if none does.
+container_of() {
+  local id ports
+  node_addr "$1"
+  CONTAINER=""
+  while read -r id ports; do
+    case " $ports" in *":$NODE_PORT->"*) CONTAINER=$id ;; esac
+  done < <(docker container ls --no-trunc --filter "publish=$NODE_PORT" --format '{{.ID}} {{.Ports}}')
+  [[ -n $CONTAINER ]]
+}
+
+# homes_of CONTAINER adds its networks and the names that it has there to CUT_HOMES;
+# the engine adds the container's id by itself.
+homes_of() {
+  local network names name line
+  while read -r network names; do
+    if [[ -z $network ]]; then continue; fi
+    line="$1 $network"
+    for name in $names; do
+      case $1 in "$name"*) continue ;; esac
+      line="$line $name"
     done
+    CUT_HOMES+=("$line")
+  done < <(docker inspect -f '{{range $net, $v := .NetworkSettings.Networks}}{{$net}}{{range $v.Aliases}} {{.}}{{end}}{{"\n"}}{{end}}' "$1")
+}
+
+# cut_network sets CUT_NETWORK: the network of those that are cut off.
+cut_network() {
+  local home=${CUT_HOMES[0]}
+  home=${home#* }
+  CUT_NETWORK="${home%% *}_cut"
+}
+
+# docker_cut moves the group to a network of its own. There they find each other by
+# the same names, and their published ports work: a container without any network
+# has none.
+docker_cut() {
+  local node home container network names
+  for node in $CUT_NODES; do
+    container_of "$node" || die "$EXIT_MISMATCH" "no running container publishes port $NODE_PORT, of node $node" "Start it with docker-compose up -d, or connect it to its network again."
+    homes_of "$CONTAINER"
+  done
+  if ((${#CUT_HOMES[@]} == 0)); then die "$EXIT_MISMATCH" "the containers are in no network" "Connect them, or make them again: docker-compose down, then up -d."; fi
+  cut_network
+  cut_write
+  if ! docker network inspect "$CUT_NETWORK" >/dev/null 2>&1; then
+    docker_do network create "$CUT_NETWORK"
+  fi
+  for home in "${CUT_HOMES[@]}"; do
+    read -r container network names <<<"$home"
+    docker_do network disconnect "$network" "$container"
+    attached "$container" "$CUT_NETWORK" || docker_connect "$CUT_NETWORK" "$container" "$names"
   done
 }
 
-# heal_containers puts every container that is on no network on that of its
-# project again. The name is what the others find it by.
-heal_containers() {
-  local node id project service networks count=0
-  step_begin
-  find_containers
-  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    read -r id project service networks <<<"${CONTAINER[node]}"
-    if [[ -z $id || -n $networks ]]; then continue; fi
-    docker network connect --alias "$service" "${project}_default" "$id" ||
-      die "$EXIT_INTERNAL" "docker does not put $service on the network ${project}_default"
-    count=$((count + 1))
+# docker_heal brings the containers home, those that are still there.
+docker_heal() {
+  local home container network names
+  for home in "${CUT_HOMES[@]}"; do
+    read -r container network names <<<"$home"
+    docker inspect "$container" >/dev/null 2>&1 || continue
+    attached "$container" "$network" || docker_connect "$network" "$container" "$names"
   done
-  many "$count" container
-  step_done heal "$MANY back on the network"
+  cut_network
+  for home in "${CUT_HOMES[@]}"; do
+    container=${home%% *}
+    if attached "$container" "$CUT_NETWORK"; then docker_do network disconnect "$CUT_NETWORK" "$container"; fi
+  done
+  if docker network inspect "$CUT_NETWORK" >/dev/null 2>&1; then docker_do network rm "$CUT_NETWORK"; fi
+  cut_forget
+}
+
+# attached CONTAINER NETWORK
+attached() {
+  # shellcheck disable=SC2016 # docker expands it
+  [[ " $(docker inspect -f '{{range $net, $v := .NetworkSettings.Networks}}{{$net}} {{end}}' "$1" 2>/dev/null)" == *" $2 "* ]]
+}
+
+# docker_connect NETWORK CONTAINER NAMES: Raft finds a node by these names.
+docker_connect() {
+  local name args=()
+  for name in $3; do args+=(--alias "$name"); done
+  docker_do network connect ${args[@]+"${args[@]}"} "$1" "$2"
+}
+
+# docker_do ARGS…: dies with what docker says, and what is done so far can be undone.
+docker_do() {
+  local text
+  text=$(docker "$@" 2>&1 3>&-) || die "$EXIT_INTERNAL" "docker $1 $2 failed" "$text" "What has been done so far ends with: $(tool heal)"
 }

@@ -124,6 +124,7 @@ END {
   index_slots()
   best = best_view(); read_meta(); read_commits()
   if (json == "line") print cluster_line()
+  else if (json == "ids") { for (i = 0; i < n; i++) print i, who_at(addr[i]) }
   else if (json == "slots" || json == "id") { for (i = 0; i < n; i++) if (addr[i] == wanted) { row(i); print json == "id" ? who_at(wanted) : all_slots(i) } }
   else if (json != "") print_json()
   else print_table()

@@ -3,7 +3,8 @@
 # completions and the check of what is typed all come from these two tables.
 
 # Verb | function | arguments | options besides the common ones | what it does | examples
-# "@nodes" stands for the options that say which nodes, "@init" for those of cluster_init.sh.
+# "@nodes" stands for the options that say which nodes, "@shape" for those of them that
+# number them, "@init" for those of cluster_init.sh.
 VERBS='
 setup|verb_setup||@nodes @init|bring up and verify a cluster, as cluster_init.sh does|setup;setup --shards 1 --replicas-per-shard 2 --base-port 17000 --dir /tmp/small
 start|verb_start|[N...]|--timeout --json|start the nodes that are stopped, and wait for them|start;start 2
@@ -19,8 +20,8 @@ call|verb_call|CMD [ARG...]|@nodes --json|send a command to every node|call DBSI
 kill|verb_kill|N...|--json|end nodes by SIGKILL, as a crash would|kill 1
 pause|verb_pause|N...|--json|stop the process of nodes by SIGSTOP: they hang|pause 2
 resume|verb_resume|N...|--json|let paused nodes go on|resume 2
-partition|verb_partition|N[,M...]|@nodes --json|cut nodes off from all others, though all run|partition 2;partition 1,4
-heal|verb_heal||@nodes --json|end every partition|heal
+partition|verb_partition|N[,M...]|@shape --json|cut a group of nodes off from all others, until heal; processes or containers|partition 2;partition 2,5;partition 1 --base-port 7379
+heal|verb_heal||@shape --json|end the partition|heal;heal --dir /tmp/small
 add|verb_add||--replica-of --timeout --json|start one more node and let it join, as a master without slots or as a replica|add;add --replica-of 1
 remove|verb_remove|N|--timeout --json|let a node without slots leave, stop it and remove its data|remove 7
 env|verb_env||@nodes --json|export lines that describe the cluster, for eval|env;eval "$(aikv-tool cluster env)"
@@ -46,7 +47,8 @@ OPTIONS='
 --replicas|-r|HOST:PORT,...|and their replicas
 '
 COMMON_OPTIONS="--dir --quiet --help"
-NODES_OPTIONS="--base-port --shards --replicas-per-shard --masters --replicas"
+SHAPE_OPTIONS="--base-port --shards --replicas-per-shard"
+NODES_OPTIONS="$SHAPE_OPTIONS --masters --replicas"
 
 # verb_row NAME sets VERB_FUNCTION, VERB_ARGS, VERB_OPTIONS, VERB_TEXT and
 # VERB_EXAMPLES; false if there is no such verb.
@@ -56,6 +58,7 @@ verb_row() {
     if [[ -n $name && $name == "$1" ]]; then
       VERB_OPTIONS="$VERB_OPTIONS $COMMON_OPTIONS"
       VERB_OPTIONS=${VERB_OPTIONS//@nodes/$NODES_OPTIONS}
+      VERB_OPTIONS=${VERB_OPTIONS//@shape/$SHAPE_OPTIONS}
       return 0
     fi
   done <<<"$VERBS"
@@ -106,7 +109,7 @@ tool_usage() {
   printf 'Usage: aikv-tool cluster VERB [options]\n       aikv-tool completion bash|zsh\n\n'
   local name function args options text examples
   while IFS='|' read -r name function args options text examples; do
-    if [[ -n $name ]]; then printf '  %-7s %-11s %s\n' "$name" "$args" "$text"; fi
+    if [[ -n $name ]]; then printf '  %-9s %-11s %s\n' "$name" "$args" "$text"; fi
     : "$function" "$options" "$examples"
   done <<<"$VERBS"
   cat <<'USAGE'
