@@ -127,7 +127,7 @@ func Default() Config {
 			InflightEntries: 1,
 			RequestTimeout:  Duration(5 * time.Second),
 			CommitDelay:     Duration(5 * time.Millisecond),
-			SnapshotRate:    32 << 20,
+			SnapshotRate:    16 << 20,
 		},
 		Storage: Storage{
 			DataDir:     "data",

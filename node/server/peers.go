@@ -32,15 +32,20 @@ type network interface {
 }
 
 // wire makes a transport.Transport a network.
-type wire struct{ *transport.Transport }
+type wire struct {
+	*transport.Transport
+	processors *lender
+}
 
 // Fetch implements network.
 func (w wire) Fetch(ctx context.Context, node uint64, request []byte) (snapshot.In, error) {
+	giveBack := w.processors.lend()
 	f, err := w.Transport.Fetch(ctx, node, request)
 	if err != nil {
+		giveBack()
 		return nil, err
 	}
-	return f, nil
+	return inflow{f, giveBack}, nil
 }
 
 // link makes the transport what multiraft sends through.
@@ -103,6 +108,7 @@ func (h *peerHandler) Feed(ctx context.Context, _ transport.Identity, request []
 	if sched.Wait(h.node.sched, time.Time{}, h.ready, ctx.Done()) == 1 {
 		return ctx.Err()
 	}
+	defer h.node.processors.lend()()
 	return h.node.sendState(ctx, request, to)
 }
 

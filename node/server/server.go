@@ -55,6 +55,8 @@ type node struct {
 	// fatal receives the error that ends the node.
 	fatal chan error
 	work  *sched.Group
+
+	processors lender
 }
 
 // Run runs a node until ctx ends, then stops it in order and returns nil. An
@@ -155,7 +157,7 @@ func (n *node) open() error {
 	if err != nil {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
 	}
-	n.transport = wire{t}
+	n.transport = wire{t, &n.processors}
 	n.table = command.NewTable()
 	n.build()
 	return nil
