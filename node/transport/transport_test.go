@@ -186,8 +186,10 @@ func TestFramesArriveInOrderPerClass(t *testing.T) {
 	if r := a.next(t); r.from != 2 || string(r.frame) != "back" {
 		t.Fatalf("a received %v", r)
 	}
+	// A frame can arrive before the sender has noted that it is sent.
+	eventually(t, "the contact is known", func() bool { return !b.Contact(1).LastSent.IsZero() })
 	contact := b.Contact(1)
-	if !contact.Connected || !contact.Inbound || contact.LastReceived.IsZero() || contact.LastSent.IsZero() || contact.LastError != "" {
+	if !contact.Connected || !contact.Inbound || contact.LastReceived.IsZero() || contact.LastError != "" {
 		t.Errorf("contact %+v", contact)
 	}
 	if b.Send(3, Control, nil) || b.Send(99, Control, nil) || b.Send(1, classes, nil) {
