@@ -3,7 +3,8 @@
 # a program. "status" prints it in short, "doctor" in full.
 #
 # A finding is a line "FIX|WHAT|WHY|DO". FIX says what "doctor --fix" can do about
-# it: start, resume, heal, repair (what cluster_init.sh does), forget ID, or nothing.
+# it: start, resume, heal, repair (what cluster_init.sh does), forget ID, wait (it may
+# pass by itself), or nothing.
 
 FINDINGS=()
 FROM_HERE=0     # 1: what only concerns clients on this machine is a finding too
@@ -50,7 +51,7 @@ diagnose() {
   if ((${#FINDINGS[@]} == 0)) && ! check_once; then
     for line in "${CHECK_LINES[@]}"; do
       case $line in *" bad "*)
-        finding "" "${line%% *}: ${line#* bad }" "a point of the checklist does not hold, perhaps only for a moment" "wait a moment, and look again: $(tool verify)"
+        finding wait "${line%% *}: ${line#* bad }" "a point of the checklist does not hold, perhaps only for a moment" "wait a moment, and look again: $(tool verify)"
         ;;
       esac
     done
@@ -78,7 +79,7 @@ diagnose_processes() {
         fi
         ;;
       paused) finding resume "node $number (${ADDRS[node]}) is paused" "its process is stopped by a signal" "$(tool "resume $number")" ;;
-      starting) finding "" "${ADDRS[node]} is starting" "it reads its log" "wait, and look again" ;;
+      starting) finding wait "${ADDRS[node]} is starting" "it reads its log" "wait, and look again" ;;
       silent)
         text="something listens there and does not answer as aikv"
         if [[ -n $number ]]; then
@@ -175,7 +176,7 @@ function islands(   i, j, lone, slots, empty) { # guide: issues 1, 2 and 4
     for (j = 0; j < n; j++) if (id[j] != "" && !((i, id[j]) in view) && apart == "") { apart = addr[i]; from = i; to = j }
   }
   if (doubles && apart == "") {
-    if (cut == "") find("", "slot " twice (doubles > 1 ? " and " doubles - 1 " others have" : " has") " another owner for some nodes than for others, " name(owner[twice]) " or " name(other), "some have not heard of the last change yet", "wait a moment, and look again")
+    if (cut == "") find("wait", "slot " twice (doubles > 1 ? " and " doubles - 1 " others have" : " has") " another owner for some nodes than for others, " name(owner[twice]) " or " name(other), "some have not heard of the last change yet", "wait a moment, and look again")
     return 1
   }
   if (doubles) {
@@ -231,6 +232,7 @@ function strangers(   i, k, who, told) {
   }
 }
 function is_addr(a,   j) { for (j = 0; j < n; j++) if (addr[j] == a) return 1; return 0 } # a node of ours that does not answer
+function passing() { return cut == "" && !down ? "wait" : "" }
 function patience() { return cut != "" ? "end the partition" : down ? "bring the nodes named above back" : "wait a moment, and look again" }
 function leaders(   i, c, j, k, who, b, meta, data, waits) {
   for (i = 0; i < n; i++) for (c = 1; c <= groups[i]; c++) {
@@ -239,21 +241,21 @@ function leaders(   i, c, j, k, who, b, meta, data, waits) {
     else data[g[i, c, "leader"]]
     if (g[i, c, "settled"] != 1 && waits == "") waits = (gname[i, c] == "metaraft" ? "MetaRaft" : "the shard of " addr[i]) " (leader " addr[i] ", " many(g[i, c, "voters"], "voter") ", " many(g[i, c, "learners"], "learner") ", lag " g[i, c, "lag"] + 0 ")"
   }
-  if (!meta) find("", "MetaRaft has no leader", "more than half of its voters do not answer, so the topology cannot change", patience())
+  if (!meta) find(passing(), "MetaRaft has no leader", "more than half of its voters do not answer, so the topology cannot change", patience())
   for (i = 0; i < n && b == ""; i++) if (id[i] != "") b = i
   for (k = 1; k <= known[b]; k++) {
     who = list[b, k]
     if (vslots[b, who] == "" || who in data) continue
-    find("", "nobody serves the slots " vslots[b, who] " of " vaddr[b, who], "two of the shard" q "s three voters do not answer, or it is electing a leader", patience())
+    find(passing(), "nobody serves the slots " vslots[b, who] " of " vaddr[b, who], "two of the shard" q "s three voters do not answer, or it is electing a leader", patience())
   }
-  if (waits != "" && !found && !down) find("", waits " waits for a member", "a member is catching up, or cannot", "wait, and look again; its log says more")
+  if (waits != "" && !found && !down) find("wait", waits " waits for a member", "a member is catching up, or cannot", "wait, and look again; its log says more")
 }
 function cut_off(   i, j, by) {
   for (j = 0; j < n; j++) {
     if (id[j] == "") continue
     by = 0
     for (i = 0; i < n; i++) if (i != j && id[i] != "" && (i, id[j]) in view && (vflags[i, id[j]] ~ /fail/ || vlink[i, id[j]] != "connected")) by++
-    if (by) find("", addr[j] " answers here, but " many(by, "node") (by == 1 ? " does" : " do") " not hear it", "its Raft port cannot be reached, or answers too slowly", "wait a moment, and look again; if it stays: see its log, and what is between the nodes")
+    if (by) find("wait", addr[j] " answers here, but " many(by, "node") (by == 1 ? " does" : " do") " not hear it", "its Raft port cannot be reached, or answers too slowly", "wait a moment, and look again; if it stays: see its log, and what is between the nodes")
   }
 }
 function others(   i, t, first, last, version, low, high, mixed) {
@@ -296,7 +298,7 @@ findings_json() {
     json_string "$what" && what=$JSON_TEXT
     json_string "$why" && why=$JSON_TEXT
     json_string "$todo" && todo=$JSON_TEXT
-    printf '%s{"what":%s,"why":%s,"do":%s,"fixable":%s}' "$comma" "$what" "$why" "$todo" "$([[ -n $fix ]] && echo true || echo false)"
+    printf '%s{"what":%s,"why":%s,"do":%s,"fixable":%s}' "$comma" "$what" "$why" "$todo" "$([[ -n $fix && $fix != wait ]] && echo true || echo false)"
     comma=,
   done
 }

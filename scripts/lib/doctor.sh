@@ -75,7 +75,7 @@ only_unfixable() {
   local line
   for line in "${FINDINGS[@]}"; do
     case $line in
-      "|"*"wait"*) return 1 ;;
+      "wait|"*) return 1 ;;
     esac
   done
   return 0
