@@ -177,13 +177,10 @@ func (b *backend) Faults() bool { return b.node.cfg.Debug.Faults }
 func (b *backend) Partition(from, to []topology.NodeID) {
 	if len(from)+len(to) == 0 {
 		b.node.log.Info("not cut off from any node")
-	} else {
-		b.node.log.Warn("cut off from other nodes", "not_heard", from, "not_reached", to)
-	}
-	if from == nil && to == nil {
 		b.node.transport.SetFaults(nil)
 		return
 	}
+	b.node.log.Warn("cut off from other nodes", "not_heard", from, "not_reached", to)
 	b.node.transport.SetFaults(&transport.Faults{From: numbers(from), To: numbers(to)})
 }
 
