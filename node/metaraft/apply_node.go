@@ -119,17 +119,17 @@ func (c *Relieve) apply(d *draft) Outcome {
 		if node == nil || !node.Failed {
 			continue // it came back
 		}
-		// One at a time, so that the next one counts what it took.
 		for i := range d.s.Shards {
 			if shard := &d.s.Shards[i]; d.s.relievesArbiter(shard, id) {
 				shard.remove(id)
-				d.settleArbiters()
 			}
 		}
 		if d.s.relievesVoter(node) {
 			node.MetaVoter = false
-			d.settleVoters()
 		}
+		// One node at a time: whoever has taken over is not free for the next.
+		d.settleArbiters()
+		d.settleVoters()
 	}
 	return Outcome{}
 }
