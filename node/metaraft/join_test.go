@@ -101,17 +101,7 @@ func TestLostReplies(t *testing.T) {
 	for seed := range uint64(8) {
 		w := newWorld(t, seed)
 		nodes := w.bootMany(4)
-		w.setFault(func(_ *simNode, _ uint8) fault {
-			switch w.random() % 8 {
-			case 0:
-				return fault{dropReply: true}
-			case 1:
-				return fault{dropRequest: true}
-			case 2:
-				return fault{twice: true}
-			}
-			return fault{}
-		})
+		w.loseSome(8)
 		var wg sync.WaitGroup
 		for i, n := range nodes[1:] {
 			wg.Go(func() {

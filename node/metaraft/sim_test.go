@@ -102,6 +102,22 @@ func (w *world) group(id uint64) *simGroup {
 	return g
 }
 
+// loseSome makes one call in so many lose its reply, as many its request, and
+// delivers as many twice.
+func (w *world) loseSome(in uint64) {
+	w.setFault(func(*simNode, uint8) fault {
+		switch w.random() % in {
+		case 0:
+			return fault{dropReply: true}
+		case 1:
+			return fault{dropRequest: true}
+		case 2:
+			return fault{twice: true}
+		}
+		return fault{}
+	})
+}
+
 func (w *world) setFault(f func(to *simNode, method uint8) fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -38,17 +38,7 @@ func TestStorms(t *testing.T) {
 			for _, n := range nodes[1:stormStayers] {
 				w.must(n.meet(nodes[0]))
 			}
-			w.setFault(func(_ *simNode, _ uint8) fault {
-				switch w.random() % 40 {
-				case 0:
-					return fault{dropReply: true}
-				case 1:
-					return fault{dropRequest: true}
-				case 2:
-					return fault{twice: true}
-				}
-				return fault{}
-			})
+			w.loseSome(40)
 			clients := make([]*stormClient, len(nodes))
 			var wg sync.WaitGroup
 			for i, n := range nodes {
