@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -122,14 +121,9 @@ const writers, keysEach = 4, 16
 
 func startWrites(t *testing.T) *writes {
 	w := &writes{
-		fleet: startFleet(t, 3, smallLogs...), stop: make(chan struct{}),
+		fleet: startShard(t, 3, smallLogs...), stop: make(chan struct{}),
 		acked: make(map[string]int), tried: make(map[string]int),
 	}
-	w.meets(1, 0)
-	w.meets(2, 0)
-	w.nodes[0].must("cluster", "addslotsrange", 0, 16383)
-	w.nodes[1].must("cluster", "replicate", w.nodes[0].must("cluster", "myid"))
-	w.united()
 	for i := range writers {
 		w.done.Go(func() { w.write(i) })
 	}
@@ -137,20 +131,8 @@ func startWrites(t *testing.T) *writes {
 	return w
 }
 
-// client follows redirects, and never sends anything twice by itself.
-func (w *writes) client() *redis.ClusterClient {
-	var addrs []string
-	for _, p := range w.nodes {
-		addrs = append(addrs, p.client.Options().Addr)
-	}
-	return redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: addrs, MaxRedirects: 1, ReadTimeout: 5 * time.Second, DialTimeout: time.Second,
-		ClusterStateReloadInterval: time.Second, DisableIdentity: true,
-	})
-}
-
 func (w *writes) write(writer int) {
-	client := w.client()
+	client := w.clusterClient()
 	defer func() { _ = client.Close() }()
 	ctx := context.Background()
 	for n := 1; ; n++ {
@@ -225,7 +207,7 @@ func (w *writes) acknowledged() (total int) {
 // check reads every key through the cluster.
 func (w *writes) check() {
 	w.t.Helper()
-	client := w.client()
+	client := w.clusterClient()
 	defer func() { _ = client.Close() }()
 	for key, tried := range w.tried {
 		var got int

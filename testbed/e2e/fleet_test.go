@@ -119,6 +119,18 @@ func (p *process) connect() *redis.Client {
 	})
 }
 
+// clusterClient follows redirects, and never sends anything twice by itself.
+func (f *fleet) clusterClient() *redis.ClusterClient {
+	var addrs []string
+	for _, p := range f.nodes {
+		addrs = append(addrs, p.client.Options().Addr)
+	}
+	return redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: addrs, MaxRedirects: 1, ReadTimeout: 5 * time.Second, DialTimeout: time.Second,
+		ClusterStateReloadInterval: time.Second, DisableIdentity: true,
+	})
+}
+
 // start starts the process over its folder, with failpoints armed as in
 // GOFAIL_FAILPOINTS, and returns when it answers, or has ended already.
 func (p *process) start(failpoints string) error {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // groups returns the node's lines of INFO raft of shards, by kind of its
@@ -173,9 +171,7 @@ func TestTwoVotersGone(t *testing.T) {
 		}
 	}
 	f.nodes[1].mustStart("")
-	client := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: []string{master.client.Options().Addr, f.nodes[1].client.Options().Addr}, ClusterStateReloadInterval: time.Second,
-	})
+	client := f.clusterClient()
 	defer func() { _ = client.Close() }()
 	var got string
 	eventually(t, func() (err error) {
