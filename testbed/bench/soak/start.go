@@ -85,16 +85,15 @@ func (n started) figure(bound time.Duration) figure {
 func readable(ctx context.Context, shards []systems.Shard) error {
 	for _, shard := range shards {
 		if err := until(ctx, systems.Patience, "a read of the shard of "+shard.Master, func() bool {
-			return get(ctx, shard.Master, shard.Tag+"0") || get(ctx, shard.Replica, shard.Tag+"0")
+			for _, addr := range []string{shard.Master, shard.Replica} {
+				if _, err := do(ctx, addr, "get", keyOf(shard, 0)); err == nil {
+					return true
+				}
+			}
+			return false
 		}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func get(ctx context.Context, addr, key string) bool {
-	one := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
-	defer one.Close()
-	return one.Get(ctx, key).Err() == nil
 }
