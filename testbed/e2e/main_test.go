@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,13 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
-
-// quiet drops the client library's own log: nodes are killed on purpose here.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
 
 // binary builds aikv, once for all tests.
 var binary = sync.OnceValues(func() (string, error) {
@@ -52,7 +46,7 @@ func buildBinary(t *testing.T) string {
 var built atomic.Bool
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(quiet{})
+	logging.Disable() // nodes fail on purpose here
 	code := m.Run()
 	if built.Load() {
 		path, _ := binary()

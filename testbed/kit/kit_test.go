@@ -14,12 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
-
-// quiet drops the client library's own log: nodes are killed on purpose here.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
 
 // binary is built once for all tests of this package.
 var binary string
@@ -34,7 +30,7 @@ func run(m *testing.M) int {
 	if dir := os.Getenv(childDir); dir != "" {
 		return child(dir)
 	}
-	redis.SetLogger(quiet{})
+	logging.Disable() // nodes fail on purpose here
 	dir, err := os.MkdirTemp("", "kit")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -14,7 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/genuineh/aikv/testbed/bench/systems"
 )
@@ -24,7 +24,7 @@ func main() {
 	rate := flag.Int("rate", 2000, "writes a second to the victim's slots")
 	only := flag.String("only", "", "aikv or redis: that one alone")
 	flag.Parse()
-	redis.SetLogger(silence{}) // it says of each dial that nobody listens
+	logging.Disable() // it says of each dial that nobody listens
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, *kills, *rate, *only); err != nil {
@@ -32,10 +32,6 @@ func main() {
 		os.Exit(1)
 	}
 }
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
 
 func run(ctx context.Context, kills, rate int, only string) error {
 	root, err := os.Getwd()

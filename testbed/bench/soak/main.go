@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"text/tabwriter"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/genuineh/aikv/testbed/bench/systems"
 )
@@ -34,7 +34,7 @@ type figure struct {
 func main() {
 	only := flag.String("only", "", "overwrites, start or catchup: that part alone")
 	flag.Parse()
-	redis.SetLogger(silence{}) // it says of each dial that nobody listens
+	logging.Disable() // it says of each dial that nobody listens
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *only); err != nil {
@@ -42,10 +42,6 @@ func main() {
 		os.Exit(1)
 	}
 }
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
 
 // room is how much space the parts need, at most.
 const room = 12 << 30
