@@ -9,7 +9,7 @@ import (
 
 // infoRaft is AiKv's own section: a line for this node's replica of MetaRaft
 // and one for each shard replica or arbiter. lag and settled are the leader's
-// to know; elsewhere they are 0.
+// to know; elsewhere they are 0. copy is 1 for an arbiter that has a copy of the data.
 func infoRaft(w *infoWriter, s *infoSource) {
 	meta := s.call.Node.MetaStatus(s.ctx)
 	voters := 0
@@ -24,8 +24,8 @@ func infoRaft(w *infoWriter, s *infoSource) {
 	slices.SortFunc(groups, func(a, b ShardStatus) int { return cmp.Compare(a.Group, b.Group) })
 	for i, g := range groups {
 		w.line("group_"+strconv.Itoa(i), fmt.Sprintf(
-			"id=%s,kind=%s,role=%s,term=%d,commit=%d,applied=%d,leader=%s,voters=%d,learners=%d,lag=%d,settled=%s,log_start=%d",
-			g.Group, g.Kind, g.Role, g.Term, g.Commit, g.Applied, g.Leader, g.Voters, g.Learners, g.Lag, digit(g.Settled), g.LogStart))
+			"id=%s,kind=%s,role=%s,term=%d,commit=%d,applied=%d,leader=%s,voters=%d,learners=%d,lag=%d,settled=%s,log_start=%d,copy=%s",
+			g.Group, g.Kind, g.Role, g.Term, g.Commit, g.Applied, g.Leader, g.Voters, g.Learners, g.Lag, digit(g.Settled), g.LogStart, digit(g.Copy)))
 	}
 }
 

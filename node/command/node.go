@@ -103,6 +103,7 @@ type MetaMember struct {
 type ShardStatus struct {
 	Group                 topology.GroupID
 	Kind                  topology.Kind
+	Copy                  bool            // an arbiter that keeps a copy of the data
 	Role                  string          // leader, follower, candidate or learner
 	Leader                topology.NodeID // 0: none known
 	Term, Commit, Applied uint64

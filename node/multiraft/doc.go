@@ -38,7 +38,9 @@
 //  9. A gather ends at its time; an idle group never waits. gather_test.go
 //  10. A log is cut only behind what its replica's state holds durably, whatever
 //     a crash takes back; that of a replica without state only behind what two
-//     data members hold, or the only one. truncate_test.go, sim_test.go
+//     members with state hold, or the only one. An arbiter's copy is given up only
+//     when those that serve hold what its log has lost. truncate_test.go,
+//     copy_test.go, sim_test.go
 //  11. A log is kept for members that are on their way: one that is being sent a
 //     snapshot, one that has just got it, one that follows slowly. Each of these
 //     ends at some time. truncate_test.go, snapshot_test.go

@@ -1,6 +1,7 @@
 package multiraft
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -23,7 +24,21 @@ type Member struct {
 	// Arbiter members do not serve: one that becomes leader hands leadership to
 	// a member that does.
 	Arbiter bool
+	// Copy is set for an arbiter that has a state machine all the same: what it
+	// holds counts as held, and others may fetch the state from it.
+	Copy bool
 }
+
+func (m Member) isArbiter() bool { return m.Arbiter }
+
+// serves reports whether the member is to serve clients.
+func (m Member) serves() bool { return !m.Arbiter }
+
+// holds reports whether the member is to have a state machine.
+func (m Member) holds() bool { return !m.Arbiter || m.Copy }
+
+// bare reports whether the member is to have nothing but the log.
+func (m Member) bare() bool { return !m.holds() }
 
 // Wish is the membership that a group should have.
 type Wish struct {
@@ -293,17 +308,17 @@ func (g *Group) logCaughtUp(raftID, node uint64) {
 }
 
 // yield hands leadership on when an arbiter holds it, or a replica that is to
-// hold data and has none yet. If need be to one that is to leave: it has what a
-// new member has to be sent.
+// hold data and has none yet. If need be to an arbiter with a copy, or to one that
+// is to leave: they have what a new member has to be sent.
 func (g *Group) yield() {
 	w := &g.members.wish
-	serves := g.applier.machine != nil && !g.isArbiter(g.raftID)
+	serves := g.applier.machine != nil && !g.wished(g.raftID, Member.isArbiter)
 	if g.rn.BasicStatus().LeadTransferee != raft.None || serves {
 		return
 	}
 	successor := g.successor()
 	if successor == 0 && g.applier.machine == nil {
-		successor = g.longest(w.Others)
+		successor = cmp.Or(g.longest(w.Voters, Member.holds), g.longest(w.Others, Member.holds))
 	}
 	if successor != 0 {
 		g.transfer(successor)
@@ -311,14 +326,14 @@ func (g *Group) yield() {
 }
 
 // successor returns the voter that should lead next, 0 if there is none.
-func (g *Group) successor() uint64 { return g.longest(g.members.wish.Voters) }
+func (g *Group) successor() uint64 { return g.longest(g.members.wish.Voters, Member.serves) }
 
-// longest returns of those members that hold data the voter that was recently
-// heard of with the longest log, then the lowest id; 0 if there is none.
-func (g *Group) longest(members []Member) uint64 {
+// longest returns of those members that are as asked for the voter that was
+// recently heard of with the longest log, then the lowest id; 0 if there is none.
+func (g *Group) longest(members []Member, is func(Member) bool) uint64 {
 	var best, match uint64
 	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
-		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive || !holdsData(members, id) {
+		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive || !among(members, id, is) {
 			return
 		}
 		if best == 0 || pr.Match > match || pr.Match == match && id < best {

@@ -14,6 +14,11 @@ import (
 // go on from that state any more. Nothing has changed.
 var ErrObsolete = errors.New("multiraft: not the state to go on from")
 
+// ErrNeeded is what Reopen refuses with when a replica is to lose its state
+// machine, and it is not known yet that the members that serve hold all that its
+// log has lost. Nothing has changed; it passes when they have caught up.
+var ErrNeeded = errors.New("multiraft: others do not hold this state yet")
+
 // Reopen stops a replica and starts it again as spec says, under the same Raft
 // id and, for the group's other members, without a gap. Two things can change:
 //
@@ -28,7 +33,7 @@ var ErrObsolete = errors.New("multiraft: not the state to go on from")
 //
 // Calls that wait end with ErrClosed or, if they were appended, ErrUncertain. The
 // former state machine is the caller's again on return, unless the error is
-// ErrObsolete: then the replica goes on as it was. After any other error it does
+// ErrObsolete or ErrNeeded: then the replica goes on as it was. After any other error it does
 // not run.
 func (h *Host) Reopen(ctx context.Context, spec Spec, at *Point) (*Group, error) {
 	var old *Group
@@ -58,6 +63,9 @@ func (h *Host) mayReopen(spec Spec, at *Point) error {
 		return fmt.Errorf("group %016x: %w: there is no such replica", uint64(spec.ID), ErrObsolete)
 	}
 	start := g.trimming.cut // where the log will begin by then
+	if spec.Machine == nil && g.applier.machine != nil && start > g.trimming.served {
+		return fmt.Errorf("group %016x: %w: others hold what is up to %d, the log begins behind %d", uint64(spec.ID), ErrNeeded, g.trimming.served, start)
+	}
 	if at == nil {
 		if spec.Machine != nil && spec.Machine.Applied() < start {
 			return fmt.Errorf("group %016x: %w: it ends at %d, the log begins behind %d", uint64(spec.ID), ErrObsolete, spec.Machine.Applied(), start)

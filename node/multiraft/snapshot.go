@@ -52,7 +52,7 @@ func (h *Host) patience() int64 { return 2 * int64(h.opts.ElectionTicks) }
 func (g *Group) offer(m *pb.Message) {
 	to := m.GetTo()
 	switch {
-	case g.isArbiter(to):
+	case g.wished(to, Member.bare):
 		// It fetches nothing, and is there at once: the next probe will tell.
 		t := g.transferTo(to)
 		t.pin = m.GetSnapshot().GetMetadata().GetIndex()

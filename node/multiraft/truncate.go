@@ -32,11 +32,11 @@ type trimming struct {
 	cut uint64
 	// keep counts those who want the log to stay as it is.
 	keep int
-	// held is the last entry that enough data members hold durably, as far as
-	// this replica was told, or as the leader finds out itself; telling is the
-	// same for messages.
-	held    uint64
-	telling *uint64
+	// held is the last entry that enough members with a state machine hold
+	// durably, as far as this replica was told, or as the leader finds out
+	// itself. served is the same for those alone that serve: an arbiter may give
+	// up its copy only if that covers what its log has lost.
+	held, served uint64
 }
 
 const (
@@ -142,59 +142,66 @@ func (g *Group) LogStart() uint64 {
 	return index
 }
 
-// noteHeld finds out, on the leader, which entries enough data members hold: two
-// of them, or the only one. What is in a member's log is durable there, and what
-// its log has lost is so in its state. A member that is to hold data counts from
-// the beginning: so the arbiters' logs stay whole until it does.
+// noteHeld finds out, on the leader, which entries enough members hold: two of
+// them, or the only one. What is in a member's log is durable there, and what its
+// log has lost is so in its state. A member that is to hold data counts from the
+// beginning: so the logs of bare arbiters stay whole until it does.
 func (g *Group) noteHeld() {
-	data := 0
-	for _, v := range g.members.wish.Voters {
-		if !v.Arbiter {
-			data++
-		}
-	}
-	if !g.leading() || data == len(g.members.wish.Voters) {
+	if !g.leading() || !slices.ContainsFunc(g.members.wish.Voters, Member.isArbiter) {
 		return // nobody to tell
 	}
-	var best, second uint64
+	t := &g.trimming
+	t.held = max(t.held, g.heldBy(Member.holds))
+	t.served = max(t.served, g.heldBy(Member.serves))
+}
+
+// heldBy returns the last committed entry that two of the wished voters that are
+// as asked for hold, or the only one. Only a committed entry: another one may yet
+// be replaced.
+func (g *Group) heldBy(is func(Member) bool) uint64 {
+	var matches []uint64
+	for _, v := range g.members.wish.Voters {
+		if is(v) {
+			matches = append(matches, 0)
+		}
+	}
+	if len(matches) == 0 {
+		return 0
+	}
+	n := 0
 	g.rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
-		switch {
-		case !holdsData(g.members.wish.Voters, id):
-		case pr.Match > best:
-			best, second = pr.Match, best
-		default:
-			second = max(second, pr.Match)
+		if n < len(matches) && among(g.members.wish.Voters, id, is) {
+			matches[n] = pr.Match
+			n++
 		}
 	})
-	held := second
-	if data == 1 {
-		held = best
+	slices.Sort(matches)
+	return min(matches[max(len(matches)-2, 0)], g.rn.BasicStatus().GetCommit())
+}
+
+// among reports whether one of members has that Raft id and is as asked for.
+func among(members []Member, raftID uint64, is func(Member) bool) bool {
+	return slices.ContainsFunc(members, func(m Member) bool { return m.RaftID == raftID && is(m) })
+}
+
+// wished reports whether a member is wished to be a voter as asked for.
+func (g *Group) wished(raftID uint64, is func(Member) bool) bool {
+	return among(g.members.wish.Voters, raftID, is)
+}
+
+// tell adds to a heartbeat what the sender knows to be held: held as its index,
+// served as its vote. Raft does not use these fields of a heartbeat. It is as true later and under another leader.
+func (g *Group) tell(m *pb.Message) {
+	if t := &g.trimming; t.held > 0 {
+		m.Index, m.Vote = new(t.held), new(t.served)
 	}
-	// A committed entry only: another one may yet be replaced.
-	held = min(held, g.rn.BasicStatus().GetCommit())
-	if t := &g.trimming; held > t.held {
-		t.held, t.telling = held, new(held)
-	}
 }
-
-// holdsData reports whether one of members is that one, and is to hold data.
-func holdsData(members []Member, raftID uint64) bool {
-	return slices.ContainsFunc(members, func(m Member) bool { return m.RaftID == raftID && !m.Arbiter })
-}
-
-// isArbiter reports whether a member is wished to be one.
-func (g *Group) isArbiter(raftID uint64) bool {
-	return slices.ContainsFunc(g.members.wish.Voters, func(m Member) bool { return m.RaftID == raftID && m.Arbiter })
-}
-
-// tell adds to a heartbeat what the sender knows to be held; raft does not use
-// that field of a heartbeat. It is as true later and under another leader.
-func (g *Group) tell(m *pb.Message) { m.Index = g.trimming.telling }
 
 // told takes it in. The index of a hint means something else.
 func (g *Group) told(m *pb.Message) {
 	if !hint(m) {
-		g.trimming.held = max(g.trimming.held, m.GetIndex())
+		t := &g.trimming
+		t.held, t.served = max(t.held, m.GetIndex()), max(t.served, m.GetVote())
 	}
 }
 

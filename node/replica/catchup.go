@@ -62,7 +62,7 @@ func (m *Manager) fetchData(ctx context.Context, r *Replica, view *topology.View
 	}
 	nodes := []uint64{r.group.LeaderNode()}
 	for _, o := range s.Members {
-		if o.Kind == topology.Data && o.Node != view.Self {
+		if o.HoldsState() && o.Node != view.Self {
 			nodes = append(nodes, uint64(o.Node))
 		}
 	}
@@ -143,6 +143,7 @@ func (m *Manager) goOver(ctx context.Context, old *Replica, f *fetched, s *topol
 	}
 	// gofail: var snapshotFlipped struct{}
 	next.group = group
+	next.serves.Store(old.serves.Load())
 	m.put(next)
 	if err := f.state.Use(); err != nil {
 		// The leader finds out by asking.

@@ -107,9 +107,21 @@ func (m *Manager) Restore(ctx context.Context, stored []multiraft.Stored) error 
 			return err
 		}
 		r.group = group
+		r.serves.Store(s.Data && !m.arbiter(r.id))
 		m.put(r)
 	}
 	return m.removeStrangers(keep)
+}
+
+// arbiter reports whether the last view has this node as an arbiter of the shard.
+func (m *Manager) arbiter(id topology.GroupID) bool {
+	view := m.opts.Topology.Current()
+	s := view.Shard(id)
+	if s == nil {
+		return false
+	}
+	member, _, ok := s.Member(view.Self)
+	return ok && member.Kind == topology.Arbiter
 }
 
 // removeStrangers deletes folders of replicas that are no more.
@@ -162,7 +174,7 @@ func (m *Manager) Run(ctx context.Context) {
 func (m *Manager) sweep(ctx context.Context) (again bool) {
 	for _, r := range m.All() {
 		r.sweep(ctx)
-		again = r.unfinished.Load() || r.inflow.due(m.opts.Sched.Now()) || again
+		again = r.unfinished.Load() || r.awaited.Load() || r.inflow.due(m.opts.Sched.Now()) || again
 	}
 	return again || !m.opts.Topology.Recovered()
 }
@@ -216,7 +228,7 @@ func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.S
 	if leaving {
 		return nil
 	}
-	r = newReplica(m, s.ID, member.RaftID, member.Kind == topology.Data, 0)
+	r = newReplica(m, s.ID, member.RaftID, member.HoldsState(), 0)
 	if r.data {
 		if err := r.openMachine(); err != nil {
 			return err
@@ -228,6 +240,7 @@ func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.S
 		return fmt.Errorf("create a replica of shard %s: %w", s.ID, err)
 	}
 	r.group = groups[0]
+	r.serves.Store(member.Kind == topology.Data)
 	m.put(r)
 	m.opts.Logger.Info("replica created", "shard", s.ID, "raft_id", r.raftID, "kind", member.Kind)
 	return nil
@@ -236,8 +249,9 @@ func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.S
 // keep makes a replica what the view wishes it to be, and has it follow its
 // group.
 func (m *Manager) keep(ctx context.Context, r *Replica, view *topology.View, s *topology.Shard, member topology.Member, leaving bool) error {
+	r.serves.Store(member.Kind == topology.Data)
 	switch {
-	case leaving || r.data == (member.Kind == topology.Data):
+	case leaving || r.data == member.HoldsState():
 		return m.catchUp(ctx, r, s)
 	case !r.data && r.group.LogStart() > 0:
 		return m.fetchData(ctx, r, view, s)
@@ -246,20 +260,25 @@ func (m *Manager) keep(ctx context.Context, r *Replica, view *topology.View, s *
 	}
 }
 
-// convert makes a replica with data of an arbiter, or the other way round. Its
-// log goes on; the data is built up from it, or deleted.
+// convert makes a replica with data of a bare arbiter, or the other way round.
+// Its log goes on; the data is built up from it, or deleted once the members that
+// serve hold what the log has lost.
 func (m *Manager) convert(ctx context.Context, old *Replica, s *topology.Shard) error {
 	r := newReplica(m, old.id, old.raftID, !old.data, old.generation+1)
+	r.serves.Store(old.serves.Load())
 	if r.data {
 		if err := r.openMachine(); err != nil {
 			return err
 		}
 	}
 	group, err := m.opts.Host.Reopen(ctx, r.spec(false, raftMembers(s)), nil)
-	if errors.Is(err, multiraft.ErrObsolete) {
+	switch {
+	case errors.Is(err, multiraft.ErrObsolete):
 		return r.destroy() // the log has been cut meanwhile
-	}
-	if err != nil {
+	case errors.Is(err, multiraft.ErrNeeded):
+		old.awaited.Store(true)
+		return nil
+	case err != nil:
 		return fmt.Errorf("convert a replica of shard %s: %w", r.id, err)
 	}
 	r.group = group
@@ -352,7 +371,7 @@ func raftMembers(s *topology.Shard) []multiraft.Member {
 	for _, list := range [][]topology.Member{s.Leaving, s.Members} {
 		for _, o := range list {
 			members = append(members, multiraft.Member{
-				RaftID: o.RaftID, Node: uint64(o.Node), Arbiter: o.Kind == topology.Arbiter,
+				RaftID: o.RaftID, Node: uint64(o.Node), Arbiter: o.Kind == topology.Arbiter, Copy: o.Copy,
 			})
 		}
 	}

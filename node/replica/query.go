@@ -14,9 +14,10 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
-// Data returns the node's data replica of the shard, or nil.
+// Data returns the node's replica of the shard if it is there to serve, or nil:
+// an arbiter's copy is not.
 func (m *Manager) Data(id topology.GroupID) *Replica {
-	if r := m.replica(id); r != nil && r.machine != nil {
+	if r := m.replica(id); r != nil && r.machine != nil && r.serves.Load() {
 		return r
 	}
 	return nil
@@ -120,8 +121,8 @@ func (r *Replica) storing(status multiraft.Status, target uint64) int {
 
 // SendState sends a member of a group the state that this node has of it.
 func (m *Manager) SendState(ctx context.Context, r snapshot.Request, out snapshot.Out) error {
-	from := m.Data(topology.GroupID(r.Group))
-	if from == nil {
+	from := m.replica(topology.GroupID(r.Group))
+	if from == nil || from.machine == nil {
 		return multiraft.ErrNoState
 	}
 	return m.opts.Snapshots.Serve(ctx, from.group, from.machine, r.To, out)

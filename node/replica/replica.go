@@ -34,10 +34,14 @@ type Replica struct {
 
 	group   *multiraft.Group
 	store   storage.Store
-	machine *shard.Machine // nil for an arbiter
+	machine *shard.Machine // nil for an arbiter without a copy
 
-	// unfinished is set while a step waits to be tried again.
-	unfinished atomic.Bool
+	// serves is whether the view has the replica serve: not so for an arbiter, with
+	// a copy of the data or without.
+	serves atomic.Bool
+	// unfinished is set while a step waits to be tried again, awaited while the
+	// data is to be given up and others do not hold all of it yet.
+	unfinished, awaited atomic.Bool
 	// reporting is set while a report to MetaRaft, or a write to the group for
 	// the topology's sake, is under way: one at a time is enough.
 	reporting atomic.Bool
@@ -220,7 +224,10 @@ func (r *Replica) Read(cmd *command.Command, args [][]byte) (resp.Value, bool) {
 	return r.machine.Read(cmd, args, r.manager.opts.Sched.Now().UnixMilli())
 }
 
-// Machine returns the replica's state machine; nil for an arbiter.
+// Serves reports whether the replica is there to serve: an arbiter is not.
+func (r *Replica) Serves() bool { return r.serves.Load() }
+
+// Machine returns the replica's state machine; nil for an arbiter without a copy.
 func (r *Replica) Machine() *shard.Machine { return r.machine }
 
 // Group returns the replica's Raft group.

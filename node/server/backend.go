@@ -277,7 +277,11 @@ func (b *backend) ShardStatuses() []command.ShardStatus {
 		if err != nil {
 			continue // it was removed meanwhile
 		}
-		all = append(all, b.shardStatus(topology.GroupID(s.ID), topology.NodeID(r.Group().LeaderNode()), s))
+		out := b.shardStatus(topology.GroupID(s.ID), topology.NodeID(r.Group().LeaderNode()), s)
+		if !r.Serves() {
+			out.Kind, out.Copy = topology.Arbiter, s.Data
+		}
+		all = append(all, out)
 	}
 	return all
 }
@@ -286,9 +290,6 @@ func (b *backend) shardStatus(id topology.GroupID, leader topology.NodeID, s mul
 	out := command.ShardStatus{
 		Group: id, Role: s.Role, Leader: leader, Term: s.Term, Commit: s.Commit, Applied: s.Applied,
 		LogStart: s.LogStart, Voters: len(s.Voters), Learners: len(s.Learners), Settled: s.Settled,
-	}
-	if !s.Data {
-		out.Kind = topology.Arbiter
 	}
 	shard := b.LocalView().Shard(id)
 	for _, m := range s.Members {

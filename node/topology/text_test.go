@@ -30,8 +30,8 @@ var now = time.UnixMilli(1_700_000_000_000)
 // example is a cluster of two shards and a node without one. Shard 0xb has the
 // master 2 and the replicas 3 and 5; node 4 is its arbiter.
 func example() *View {
-	a := &Shard{ID: 0xa, Master: 1, Members: []Member{{1, 1, Data}, {4, 2, Arbiter}, {5, 3, Arbiter}}}
-	b := &Shard{ID: 0xb, Master: 2, Members: []Member{{2, 4, Data}, {3, 5, Data}, {4, 6, Arbiter}, {5, 7, Data}}}
+	a := &Shard{ID: 0xa, Master: 1, Members: []Member{{Node: 1, RaftID: 1, Kind: Data}, {Node: 4, RaftID: 2, Kind: Arbiter}, {Node: 5, RaftID: 3, Kind: Arbiter}}}
+	b := &Shard{ID: 0xb, Master: 2, Members: []Member{{Node: 2, RaftID: 4, Kind: Data}, {Node: 3, RaftID: 5, Kind: Data}, {Node: 4, RaftID: 6, Kind: Arbiter}, {Node: 5, RaftID: 7, Kind: Data}}}
 	v := &View{Self: 1, Quorum: true, Epoch: 9, Shards: []*Shard{a, b}}
 	for id := NodeID(1); id <= 5; id++ {
 		v.Nodes = append(v.Nodes, &Node{

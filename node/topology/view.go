@@ -90,7 +90,14 @@ type Member struct {
 	Node   NodeID
 	RaftID uint64
 	Kind   Kind
+	// Copy is set for an arbiter that keeps a full copy of the data, since too few
+	// data members do. It does not serve all the same.
+	Copy bool `json:",omitempty"`
 }
+
+// HoldsState reports whether the member is to have the shard's state, be it as a
+// data member or as an arbiter with a copy.
+func (m Member) HoldsState() bool { return m.Kind == Data || m.Copy }
 
 // Shard is one Raft group and the slots that it owns.
 type Shard struct {
