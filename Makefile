@@ -31,7 +31,7 @@ install: build ## install aikv, aikv-tool and the scripts under PREFIX (/usr/loc
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/aikv/scripts/lib' '$(DESTDIR)$(PREFIX)/share/aikv/config'
 	install -m 755 bin/aikv '$(DESTDIR)$(PREFIX)/bin/aikv'
 	install -m 755 $(SCRIPTS) '$(DESTDIR)$(PREFIX)/share/aikv/scripts/'
-	install -m 644 scripts/lib/*.sh '$(DESTDIR)$(PREFIX)/share/aikv/scripts/lib/'
+	install -m 644 scripts/lib/*.sh scripts/lib/*.awk '$(DESTDIR)$(PREFIX)/share/aikv/scripts/lib/'
 	install -m 644 config/*.toml '$(DESTDIR)$(PREFIX)/share/aikv/config/'
 	ln -sf ../share/aikv/scripts/aikv-tool '$(DESTDIR)$(PREFIX)/bin/aikv-tool'
 	ln -sf ../share/aikv/scripts/cluster_init.sh '$(DESTDIR)$(PREFIX)/bin/cluster_init.sh'

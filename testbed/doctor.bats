@@ -167,7 +167,7 @@ diagnosis() {
   # shellcheck source=../scripts/lib/diagnose.sh
   source "$ROOT/scripts/lib/diagnose.sh"
   MASTERS=1 REPLICAS=1
-  state_run "$STATE_DIAGNOSIS" client=redis-cli down=0
+  state_run diagnosis client=redis-cli down=0
 }
 
 @test "clocks that differ, versions that differ, a node that the others do not hear" {

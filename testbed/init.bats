@@ -395,7 +395,7 @@ without_redis_cli() {
 # plan FILE…: what the plan is if the nodes answer so.
 plan() {
   # shellcheck disable=SC2034 # state.sh reads them
-  local WORK=$BATS_TEST_TMPDIR/plan ADDRS=() file
+  local WORK=$BATS_TEST_TMPDIR/plan ADDRS=() file LOOSE=0 SCRIPTS=$ROOT/scripts
   mkdir -p "$WORK"
   for file in "$@"; do
     printf '@@nodes\n%s\n' "$file" >"$WORK/ans.${#ADDRS[@]}"
@@ -404,7 +404,7 @@ plan() {
   # shellcheck source=../scripts/lib/state.sh
   source "$ROOT/scripts/lib/state.sh"
   MASTERS=1
-  state_run "$STATE_PLAN"
+  state_run plan
 }
 
 @test "members of one cluster that disagree are asked again; two clusters with one slot are refused" {

@@ -41,7 +41,7 @@ suite_lint() {
   check "staticcheck" go tool staticcheck ./...
   # The files in lib are parts of the two scripts, and checked as such.
   check "shellcheck scripts" shellcheck -x -P SCRIPTDIR scripts/cluster_init.sh scripts/aikv-tool
-  check "shellcheck testbed" shellcheck -x -P SCRIPTDIR testbed/*.sh testbed/bench/*.sh .ci/run
+  check "shellcheck testbed" shellcheck -x -P SCRIPTDIR testbed/*.sh testbed/*/*.sh .ci/run
   # SC2030, SC2031: every @test is a subshell, and meant to be.
   check "shellcheck bats" shellcheck -x -P SCRIPTDIR -e SC2030,SC2031 testbed/helpers.bash testbed/*.bats testbed/examples/*.bats
   check "bash 3.2, BSD tools" testbed/portable.sh

@@ -56,7 +56,7 @@ check_once() {
   local line
   CHECK_LINES=()
   CHECK_BAD=0
-  state_run "$STATE_CHECK" >"$WORK/check"
+  state_run check >"$WORK/check"
   while IFS= read -r line; do
     CHECK_LINES+=("$line")
     case $line in *" bad "*) CHECK_BAD=$((CHECK_BAD + 1)) ;; esac

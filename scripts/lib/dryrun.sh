@@ -3,7 +3,7 @@
 
 # init_dry_run says what would be done; nothing is built, started or changed.
 init_dry_run() {
-  local node line verb a b c
+  local node
   probe
   if ((GIVEN == 0 && COUNT_FREE > 0)); then raft_conflicts; fi
   die_conflicts
@@ -28,6 +28,22 @@ init_dry_run() {
     return 0
   fi
   make_plan
+  dry_run_plan
+}
+
+# dry_run_all: the plan for empty nodes, each alone.
+dry_run_all() {
+  local node
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    printf '@@nodes\nnode%d %s@0 myself,master - 0 0 0 connected\n' "$node" "${ADDRS[node]}" >"$WORK/ans.$node"
+  done
+  read_plan
+  dry_run_plan
+}
+
+# dry_run_plan prints what make_plan has found missing.
+dry_run_plan() {
+  local line verb a b c
   for line in ${PLAN[@]+"${PLAN[@]}"}; do
     read -r verb a b c <<<"$line"
     case $verb in
@@ -37,19 +53,4 @@ init_dry_run() {
     esac
   done
   echo "check   the checklist, on ${#ADDRS[@]} nodes"
-}
-
-# dry_run_all: the plan for empty nodes.
-dry_run_all() {
-  local s n=${#ADDRS[@]} first last
-  echo "meet    every node meets every other"
-  for ((s = 0; s < MASTERS; s++)); do
-    first=$(((2 * 16384 * s + MASTERS) / (2 * MASTERS)))
-    last=$(((2 * 16384 * (s + 1) + MASTERS) / (2 * MASTERS) - 1))
-    echo "slots   ${ADDRS[s]} CLUSTER ADDSLOTSRANGE $first $last"
-  done
-  for ((s = MASTERS; s < n; s++)); do
-    echo "follow  ${ADDRS[s]} CLUSTER REPLICATE ${ADDRS[(s - MASTERS) % MASTERS]}"
-  done
-  echo "check   the checklist, on $n nodes"
 }

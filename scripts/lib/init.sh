@@ -239,7 +239,7 @@ read_plan() {
   VERDICT=""
   KEYS=()
   UNSETTLED=""
-  state_run "$STATE_PLAN" >"$WORK/plan"
+  state_run plan >"$WORK/plan"
   while IFS= read -r line; do
     case $line in
       "verdict "*) VERDICT=${line#verdict } ;;
@@ -378,7 +378,7 @@ refresh() {
 # reset_nodes erases every node and makes it a cluster of one.
 reset_nodes() {
   local line node count=0 label text
-  state_run "$STATE_PLAN" facts_only=1 >"$WORK/plan"
+  state_run plan facts_only=1 >"$WORK/plan"
   while read -r label node text; do
     if [[ $label == keys ]]; then count=$((count + text)); fi
   done <"$WORK/plan"

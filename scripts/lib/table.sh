@@ -3,135 +3,7 @@
 
 STATES=() # of each node: up, starting, paused, down, silent or alien
 
-# json=1: the nodes as JSON objects; json=2: the cluster as fields of one;
-# json=line: only the line of the cluster; json=slots, json=id: of the node at
-# wanted; else the table.
-# shellcheck disable=SC2016 # awk's own dollars
-STATE_NODES='
-function data_group(i,   c) { for (c = 1; c <= groups[i]; c++) if (g[i, c, "kind"] == "data") return c; return 0 }
-function meta_group(i,   c) { for (c = 1; c <= groups[i]; c++) if (gname[i, c] == "metaraft") return c; return 0 }
-function short(gid) { return substr(gid, length(gid) - 7) }
-function arbiters(i,   c, text) {
-  for (c = 1; c <= groups[i]; c++) if (g[i, c, "kind"] == "arbiter") text = text (text == "" ? "" : " ") short(g[i, c, "id"])
-  return text
-}
-function dash(x) { return x == "" ? "-" : x }
-# The node whose view counts: the one that sees most of the cluster.
-function best_view(   i, b) {
-  b = -1
-  for (i = 0; i < n; i++) if (id[i] != "" && (b < 0 || known[i] > known[b] || (known[i] == known[b] && count[same[i]] > count[same[b]]))) b = i
-  return b
-}
-function who_at(a,   j, k) { # the id behind an address, as any node knows it
-  for (j = 0; j < n; j++) if (addr[j] == a && id[j] != "") return id[j]
-  for (j = 0; j < n; j++) for (k = 1; k <= known[j]; k++) if (vaddr[j, list[j, k]] == a) return list[j, k]
-  return ""
-}
-function seen_by(who,   j) { # a node that knows it, best of all itself
-  if (who == "") return -1
-  for (j = 0; j < n; j++) if (id[j] == who) return j
-  if (best >= 0 && (best, who) in view) return best
-  for (j = 0; j < n; j++) if ((j, who) in view) return j
-  return -1
-}
-function leads(who,   i, c) {
-  i = index_of(who)
-  if (i < 0) return 0
-  c = data_group(i)
-  return c && g[i, c, "role"] == "leader"
-}
-function cluster_health(   k, who) {
-  if (best < 0 || count[same[best]] + 0 < 16384 || leader == "") return "fail"
-  for (k = 1; k <= known[best]; k++) { who = list[best, k]; if (vslots[best, who] != "" && !leads(who)) return "fail" }
-  return findings > 0 ? "degraded" : "ok"
-}
-function read_meta(   i, c) {
-  for (i = 0; i < n; i++) {
-    c = meta_group(i)
-    if (!c || g[i, c, "role"] != "leader" || (leader != "" && i != best)) continue
-    leader = addr[i]; voters = g[i, c, "voters"] + 0; learners = g[i, c, "learners"] + 0; term = g[i, c, "term"] + 0
-  }
-}
-function read_commits(   i, c) {
-  for (i = 0; i < n; i++) for (c = 1; c <= groups[i]; c++)
-    if (g[i, c, "role"] == "leader" && gname[i, c] != "metaraft") commit[g[i, c, "id"]] = g[i, c, "commit"]
-}
-# Sets the fields of a row: role, was, slots, gid, raft, applied, lag, master.
-function row(i,   c, j, who) {
-  who = who_at(addr[i]); j = seen_by(who)
-  role = j < 0 ? "-" : view[j, who] == "slave" ? "replica" : "master"
-  slots = j < 0 ? "" : vslots[j, who]
-  master = role == "replica" ? vmaster[j, who] : ""
-  was = ""
-  if (role != "-" && planned[i] != "" && planned[i] != role) was = planned[i]
-  c = data_group(i)
-  gid = c ? g[i, c, "id"] : ""
-  raft = c ? g[i, c, "role"] : ""
-  applied = c ? g[i, c, "applied"] : ""
-  lag = ""
-  if (c && gid in commit) { lag = commit[gid] - applied; if (lag < 0) lag = 0 }
-}
-# The slots of a node as anybody shows them, itself or others.
-function all_slots(i,   j, who) {
-  who = who_at(addr[i])
-  if (who == "") return ""
-  for (j = 0; j < n; j++) if (vslots[j, who] != "") return vslots[j, who]
-  return ""
-}
-function age(s) {
-  if (s == "") return ""
-  s += 0
-  if (s < 120) return s "s"
-  if (s < 7200) return int(s / 60) "m"
-  if (s < 172800) return int(s / 3600) "h"
-  return int(s / 86400) "d"
-}
-function memory(i) { return raw[i, "used_memory_rss"] + 0 > 0 ? raw[i, "used_memory_rss"] : raw[i, "used_memory"] }
-function mb(bytes) { return bytes == "" ? "" : sprintf("%.0f MB", bytes / 1000000) }
-function node_json(i) {
-  return sprintf("{\"node\":%s,\"address\":\"%s\",\"id\":\"%s\",\"role\":\"%s\",\"planned_role\":\"%s\",\"state\":\"%s\",\"master\":\"%s\",\"slots\":\"%s\",\"group\":\"%s\",\"raft_role\":\"%s\",\"arbiter_of\":%s,\"applied\":%d,\"lag\":%d,\"uptime_seconds\":%d,\"memory_bytes\":%.0f}",
-    number[i] == "" ? "null" : number[i], addr[i], who_at(addr[i]), role, planned[i], state[i], master, slots, gid, raft, json_list(arbiters(i)), applied, lag, raw[i, "uptime_in_seconds"], memory(i) + 0)
-}
-function json_list(text,   t, c, k, out) {
-  c = split(text, t, " ")
-  for (k = 1; k <= c; k++) out = out (k > 1 ? "," : "") "\"" t[k] "\""
-  return "[" out "]"
-}
-function cluster_line() {
-  if (best < 0) return "cluster: fail, no node answers"
-  return sprintf("cluster: %s, %d of 16384 slots, epoch %d, MetaRaft %s", cluster_health(), count[same[best]] + 0, raw[best, "cluster_current_epoch"],
-    leader == "" ? "without a leader" : sprintf("leader %s, term %d, %s, %s", leader, term, many(voters, "voter"), many(learners, "learner")))
-}
-function print_table(   i) {
-  print cluster_line()
-  printf "%-4s %-21s %-21s %-8s %-14s %-9s %-9s %-18s %8s %5s %7s %7s\n", "NODE", "ADDRESS", "ROLE", "STATE", "SLOTS", "GROUP", "RAFT", "ARBITER OF", "APPLIED", "LAG", "UPTIME", "MEMORY"
-  for (i = 0; i < n; i++) {
-    row(i)
-    printf "%-4s %-21s %-21s %-8s %-14s %-9s %-9s %-18s %8s %5s %7s %7s\n", dash(number[i]), addr[i], role (was == "" ? "" : " (was " was ")"),
-      state[i], dash(slots), dash(short(gid)), dash(raft), dash(arbiters(i)), dash(applied), dash(lag), dash(age(raw[i, "uptime_in_seconds"])), dash(mb(memory(i)))
-  }
-}
-function print_json(   i) {
-  if (json == 1) {
-    for (i = 0; i < n; i++) { row(i); printf "%s%s", i ? "," : "", node_json(i) }
-    return
-  }
-  printf "\"state\":\"%s\",\"slots_assigned\":%d,\"epoch\":%d,\"metaraft\":{\"leader\":\"%s\",\"term\":%d,\"voters\":%d,\"learners\":%d}",
-    cluster_health(), best < 0 ? 0 : count[same[best]], best < 0 ? 0 : raw[best, "cluster_current_epoch"], leader, term, voters, learners
-}
-END {
-  read_words()
-  index_slots()
-  best = best_view(); read_meta(); read_commits()
-  if (json == "line") print cluster_line()
-  else if (json == "ids") { for (i = 0; i < n; i++) print i, who_at(addr[i]) }
-  else if (json == "slots" || json == "id") { for (i = 0; i < n; i++) if (addr[i] == wanted) { row(i); print json == "id" ? who_at(wanted) : all_slots(i) } }
-  else if (json != "") print_json()
-  else print_table()
-}
-'
-
-# nodes_awk VAR=VALUE…: runs STATE_NODES with what this folder knows of the nodes.
+# nodes_awk VAR=VALUE…: runs nodes.awk with what this folder knows of the nodes.
 nodes_awk() {
   local node states="" planned="" role
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
@@ -141,7 +13,7 @@ nodes_awk() {
     case " ${CONF_SPARES:-} " in *" ${NUMS[node]:--} "*) role=master ;; esac
     planned="$planned $role"
   done
-  state_run "$STATE_NODES" "states=$states" "plan=$planned" "numbers=${NUMS[*]-}" "$@"
+  state_run nodes "states=$states" "plan=$planned" "numbers=${NUMS[*]-}" "$@"
 }
 
 # nodes_json prints the nodes as JSON objects.

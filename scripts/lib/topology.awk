@@ -1,0 +1,84 @@
+# Reads what every node has answered to "collect" (state.sh). Before END of the
+# programs that stand on this one: n nodes 0..n-1; id[i]; raw[i,key]; for every node i and
+# known id: view[i,id] = its role, vmaster[i,id], vflags[i,id], vlink[i,id],
+# vaddr[i,id], vslots[i,id]; known[i], and list[i,1..known[i]] = the ids.
+
+function trim_cr() { sub(/\r$/, "") }
+# plain_addr drops "@cport,hostname" and puts an IPv6 address in brackets.
+function plain_addr(a,   host) {
+  sub(/@.*/, "", a)
+  host = a
+  sub(/:[0-9]+$/, "", host)
+  return host ~ /:/ ? "[" host "]" substr(a, length(host) + 1) : a
+}
+function read_node(i,   who, k) {
+  who = $1
+  if ($3 ~ /myself/) id[i] = who
+  known[i]++
+  list[i, known[i]] = who
+  vaddr[i, who] = plain_addr($2)
+  vflags[i, who] = $3
+  view[i, who] = ($3 ~ /slave/) ? "slave" : "master"
+  vmaster[i, who] = $4
+  vlink[i, who] = $8
+  for (k = 9; k <= NF; k++)
+    if ($k !~ /^\[/) vslots[i, who] = vslots[i, who] (vslots[i, who] == "" ? "" : " ") $k
+}
+function read_raft(i,   name, k, parts, kv, c) {
+  name = $0; sub(/:.*/, "", name)
+  c = ++groups[i]
+  gname[i, c] = name
+  $0 = substr($0, length(name) + 2)
+  split($0, parts, ",")
+  for (k in parts) { split(parts[k], kv, "="); g[i, c, kv[1]] = kv[2] }
+}
+FNR == 1 { i = FILENAME; sub(/.*\./, "", i); i += 0; if (i >= n) n = i + 1 }
+{ trim_cr() }
+/^@@/ { part = substr($0, 3); next }
+/^$/ || /^#/ { next }
+part == "nodes" && NF >= 8 { read_node(i); next }
+part == "info" && /^(group_[0-9]+|metaraft):/ { read_raft(i); next }
+part == "info" && /^db0:/ { keys[i] = $0; sub(/^db0:keys=/, "", keys[i]); sub(/,.*/, "", keys[i]); next }
+part == "info" || part == "cluster" { k = $0; sub(/:.*/, "", k); raw[i, k] = substr($0, length(k) + 2) }
+# Slots are expanded once for each distinct map: same[i] is the first node whose
+# map equals that of node i; own[same[i],slot], count and overlap belong to it.
+function index_slots(   i, j, k, c, s, text, first, owners, seen) {
+  for (i = 0; i < n; i++) for (k = 1; k <= known[i]; k++)
+    if (vslots[i, list[i, k]] != "" && !(list[i, k] in seen)) { seen[list[i, k]]; owners++ }
+  if (loose && owners > masters) masters = owners
+  c = split(spares, s, " ")
+  for (k = 1; k <= c; k++) spare[s[k]]
+  for (i = 0; i < n; i++) {
+    text = ""
+    for (j = 0; j < n; j++) text = text id[j] "=" vslots[i, id[j]] ";"
+    for (k = 1; k <= known[i]; k++)
+      if (!is_target(list[i, k]) && vslots[i, list[i, k]] != "") text = text list[i, k] "=" vslots[i, list[i, k]] ";"
+    if (text in first) { same[i] = first[text]; continue }
+    first[text] = same[i] = i
+    for (k = 1; k <= known[i]; k++) expand(i, list[i, k])
+  }
+}
+function expand(i, who,   t, ab, c, k, s, last) {
+  c = split(vslots[i, who], t, " ")
+  for (k = 1; k <= c; k++) {
+    last = split(t[k], ab, "-") == 2 ? ab[2] + 0 : t[k] + 0
+    for (s = ab[1] + 0; s <= last; s++) {
+      if ((i, s) in own) { if (overlap[i] == "") overlap[i] = s }
+      else { own[i, s] = who; count[i]++ }
+    }
+  }
+}
+function host(a,  h) { h = a; sub(/:[0-9]+$/, "", h); gsub(/[\[\]]/, "", h); return h }
+function port(a,  p) { p = a; sub(/.*:/, "", p); return p }
+# read_words spreads what bash gives as one text over the nodes.
+function read_words(   k, t) {
+  split(addrs, t, " "); for (k in t) addr[k - 1] = t[k]
+  split(states, t, " "); for (k in t) state[k - 1] = t[k]
+  split(plan, t, " "); for (k in t) planned[k - 1] = t[k]
+  split(numbers, t, " "); for (k in t) number[k - 1] = t[k]
+}
+function is_target(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return 1; return 0 }
+function index_of(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return j; return -1 }
+function many(count, noun) { return count + 0 " " noun (count == 1 ? "" : "s") }
+function first_slot(s) { return int(16384 * s / masters + 0.5) }
+function range_of(slot,   s) { for (s = masters - 1; s > 0; s--) if (slot >= first_slot(s)) return s; return 0 }
