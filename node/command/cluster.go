@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -130,7 +129,7 @@ func clusterOwnRows() []*Command {
 }
 
 func clusterInfo(ctx context.Context, c *Call, _ [][]byte) resp.Value {
-	return resp.Verbatim(topology.InfoText(c.Node.View(ctx), c.Node.Live()))
+	return resp.Verbatim(topology.InfoText(c.Node.View(ctx), c.Node.Live(), FullCoverage(c.Node.Config())))
 }
 
 func clusterNodes(ctx context.Context, c *Call, _ [][]byte) resp.Value {
@@ -255,43 +254,47 @@ func clusterSlots(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 // endpointType is the value of cluster-preferred-endpoint-type.
 func endpointType(config *Config) string { return config.Value("cluster-preferred-endpoint-type") }
 
+// FullCoverage is cluster-require-full-coverage: while a slot is unassigned, no
+// slot is served.
+func FullCoverage(config *Config) bool { return config.Value("cluster-require-full-coverage") != "no" }
+
 // Endpoint is the host under which redirects tell clients to reach n: "" means
 // the one that the client has used.
 func Endpoint(config *Config, n *topology.Node) string {
-	return endpointOf(n, endpointType(config))
+	host, _ := endpointOf(n, endpointType(config))
+	return host
 }
 
-func endpointOf(n *topology.Node, endpoint string) string {
-	switch endpoint {
-	case "hostname":
-		return cmp.Or(n.Address.Hostname, "?")
-	case "unknown-endpoint":
-		return ""
+// endpointOf returns the preferred host of n and what kind of host that is. Where
+// Redis says "?" of a node without a host name, which no client can connect to,
+// it is the address.
+func endpointOf(n *topology.Node, preferred string) (host, kind string) {
+	switch {
+	case preferred == "hostname" && n.Address.Hostname != "":
+		return n.Address.Hostname, preferred
+	case preferred == "unknown-endpoint":
+		return "", preferred
 	default:
-		return n.Address.Host
+		return n.Address.Host, "ip"
 	}
-}
-
-// preferredEndpoint is the same in CLUSTER SLOTS and SHARDS.
-func preferredEndpoint(n *topology.Node, endpoint string) resp.Value {
-	if endpoint == "unknown-endpoint" {
-		return resp.Null
-	}
-	return resp.BulkString(endpointOf(n, endpoint))
 }
 
 // slotsNode is a node in CLUSTER SLOTS; what is known beside the preferred
 // endpoint stands in a map at its end.
-func slotsNode(n *topology.Node, endpoint string) resp.Value {
+func slotsNode(n *topology.Node, preferred string) resp.Value {
+	host, kind := endpointOf(n, preferred)
+	endpoint := resp.BulkString(host)
+	if kind == "unknown-endpoint" {
+		endpoint = resp.Null
+	}
 	var more []resp.Value
-	if endpoint != "ip" {
+	if kind != "ip" {
 		more = append(more, resp.BulkString("ip"), resp.BulkString(n.Address.Host))
 	}
-	if endpoint != "hostname" && n.Address.Hostname != "" {
+	if kind != "hostname" && n.Address.Hostname != "" {
 		more = append(more, resp.BulkString("hostname"), resp.BulkString(n.Address.Hostname))
 	}
-	return resp.Array(preferredEndpoint(n, endpoint), resp.Int(int64(n.Address.Port)),
-		resp.BulkString(n.ID.String()), resp.Map(more...))
+	return resp.Array(endpoint, resp.Int(int64(n.Address.Port)), resp.BulkString(n.ID.String()), resp.Map(more...))
 }
 
 // clusterShards describes the shards, and each node without one as a shard of
@@ -307,7 +310,8 @@ func clusterShards(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 		}
 		described := []resp.Value{}
 		for _, n := range nodes {
-			described = append(described, shardNode(v, n, endpoint, offsets[n.ID], c.Node))
+			offset := max(offsets[n.ID], c.Node.Live().Contact(n.ID).Offset)
+			described = append(described, shardNode(v, n, endpoint, offset, c.Node))
 		}
 		return resp.Map(resp.BulkString("slots"), resp.Array(bounds...),
 			resp.BulkString("nodes"), resp.Array(described...))
@@ -331,7 +335,7 @@ func clusterShards(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 }
 
 // shardOffsets returns how far nodes of this node's own shards are known to
-// store their logs; of others it knows nothing.
+// store their logs. Of others it knows what they said themselves, in Contact.
 func shardOffsets(n Node) map[topology.NodeID]uint64 {
 	offsets := make(map[topology.NodeID]uint64)
 	for _, s := range n.ShardStatuses() {
@@ -367,11 +371,12 @@ func shardNode(v *topology.View, n *topology.Node, endpoint string, offset uint6
 			}
 		}
 	}
+	host, _ := endpointOf(n, endpoint)
 	pairs := []resp.Value{
 		resp.BulkString("id"), resp.BulkString(n.ID.String()),
 		resp.BulkString("port"), resp.Int(int64(n.Address.Port)),
 		resp.BulkString("ip"), resp.BulkString(n.Address.Host),
-		resp.BulkString("endpoint"), preferredEndpoint(n, endpoint),
+		resp.BulkString("endpoint"), resp.BulkString(host), // not null as in SLOTS: so it is in Redis
 	}
 	if n.Address.Hostname != "" {
 		pairs = append(pairs, resp.BulkString("hostname"), resp.BulkString(n.Address.Hostname))

@@ -71,6 +71,7 @@ func testView() *topology.View {
 	}
 	for i, s := range []*topology.Shard{first, second, first, first} {
 		v.Nodes[i].Shard = s
+		s.Members = append(s.Members, topology.Member{Node: v.Nodes[i].ID, Kind: topology.Data})
 	}
 	v.Nodes[3].Failed = true
 	v.Nodes[1].Address.Hostname = "two.example"
@@ -164,10 +165,10 @@ type testLive struct{}
 func (testLive) Contact(peer topology.NodeID) topology.Contact {
 	return topology.Contact{
 		Connected: peer == 2 || peer == 3, Suspect: peer == 2, Since: time.UnixMilli(12345), SendBuffer: 10,
+		Offset: map[topology.NodeID]uint64{2: 900, 3: 48, 4: 5, 5: 30}[peer],
 	}
 }
 func (testLive) Leader(topology.GroupID) topology.NodeID { return 1 }
-func (testLive) ShardUp(topology.GroupID) bool           { return true }
 
 type testSessions struct {
 	list   []*Session

@@ -181,19 +181,25 @@ type testNode struct {
 	command.Node
 	view    atomic.Pointer[topology.View]
 	leaders sync.Map // topology.GroupID → topology.NodeID
-	own     *testReplica
-	shard   atomic.Uint64 // whose data own holds; 0: it does not count
-	config  *command.Config
-	server  *Server
+	// suspects are nodes that have not been heard of.
+	suspects sync.Map
+	own      *testReplica
+	shard    atomic.Uint64 // whose data own holds; 0: it does not count
+	config   *command.Config
+	server   *Server
 }
 
-func (n *testNode) LocalView() *topology.View                { return n.view.Load() }
-func (n *testNode) View(context.Context) *topology.View      { return n.view.Load() }
-func (n *testNode) Live() topology.Live                      { return n }
-func (n *testNode) Contact(topology.NodeID) topology.Contact { return topology.Contact{} }
-func (n *testNode) ShardUp(topology.GroupID) bool            { return true }
-func (n *testNode) Config() *command.Config                  { return n.config }
-func (n *testNode) Sessions() command.Sessions               { return n.server }
+func (n *testNode) LocalView() *topology.View           { return n.view.Load() }
+func (n *testNode) View(context.Context) *topology.View { return n.view.Load() }
+func (n *testNode) Live() topology.Live                 { return n }
+
+func (n *testNode) Contact(id topology.NodeID) topology.Contact {
+	_, suspect := n.suspects.Load(id)
+	return topology.Contact{Suspect: suspect}
+}
+
+func (n *testNode) Config() *command.Config    { return n.config }
+func (n *testNode) Sessions() command.Sessions { return n.server }
 
 func (n *testNode) ShardStatuses() []command.ShardStatus { return nil }
 func (n *testNode) Info() command.NodeInfo               { return command.NodeInfo{} }

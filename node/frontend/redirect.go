@@ -16,6 +16,7 @@ import (
 var (
 	errNotServed   error = resp.Error("CLUSTERDOWN Hash slot not served")
 	errDown        error = resp.Error("CLUSTERDOWN The cluster is down")
+	errDownForRead error = resp.Error("CLUSTERDOWN The cluster is down and only accepts read commands")
 	errNoLeader    error = resp.Error("CLUSTERDOWN The shard has no leader")
 	errNoQuorum    error = resp.Error("CLUSTERDOWN The shard has no quorum")
 	errClosing     error = resp.Error("CLUSTERDOWN The node is shutting down")
@@ -71,8 +72,13 @@ func (s *Server) route(session *command.Session, cmd *command.Command, args [][]
 		return route{}, errNotServed
 	case cross:
 		return route{}, errCrossSlot
-	case !s.topology.complete(v):
-		return route{}, errDown
+	case !s.topology.complete(v) && command.FullCoverage(s.opts.Backend.Config()):
+		if !s.readsWhenDown() {
+			return route{}, errDown
+		}
+		if cmd.Read == nil {
+			return route{}, errDownForRead
+		}
 	}
 	r := route{replica: s.opts.Backend.Replica(shard.ID), keyed: true, slot: keySlot}
 	if r.replica != nil {
@@ -80,11 +86,24 @@ func (s *Server) route(session *command.Session, cmd *command.Command, args [][]
 			r.linear = true
 			return r, nil
 		}
-		if session.ReadOnly && cmd.Read != nil {
+		if cmd.Read != nil && (session.ReadOnly || s.lastMaster(v, shard) && s.readsWhenDown()) {
 			return r, nil
 		}
 	}
 	return route{}, s.redirect(v, keySlot)
+}
+
+// readsWhenDown is cluster-allow-reads-when-down.
+func (s *Server) readsWhenDown() bool {
+	return s.opts.Backend.Config().Value("cluster-allow-reads-when-down") == "yes"
+}
+
+// lastMaster reports whether this node is the shard's master by MetaRaft's record
+// and nobody is known to lead. With cluster-allow-reads-when-down it then answers
+// reads by what it has, as Redis's masters do in a minority: a successor that it
+// cannot see may know better.
+func (s *Server) lastMaster(v *topology.View, shard *topology.Shard) bool {
+	return shard.Master == v.Self && s.opts.Backend.Live().Leader(shard.ID) == 0
 }
 
 // routeKeyless serves a command without keys from the node's own shard.
@@ -135,15 +154,20 @@ func (s *Server) redirect(v *topology.View, keySlot uint16) error {
 }
 
 // leader returns the node that clients of the shard belong to: the data member
-// that is known to lead at this moment, else the recorded master; nil if it is
-// not in the view.
+// that is known to lead at this moment, else the recorded master while there is
+// nothing that speaks against it; nil if nobody is known to serve.
 func (s *Server) leader(v *topology.View, shard *topology.Shard) *topology.Node {
-	if id := s.opts.Backend.Live().Leader(shard.ID); id != 0 {
+	live := s.opts.Backend.Live()
+	if id := live.Leader(shard.ID); id != 0 {
 		if m, _, ok := shard.Member(id); ok && m.Kind == topology.Data {
 			if n := v.Node(id); n != nil {
 				return n
 			}
 		}
 	}
-	return v.Node(shard.Master)
+	master := v.Node(shard.Master)
+	if master == nil || master.Failed || !v.Served(shard) || live.Contact(master.ID).Suspect {
+		return nil
+	}
+	return master
 }

@@ -18,6 +18,8 @@ import (
 //	  shard ID master=ID data=ID,… arbiters=ID,… slots=A-B
 //	node own=SHARD leads=BOOL      the replica that the node holds (0: none)
 //	live SHARD=LEADER …            what the node knows of the groups' leaders
+//	failed ID …, suspect ID …      what MetaRaft, and what the node, says of others
+//	unled SHARD …                  what MetaRaft says of shards
 //	hostname ID=NAME …             what nodes announce besides their addresses
 //	send                           a pipeline on a connection that stays
 //	connect                        a new connection
@@ -47,6 +49,19 @@ func TestRedirects(t *testing.T) {
 			f.node.leaders.Clear()
 			for _, arg := range d.CmdArgs {
 				f.node.leaders.Store(topology.GroupID(number(t, arg.Key)), topology.NodeID(number(t, arg.Vals[0])))
+			}
+		case "failed":
+			for _, arg := range d.CmdArgs {
+				f.node.view.Load().Node(topology.NodeID(number(t, arg.Key))).Failed = true
+			}
+		case "unled":
+			for _, arg := range d.CmdArgs {
+				f.node.view.Load().Shard(topology.GroupID(number(t, arg.Key))).Unled = true
+			}
+		case "suspect":
+			f.node.suspects.Clear()
+			for _, arg := range d.CmdArgs {
+				f.node.suspects.Store(topology.NodeID(number(t, arg.Key)), nil)
 			}
 		case "hostname":
 			for _, arg := range d.CmdArgs {

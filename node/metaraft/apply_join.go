@@ -273,6 +273,7 @@ func (d *draft) importShard(im *Import) {
 	shard := im.Shard
 	shard.Members = slices.Clone(shard.Members)
 	shard.Leaving = slices.Clone(shard.Leaving)
+	shard.Unled = false // this cluster has yet to listen
 	d.insertShard(shard)
 	for _, run := range im.Slots {
 		for n := run.Start; n <= run.End; n++ {

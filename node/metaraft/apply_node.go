@@ -110,6 +110,16 @@ func (c *Liveness) apply(d *draft) Outcome {
 			node.Failed = false
 		}
 	}
+	for _, l := range c.Unled {
+		if shard := d.s.Shard(l.Shard); shard != nil && shard.MasterTerm == l.MasterTerm {
+			shard.Unled = true
+		}
+	}
+	for _, id := range c.Led {
+		if shard := d.s.Shard(id); shard != nil {
+			shard.Unled = false
+		}
+	}
 	return Outcome{}
 }
 

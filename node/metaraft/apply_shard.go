@@ -50,7 +50,7 @@ func (c *Takeover) apply(d *draft) Outcome {
 	if m, ok := shard.member(c.Node); !ok || m.Kind != topology.Data {
 		return Outcome{}
 	}
-	shard.MasterTerm = c.Term
+	shard.MasterTerm, shard.Unled = c.Term, false
 	if shard.Master == c.Node {
 		return Outcome{}
 	}

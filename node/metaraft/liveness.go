@@ -9,24 +9,34 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
-// watchdog decides which nodes are failed, on the MetaRaft leader. It is a step
-// function: time and contacts come from outside.
+// watchdog decides which nodes are failed and which shards are without a leader,
+// on the MetaRaft leader. It is a step function: time and what is known of the
+// others come from outside.
 type watchdog struct {
 	timeout time.Duration
-	// met is when the watch first saw each node, which counts as contact: a new
-	// leader, or a process that was suspended, knows nothing yet, and a node
-	// that has just been admitted has not had the time to speak.
-	met  map[topology.NodeID]time.Time
-	last time.Time // of the previous step
+	// met and begun are when the watch first saw each node and shard, which counts
+	// as contact: a new leader, or a process that was suspended, knows nothing yet,
+	// and a node that has just been admitted has not had the time to speak.
+	met   map[topology.NodeID]time.Time
+	begun map[topology.GroupID]time.Time
+	last  time.Time // of the previous step
 }
 
 // step returns what changed. It is called regularly while this node leads; a
 // gap as long as the timeout begins a new watch.
-func (w *watchdog) step(now time.Time, v *topology.View, contact func(topology.NodeID) topology.Contact) (change Liveness, any bool) {
+func (w *watchdog) step(now time.Time, v *topology.View, contact func(topology.NodeID) topology.Contact,
+	led func(topology.GroupID) time.Time,
+) (change Liveness, any bool) {
 	if w.last.IsZero() || now.Sub(w.last) >= w.timeout || now.Before(w.last) {
-		w.met = make(map[topology.NodeID]time.Time)
+		w.met, w.begun = make(map[topology.NodeID]time.Time), make(map[topology.GroupID]time.Time)
 	}
 	w.last = now
+	w.watchNodes(now, v, contact, &change)
+	w.watchShards(now, v, led, &change)
+	return change, len(change.Failed)+len(change.Alive)+len(change.Unled)+len(change.Led) > 0
+}
+
+func (w *watchdog) watchNodes(now time.Time, v *topology.View, contact func(topology.NodeID) topology.Contact, change *Liveness) {
 	maps.DeleteFunc(w.met, func(id topology.NodeID, _ time.Time) bool { return v.Node(id) == nil })
 	for _, node := range v.Nodes {
 		met, ok := w.met[node.ID]
@@ -47,7 +57,26 @@ func (w *watchdog) step(now time.Time, v *topology.View, contact func(topology.N
 			change.Alive = append(change.Alive, node.ID)
 		}
 	}
-	return change, len(change.Failed)+len(change.Alive) > 0
+}
+
+// watchShards notices shards without a leader whoever of their voters lives: a
+// majority may be gone, cut off from the rest, or of arbiters alone.
+func (w *watchdog) watchShards(now time.Time, v *topology.View, led func(topology.GroupID) time.Time, change *Liveness) {
+	maps.DeleteFunc(w.begun, func(id topology.GroupID, _ time.Time) bool { return v.Shard(id) == nil })
+	for _, shard := range v.Shards {
+		begun, ok := w.begun[shard.ID]
+		if !ok {
+			begun = now
+			w.begun[shard.ID] = begun
+		}
+		unled := now.Sub(led(shard.ID)) >= w.timeout
+		switch {
+		case !shard.Unled && unled && now.Sub(begun) >= w.timeout:
+			change.Unled = append(change.Unled, Leaderless{shard.ID, shard.MasterTerm})
+		case shard.Unled && !unled:
+			change.Led = append(change.Led, shard.ID)
+		}
+	}
 }
 
 // stop ends the watch; the next step begins a new one.
@@ -128,7 +157,7 @@ func (n *Node) keepTime(ctx context.Context) {
 			relief.stop()
 			continue
 		}
-		if change, any := dog.step(now, a.view(), n.opts.Contact); any {
+		if change, any := dog.step(now, a.view(), n.opts.Contact, n.opts.Led); any {
 			n.duty("liveness", func(ctx context.Context) { n.commitLiveness(ctx, a, change) })
 		}
 		if due := relief.step(now, a.machine.State()); len(due) > 0 {
@@ -160,6 +189,12 @@ func (n *Node) commitLiveness(ctx context.Context, a *attachment, change Livenes
 	}
 	for _, id := range change.Alive {
 		n.log.Info("MetaRaft node is back", "node", id)
+	}
+	for _, l := range change.Unled {
+		n.log.Warn("MetaRaft shard has no leader", "shard", l.Shard)
+	}
+	for _, id := range change.Led {
+		n.log.Info("MetaRaft shard has a leader again", "shard", id)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestWatchdog(t *testing.T) {
 	pong := map[topology.NodeID]time.Time{3: at(0)}
 	dog := watchdog{timeout: time.Second}
 	step := func(s float64) string {
-		change, _ := dog.step(at(s), v, func(id topology.NodeID) topology.Contact { return topology.Contact{Pong: pong[id]} })
+		change, _ := dog.step(at(s), v, func(id topology.NodeID) topology.Contact { return topology.Contact{Pong: pong[id]} }, nil)
 		for _, id := range change.Failed {
 			v.Node(id).Failed = true
 		}
@@ -85,6 +85,49 @@ func TestWatchdog(t *testing.T) {
 	}
 	if got, want := step(62.6), "failed [4] alive []"; got != want {
 		t.Errorf("1.1 s after its admission: %s, want %s", got, want)
+	}
+}
+
+// TestWatchdogOfShards is the decision alone, second by second.
+func TestWatchdogOfShards(t *testing.T) {
+	at := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
+	shard := &topology.Shard{ID: 11, MasterTerm: 7}
+	v := &topology.View{Self: 1, Nodes: []*topology.Node{{ID: 1}}, Shards: []*topology.Shard{shard}}
+	var led time.Time
+	dog := watchdog{timeout: time.Second}
+	for _, c := range []struct {
+		at   float64
+		lead bool
+		want string
+	}{
+		{0, false, "unled [] led []"}, // unknown until a timeout has passed
+		{0.9, false, "unled [] led []"},
+		{1.0, false, "unled [{11 7}] led []"},
+		{1.5, true, "unled [] led [11]"},
+		{2.4, false, "unled [] led []"}, // an election
+		{2.45, true, "unled [] led []"},
+		{3.4, false, "unled [] led []"},
+		{3.5, false, "unled [{11 7}] led []"},
+		{60, false, "unled [] led []"}, // the process was suspended: a new watch
+		{60.5, true, "unled [] led [11]"},
+	} {
+		if c.lead {
+			led = at(c.at)
+		}
+		change, _ := dog.step(at(c.at), v, func(topology.NodeID) topology.Contact { return topology.Contact{} },
+			func(topology.GroupID) time.Time { return led })
+		shard.Unled = len(change.Unled) > 0 || shard.Unled && len(change.Led) == 0
+		if got := fmt.Sprintf("unled %v led %d", change.Unled, change.Led); got != strings.ReplaceAll(c.want, "{11 7}", fmt.Sprint(Leaderless{11, 7})) {
+			t.Errorf("at %v s: %s, want %s", c.at, got, c.want)
+		}
+	}
+	// A shard that has just been made gets the time to elect somebody.
+	v.Shards = append(v.Shards, &topology.Shard{ID: 12})
+	for _, s := range []float64{60.9, 61.2} {
+		if change, any := dog.step(at(s), v, func(topology.NodeID) topology.Contact { return topology.Contact{} },
+			func(topology.GroupID) time.Time { return led }); any {
+			t.Errorf("at %v s: %+v", s, change)
+		}
 	}
 }
 

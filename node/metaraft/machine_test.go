@@ -242,8 +242,12 @@ func printState(s *State) string {
 		b.WriteByte('\n')
 	}
 	for _, r := range s.Shards {
-		fmt.Fprintf(&b, "shard %d v%d master=%d term=%d members%s leaving%s\n",
+		fmt.Fprintf(&b, "shard %d v%d master=%d term=%d members%s leaving%s",
 			r.ID, r.Version, r.Master, r.MasterTerm, printMembers(r.Members), printMembers(r.Leaving))
+		if r.Unled {
+			b.WriteString(" unled")
+		}
+		b.WriteByte('\n')
 	}
 	for _, run := range s.Slots.Runs() {
 		fmt.Fprintf(&b, "slots %d-%d shard=%d epoch=%d\n", run.Start, run.End, run.Group, run.Epoch)

@@ -123,6 +123,9 @@ type Options struct {
 	ClientPort ClientPort
 	// Contact returns when this node last heard from a peer; nil: never.
 	Contact func(topology.NodeID) topology.Contact
+	// Led returns when this node last knew of a data member that leads the
+	// shard, which may be now; nil: always now.
+	Led func(topology.GroupID) time.Time
 	// Address is what this node announces. Seeds are Raft addresses at which a
 	// MEET looks for the node that announces the client address it was given.
 	Address topology.Address
@@ -169,6 +172,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Contact == nil {
 		o.Contact = func(topology.NodeID) topology.Contact { return topology.Contact{} }
+	}
+	if o.Led == nil {
+		o.Led = func(topology.GroupID) time.Time { return o.Sched.Now() }
 	}
 	return o
 }

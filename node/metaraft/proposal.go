@@ -207,8 +207,20 @@ type SetConfigEpoch struct {
 // Outcome.Epoch is its epoch, Outcome.Bumped whether it changed.
 type BumpEpoch struct{ Node topology.NodeID }
 
-// Liveness records which nodes the MetaRaft leader has lost and found.
-type Liveness struct{ Failed, Alive []topology.NodeID }
+// Liveness records which nodes the MetaRaft leader has lost and found, and which
+// shards it has missed, and found, a leader of.
+type Liveness struct {
+	Failed, Alive []topology.NodeID
+	Unled         []Leaderless       `json:",omitempty"`
+	Led           []topology.GroupID `json:",omitempty"`
+}
+
+// Leaderless is a shard that nobody is known to lead. It says nothing of a shard
+// that has been taken over since MasterTerm.
+type Leaderless struct {
+	Shard      topology.GroupID
+	MasterTerm uint64
+}
 
 // Relieve takes from nodes that have been failed for long the duties that others
 // can do: their places as arbiters, and their votes in MetaRaft unless they were

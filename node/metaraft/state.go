@@ -62,6 +62,7 @@ type ShardRecord struct {
 	Version    uint64
 	Members    []topology.Member // by node
 	Leaving    []topology.Member // in order of leaving
+	Unled      bool              `json:",omitempty"` // see topology.Shard
 
 	// membersChanged is set while a change is being applied.
 	membersChanged bool

@@ -18,7 +18,7 @@ func buildView(s *State, self topology.NodeID) *topology.View {
 	for _, r := range s.Shards {
 		shard := &topology.Shard{
 			ID: r.ID, Master: r.Master, MasterTerm: r.MasterTerm, Version: r.Version,
-			Members: slices.Clone(r.Members), Leaving: slices.Clone(r.Leaving),
+			Members: slices.Clone(r.Members), Leaving: slices.Clone(r.Leaving), Unled: r.Unled,
 		}
 		v.Shards = append(v.Shards, shard)
 		shards[r.ID] = shard

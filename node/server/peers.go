@@ -79,8 +79,9 @@ func (h *peerHandler) open() {
 
 // Receive implements transport.Handler.
 func (h *peerHandler) Receive(from uint64, _ transport.Class, frame []byte) {
-	if len(frame) == len(beat) {
-		return // the transport has noted it
+	if isBeat(frame) {
+		h.node.hearsay.note(topology.NodeID(from), frame, h.node.sched.Now())
+		return
 	}
 	h.node.received.Add(1)
 	if host := h.host.Load(); host != nil {
@@ -110,25 +111,6 @@ func (h *peerHandler) Feed(ctx context.Context, _ transport.Identity, request []
 	}
 	defer h.node.processors.lend()()
 	return h.node.sendState(ctx, request, to)
-}
-
-// beat is a frame that says nothing but that the sender lives. Groups talk only
-// to their members; with it every pair of nodes knows of each other.
-var beat = [1]byte{}
-
-// sendBeats sends beats until ctx ends to members that have heard nothing else
-// for a third of the time after which silence is suspicious.
-func (n *node) sendBeats(ctx context.Context) {
-	interval := time.Duration(n.cfg.Cluster.NodeTimeout) / 3
-	for sched.Sleep(ctx, n.sched, interval) {
-		view, now := n.meta.Current(), n.sched.Now()
-		for _, peer := range view.Nodes {
-			id := uint64(peer.ID)
-			if peer.ID != view.Self && now.Sub(n.transport.Contact(id).LastSent) > interval/2 {
-				n.transport.Send(id, transport.Control, beat[:])
-			}
-		}
-	}
 }
 
 // peers makes the transport what metaraft calls through.
@@ -186,6 +168,7 @@ func (n *node) contact(id topology.NodeID) topology.Contact {
 	heard := c.LastReceived
 	return topology.Contact{
 		Connected: c.Connected, Ping: c.LastSent, Pong: heard, Since: c.Since, SendBuffer: c.QueuedBytes,
+		Offset:  n.hearsay.offset(id),
 		Suspect: !heard.IsZero() && n.sched.Now().Sub(heard) > time.Duration(n.cfg.Cluster.NodeTimeout),
 	}
 }
@@ -200,32 +183,16 @@ func (l live) Messages() (sent, received uint64) { return l.node.sent.Load(), l.
 // Contact implements topology.Live.
 func (l live) Contact(peer topology.NodeID) topology.Contact { return l.node.contact(peer) }
 
-// Leader implements topology.Live.
+// Leader implements topology.Live: by this node's own replica, or by what the
+// leader itself said.
 func (l live) Leader(group topology.GroupID) topology.NodeID {
-	if leader, member := l.node.replicas.LeaderNode(group); member {
-		return leader
+	leader, member := l.node.replicas.LeaderNode(group)
+	if !member {
+		return l.node.hearsay.leader(group, l.node.sched.Now().Add(-time.Duration(l.node.cfg.Cluster.NodeTimeout)))
 	}
-	if s := l.node.meta.Current().Shard(group); s != nil && l.ShardUp(group) {
-		return s.Master
+	// A replica that cannot be a candidate goes on naming a leader that is gone.
+	if leader != l.node.home.Identity().Node && l.node.contact(leader).Suspect {
+		return 0
 	}
-	return 0
-}
-
-// ShardUp implements topology.Live.
-func (l live) ShardUp(group topology.GroupID) bool {
-	if leader, member := l.node.replicas.LeaderNode(group); member {
-		return leader != 0
-	}
-	view := l.node.meta.Current()
-	s := view.Shard(group)
-	if s == nil {
-		return false
-	}
-	up := 0
-	for _, m := range s.Members {
-		if peer := view.Node(m.Node); peer != nil && !peer.Failed {
-			up++
-		}
-	}
-	return up > len(s.Members)/2
+	return leader
 }

@@ -49,6 +49,9 @@ type node struct {
 	front     *frontend.Server
 	backend   *backend
 
+	hearsay *hearsay
+	beatNow chan struct{} // has sendBeats send at once
+
 	// Frames to and from peers.
 	sent, received atomic.Uint64
 
@@ -92,7 +95,10 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.L
 }
 
 func newNode(cfg config.Config, log *slog.Logger, s sched.Sched) *node {
-	n := &node{cfg: cfg, log: log, sched: s, fatal: make(chan error, 1), work: sched.NewGroup(s)}
+	n := &node{
+		cfg: cfg, log: log, sched: s, fatal: make(chan error, 1), work: sched.NewGroup(s),
+		hearsay: newHearsay(), beatNow: make(chan struct{}, 1),
+	}
 	n.clients = clientPort{n}
 	return n
 }
@@ -188,6 +194,10 @@ func (n *node) hostOptions() multiraft.Options {
 				n.home.wake()
 			}
 			n.replicas.Wake()
+			select {
+			case n.beatNow <- struct{}{}:
+			default:
+			}
 		},
 	}
 }
@@ -218,7 +228,7 @@ func (n *node) metaOptions() metaraft.Options {
 	c := n.cfg.Cluster
 	return metaraft.Options{
 		Home: n.home, Peers: peers{n.transport}, Shards: n.replicas, ClientPort: n.clients,
-		Contact: n.contact, Address: n.address, Seeds: n.cfg.Raft.Seeds, Feature: featureLevel,
+		Contact: n.contact, Led: n.led, Address: n.address, Seeds: n.cfg.Raft.Seeds, Feature: featureLevel,
 		CommandTimeout: time.Duration(c.CommandTimeout), MeetTimeout: time.Duration(c.MeetTimeout),
 		NodeTimeout: time.Duration(c.NodeTimeout), RelieveAfter: time.Duration(c.ArbiterGrace),
 		Sched: n.sched, Random: randomID, Logger: n.log,

@@ -149,26 +149,31 @@ type MessageCounter interface {
 	Messages() (sent, received uint64)
 }
 
-// Healthy reports what CLUSTER INFO calls cluster_state:ok: every slot has an
-// owner, MetaRaft a quorum, and so has every shard that owns slots.
-func (v *View) Healthy(live Live) bool {
-	if !v.Quorum || v.Assigned() != slot.Count {
+// Healthy reports what CLUSTER INFO calls cluster_state:ok: MetaRaft has a
+// quorum and, with fullCoverage, every slot has an owner and every shard that
+// owns slots is served.
+func (v *View) Healthy(fullCoverage bool) bool {
+	if !v.Quorum || !fullCoverage {
+		return v.Quorum
+	}
+	if v.Assigned() != slot.Count {
 		return false
 	}
 	for _, s := range v.Shards {
-		if !s.Slots.Empty() && !live.ShardUp(s.ID) {
+		if !s.Slots.Empty() && !v.Served(s) {
 			return false
 		}
 	}
 	return true
 }
 
-// InfoText is the reply to CLUSTER INFO; its lines end in CRLF. Slots count as
-// fail while their shard has no quorum or their master is marked as failed,
-// as pfail while only this node suspects the master.
-func InfoText(v *View, live Live) string {
+// InfoText is the reply to CLUSTER INFO; its lines end in CRLF. fullCoverage is
+// cluster-require-full-coverage. Slots count as fail while nobody serves their
+// shard, as pfail while their master is marked as failed, or this node suspects
+// it, and the shard has not been noticed to be without a leader.
+func InfoText(v *View, live Live, fullCoverage bool) string {
 	state := "fail"
-	if v.Healthy(live) {
+	if v.Healthy(fullCoverage) {
 		state = "ok"
 	}
 	var assigned, pfail, fail, size int
@@ -179,11 +184,10 @@ func InfoText(v *View, live Live) string {
 		}
 		assigned += count
 		size++
-		master := v.Master(s)
-		switch {
-		case master == nil || !live.ShardUp(s.ID) || master.Failed && master.ID != v.Self:
+		switch master := v.Master(s); {
+		case !v.Served(s):
 			fail += count
-		case v.contact(master, live).Suspect:
+		case master.ID != v.Self && master.Failed || v.contact(master, live).Suspect:
 			pfail += count
 		}
 	}

@@ -13,12 +13,10 @@ import (
 // fakeLive is what a node knows of its peers in these tests.
 type fakeLive struct {
 	contacts map[NodeID]Contact
-	down     map[GroupID]bool
 }
 
 func (l *fakeLive) Contact(peer NodeID) Contact { return l.contacts[peer] }
 func (l *fakeLive) Leader(GroupID) NodeID       { return 0 }
-func (l *fakeLive) ShardUp(group GroupID) bool  { return !l.down[group] }
 
 // countingLive also counts messages.
 type countingLive struct{ fakeLive }
@@ -63,7 +61,7 @@ func assign(v *View, s *Shard, ranges ...slot.Range) {
 func TestText(t *testing.T) {
 	datadriven.RunTest(t, "testdata/text.txt", func(t *testing.T, td *datadriven.TestData) string {
 		v := example()
-		live := &fakeLive{contacts: make(map[NodeID]Contact), down: make(map[GroupID]bool)}
+		live := &fakeLive{contacts: make(map[NodeID]Contact)}
 		for _, n := range v.Nodes {
 			live.contacts[n.ID] = Contact{Connected: true, Ping: now.Add(-9 * time.Millisecond), Pong: now.Add(-5 * time.Millisecond)}
 		}
@@ -74,7 +72,7 @@ func TestText(t *testing.T) {
 		case "nodes":
 			return NodesText(v, live, now)
 		case "info":
-			return strings.ReplaceAll(InfoText(v, live), "\r\n", "\\r\\n\n")
+			return strings.ReplaceAll(InfoText(v, live, !td.HasArg("partial")), "\r\n", "\\r\\n\n")
 		case "ranges":
 			var b strings.Builder
 			for _, r := range v.SlotRanges() {
@@ -108,8 +106,9 @@ func change(t *testing.T, td *datadriven.TestData, v *View, live *fakeLive, arg 
 		live.contacts[NodeID(id)] = contact
 	case "never":
 		live.contacts[NodeID(id)] = Contact{}
-	case "shard-down":
-		live.down[GroupID(id)] = true
+	case "unled":
+		v.Shard(GroupID(id)).Unled = true
+	case "partial": // without cluster-require-full-coverage
 	case "no-quorum":
 		v.Quorum = false
 	case "unassign": // one slot
@@ -123,7 +122,7 @@ func change(t *testing.T, td *datadriven.TestData, v *View, live *fakeLive, arg 
 }
 
 func TestInfoCountsMessages(t *testing.T) {
-	text := InfoText(example(), &countingLive{})
+	text := InfoText(example(), &countingLive{}, true)
 	if !strings.Contains(text, "cluster_stats_messages_sent:12\r\ncluster_stats_messages_received:34\r\n") {
 		t.Errorf("CLUSTER INFO:\n%s", text)
 	}

@@ -111,6 +111,9 @@ type Shard struct {
 	// contain and that keep their replicas until its leader reports them gone.
 	Members []Member
 	Leaving []Member
+	// Unled says that MetaRaft's leader has not heard for a node timeout of a data
+	// member that leads the group. A takeover ends it at once.
+	Unled bool
 	// Slots are the slots that the shard owns.
 	Slots slot.Set
 }
@@ -198,6 +201,21 @@ func (v *View) Assigned() int {
 	return n
 }
 
+// Served reports whether a data member is there that leads the shard, by what
+// MetaRaft has committed: nodes with the same view say the same. A node timeout
+// may pass until a leader that died is noticed.
+func (v *View) Served(s *Shard) bool {
+	if s.Unled || v.Master(s) == nil {
+		return false
+	}
+	for _, m := range s.Members {
+		if n := v.Node(m.Node); m.Kind == Data && n != nil && !n.Failed {
+			return true
+		}
+	}
+	return false
+}
+
 // Live is what a node knows of its peers at this moment, beside the replicated
 // topology. Its methods may be called concurrently.
 type Live interface {
@@ -207,8 +225,6 @@ type Live interface {
 	// Leader returns the node that leads the group at this moment as far as
 	// this node knows, or 0.
 	Leader(group GroupID) NodeID
-	// ShardUp reports whether the group is known to have a quorum.
-	ShardUp(group GroupID) bool
 }
 
 // Contact is the state of the link to a peer.
@@ -222,4 +238,7 @@ type Contact struct {
 	// Since is when the link was opened; SendBuffer the bytes queued on it.
 	Since      time.Time
 	SendBuffer int
+	// Offset is the last entry of its own shard's log that the peer said it has
+	// applied; 0 if it said nothing.
+	Offset uint64
 }
