@@ -51,6 +51,8 @@
 //     three and never more: violations. (Leftover keys count like slots.)
 //   - A node that stays failed loses its places as arbiter and its vote in MetaRaft
 //     to nodes that live, and only those: testdata/relieve.txt, TestRelief.
+//   - A shard counts as without a leader only until somebody takes it over, and
+//     never by a report that is older than that: testdata/unled.txt.
 //   - MetaRaft has an odd number of voters, five at most, unless nodes were
 //     promoted by hand; promoted nodes vote until they are forgotten:
 //     violations, testdata/voters.txt.

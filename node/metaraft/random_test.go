@@ -308,7 +308,10 @@ func (g *generator) change(s *State) Change {
 	case 14:
 		return &Relieve{Nodes: []topology.NodeID{g.node(s), g.node(s)}}
 	case 12:
-		return &Liveness{Failed: []topology.NodeID{g.node(s)}, Alive: []topology.NodeID{g.node(s)}}
+		return &Liveness{
+			Failed: []topology.NodeID{g.node(s)}, Alive: []topology.NodeID{g.node(s)},
+			Unled: []Leaderless{{g.group(s), g.Uint64N(50)}}, Led: []topology.GroupID{g.group(s)},
+		}
 	case 13:
 		if g.IntN(4) == 0 {
 			return &Promote{Nodes: []topology.NodeID{g.node(s)}}
