@@ -2,7 +2,9 @@ package metaraft
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/genuineh/aikv/node/topology"
 )
@@ -27,6 +29,22 @@ func applyProposal(s *State, index uint64, time int64, p Proposal) (*State, Outc
 	}
 	d.remember(p.Origin, o)
 	return d.s, o
+}
+
+// maxCounter bounds the counters that a proposal may bring along: they are counted
+// on from, and must never begin again at 0.
+const maxCounter = 1 << 63
+
+// badAddress returns what is wrong with an announced address, empty if nothing
+// is: its parts stand in lines of text, between spaces, commas and signs.
+func badAddress(a *topology.Address) string {
+	for _, text := range []string{a.Host, a.Hostname, a.Raft} {
+		bad := strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' || r == '@' })
+		if bad || len(text) > 300 {
+			return fmt.Sprintf("ERR %q is no address", text[:min(len(text), 300)])
+		}
+	}
+	return ""
 }
 
 // change lets c work on the draft unless the state of the cluster forbids any.

@@ -152,8 +152,33 @@ func (d *draft) admitted(id topology.NodeID) *AdmitOutcome {
 	return o
 }
 
+// implausible returns what is wrong with a joiner's word by itself, empty if
+// nothing is.
+func implausible(c *Admit) string {
+	highest := max(c.MaxRaftID, c.SlotEpoch, c.Epoch, c.ConfigEpoch)
+	for _, im := range c.Shards {
+		highest = max(highest, im.Shard.MasterTerm, im.Shard.Version)
+		for _, m := range slices.Concat(im.Shard.Members, im.Shard.Leaving) {
+			highest = max(highest, m.RaftID)
+		}
+		for _, run := range im.Slots {
+			highest = max(highest, run.Epoch)
+		}
+	}
+	switch {
+	case highest >= maxCounter:
+		return fmt.Sprintf("ERR node %s counts to %d, which cannot be", c.Node, highest)
+	case len(c.Shards) > 1:
+		return fmt.Sprintf("ERR node %s has more than one shard", c.Node)
+	}
+	return badAddress(&c.Address)
+}
+
 // admit takes the node in, or returns why it cannot.
 func (d *draft) admit(c *Admit) string {
+	if text := implausible(c); text != "" {
+		return text
+	}
 	if old := d.s.Node(c.Node); old != nil {
 		if d.s.Lone() {
 			return fmt.Sprintf("ERR node id %s is this cluster's only node", c.Node)
@@ -168,9 +193,6 @@ func (d *draft) admit(c *Admit) string {
 				}
 			}
 		}
-	}
-	if len(c.Shards) > 1 {
-		return fmt.Sprintf("ERR node %s has more than one shard", c.Node)
 	}
 	if text := d.importConflict(c); text != "" {
 		return text

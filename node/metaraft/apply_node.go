@@ -23,6 +23,9 @@ func (c *SetAddress) apply(d *draft) Outcome {
 	if node == nil {
 		return unknownNode(c.Node)
 	}
+	if text := badAddress(&c.Address); text != "" {
+		return Outcome{Error: text}
+	}
 	node.Address = c.Address
 	return Outcome{}
 }

@@ -44,7 +44,7 @@ func (c *Replicate) apply(d *draft) Outcome {
 
 func (c *Takeover) apply(d *draft) Outcome {
 	shard := d.s.Shard(c.Shard)
-	if shard == nil || c.Term <= shard.MasterTerm {
+	if shard == nil || c.Term <= shard.MasterTerm || c.Term >= maxCounter {
 		return Outcome{}
 	}
 	if m, ok := shard.member(c.Node); !ok || m.Kind != topology.Data {

@@ -157,7 +157,7 @@ func (f *forward) once(ctx context.Context) (Outcome, error) {
 	switch reply.Status {
 	case forwardDone:
 		return DecodeOutcome(reply.Result)
-	case forwardNotLeader, forwardElsewhere:
+	case forwardNotLeader, forwardElsewhere, forwardRefused:
 		f.hint = reply.Leader
 		if f.hint == f.n.opts.Address.Raft {
 			f.hint = "" // this replica will know when it leads
@@ -208,6 +208,11 @@ func (n *Node) servePropose(ctx context.Context, request proposeRequest) propose
 	leader, self := a.raft.Leader()
 	if !self {
 		return proposeReply{Status: forwardNotLeader, Leader: leaderAddress(a, leader)}
+	}
+	if _, err := DecodeProposal(request.Payload); err != nil {
+		// Committed, it would stop every replica.
+		n.log.Error("MetaRaft was sent a proposal that it does not understand", "error", err)
+		return proposeReply{Status: forwardRefused}
 	}
 	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()

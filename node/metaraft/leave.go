@@ -268,15 +268,15 @@ func (n *Node) inquire(ctx context.Context) {
 	inside := false
 	elsewhere, stateless := make(map[topology.NodeID]bool), 0
 	for _, r := range replies {
+		if r.Dissolved != nil && n.dissolvedSo(a, r.Dissolved, replies) {
+			n.followDissolve(ctx, a, r.Dissolved)
+			return
+		}
 		switch r.Status {
-		case whoamiForgotten:
+		case whoamiForgotten: // by a read that a majority took part in
 			n.depart(ctx, a, fmt.Sprintf("node %s says that it was forgotten", r.Node), true)
 			return
 		case whoamiElsewhere:
-			if r.Dissolved != nil {
-				n.followDissolve(ctx, a, r.Dissolved)
-				return
-			}
 			elsewhere[r.Node] = true
 		case whoamiStateless:
 			stateless++
@@ -290,14 +290,14 @@ func (n *Node) inquire(ctx context.Context) {
 }
 
 // askAround asks all known members whether they still know this node.
-func (n *Node) askAround(ctx context.Context, a *attachment) []whoamiReply {
+func (n *Node) askAround(ctx context.Context, a *attachment) []answer {
 	// The callee confirms with a read; give it the time for that.
 	ctx, cancel := n.within(ctx, n.opts.ReadTimeout+n.opts.CallTimeout)
 	defer cancel()
 	request := whoamiRequest{Cluster: a.id.Cluster, Node: a.id.Node, MetaID: a.id.MetaID}
 	var (
 		mu      sync.Mutex
-		replies []whoamiReply
+		replies []answer
 	)
 	asking := sched.NewGroup(n.sched)
 	for _, addr := range n.others() {
@@ -306,7 +306,7 @@ func (n *Node) askAround(ctx context.Context, a *attachment) []whoamiReply {
 			if err == nil {
 				mu.Lock()
 				defer mu.Unlock()
-				replies = append(replies, reply)
+				replies = append(replies, answer{reply, addr})
 			}
 		})
 	}
@@ -355,13 +355,9 @@ func (n *Node) serveWhoami(ctx context.Context, request whoamiRequest) whoamiRep
 		return whoamiReply{Status: whoamiUnknown}
 	}
 	reply := whoamiReply{Status: whoamiUnknown, Node: a.id.Node}
+	reply.Dissolved = n.endOf(a, request.Cluster)
 	if a.id.Cluster != request.Cluster {
 		reply.Status = whoamiElsewhere
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if n.dissolved.cluster == request.Cluster {
-			reply.Dissolved = n.dissolved.end
-		}
 		return reply
 	}
 	known := func() bool {
@@ -462,7 +458,7 @@ func (n *Node) serveNotice(_ context.Context, message notice) struct{} {
 		return struct{}{}
 	}
 	if message.Dissolved != nil {
-		n.duty("dissolve", func(ctx context.Context) { n.followDissolve(ctx, a, message.Dissolved) })
+		n.duty("hear of a dissolution", func(ctx context.Context) { n.hearDissolved(ctx, a, message.Dissolved) })
 	} else {
 		n.duty("inquire", n.inquire)
 	}

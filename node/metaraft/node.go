@@ -64,8 +64,9 @@ func (a *attachment) ready() bool {
 //   - What survives a crash is enough to go on: the steward derives everything
 //     from durable state.
 //   - A node gives its data up only when a peer confirmed by a linearizable read
-//     that it is no member, when it applied that itself, or when its cluster can
-//     never act again and owns nothing: TestForget, TestLastOfDeadCluster.
+//     that it is no member, when it applied that itself, when a majority confirms
+//     that its cluster dissolved, or when its cluster can never act again and owns
+//     nothing: TestForget, TestLastOfDeadCluster, TestForgedNotices.
 type Node struct {
 	opts     Options
 	sched    sched.Sched

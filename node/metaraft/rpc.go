@@ -30,7 +30,8 @@ const (
 	// configurations are rid of a node.
 	MethodDeparted
 	// MethodNotice tells a node what it may have missed: that its cluster
-	// dissolved, or that it may have been forgotten.
+	// dissolved, or that it may have been forgotten. The node asks a majority
+	// before it believes it.
 	MethodNotice
 )
 
@@ -73,6 +74,7 @@ const (
 	forwardNotLeader = "not-leader" // certainly not appended here
 	forwardUncertain = "uncertain"
 	forwardElsewhere = "elsewhere" // the node is not in that cluster: certainly not appended
+	forwardRefused   = "refused"   // the leader cannot read it: certainly not appended
 )
 
 type proposeRequest struct {
@@ -142,7 +144,7 @@ type whoamiRequest struct {
 type whoamiReply struct {
 	Status string          `json:"status"`
 	Node   topology.NodeID `json:"node"` // the answering node
-	// Dissolved says how the asker's cluster ended.
+	// Dissolved says how the asker's cluster ended, if the answering node knows.
 	Dissolved *dissolution `json:"dissolved,omitempty"`
 }
 

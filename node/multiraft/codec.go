@@ -197,7 +197,7 @@ func decodeMessage(body []byte) (*pb.Message, error) {
 		p := r.point()
 		m.Snapshot = &pb.Snapshot{Metadata: &pb.SnapshotMetadata{Index: &p.Index, Term: &p.Term, ConfState: p.Conf}}
 	}
-	if r.bad || len(r.buf) > 0 || !wireType(m.typ) || !m.wellFormed() {
+	if r.bad || len(r.buf) > 0 || !wireType(m.typ) || !m.wellFormed() || !m.inRange() {
 		return nil, errFrame
 	}
 	m.Type = &m.typ
@@ -271,7 +271,7 @@ func AppendPoint(dst []byte, p Point) []byte {
 func DecodePoint(b []byte) (p Point, ok bool) {
 	r := reader{buf: b}
 	p = r.point()
-	return p, !r.bad && len(r.buf) == 0 && p.Index > 0
+	return p, !r.bad && len(r.buf) == 0 && p.Index > 0 && p.Index < maxCount
 }
 
 func (r *reader) point() Point {

@@ -34,6 +34,8 @@ type Group struct {
 	appliedTerm  atomic.Uint64
 	routes       atomic.Pointer[map[uint64]uint64] // Raft id → node
 
+	// last is the last entry that raft has: of the log or on its way there.
+	last uint64
 	// What raft wants to be stored; queued is what the persister was given.
 	hard                   *pb.HardState
 	hardDirty              bool
@@ -122,6 +124,9 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 		Logger:                    raftLogger{opts.Logger.With("group", fmt.Sprintf("%016x", uint64(spec.ID)))},
 	})
 	if err != nil {
+		return nil, err
+	}
+	if g.last, err = start.LastIndex(); err != nil {
 		return nil, err
 	}
 	g.hard = start.hard
@@ -318,7 +323,11 @@ func (g *Group) failQueued(err error) {
 
 // receive steps one message of a peer.
 func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
-	if g.refuses(m) {
+	if reason := g.implausible(m); reason != "" {
+		g.host.complain(node, g.id, m, reason)
+		return
+	}
+	if g.refuses(m) || !g.knows(m.GetFrom()) {
 		return
 	}
 	if m.GetType() == pb.MsgReadIndex {
@@ -328,7 +337,7 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 		}
 	} else {
 		g.contact[m.GetFrom()] = now
-		if m.GetType() == pb.MsgHeartbeat {
+		if m.GetType() == pb.MsgHeartbeat && m.GetTerm() >= g.lead.Load().term {
 			g.told(m)
 		}
 		if routes := *g.routes.Load(); routes[m.GetFrom()] != node {

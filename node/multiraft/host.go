@@ -120,6 +120,8 @@ type Host struct {
 	ticks   int64
 	now     time.Time // of the present turn
 	stopped bool
+	// complained is the tick of the last complaint about a peer; see complain.
+	complained int64
 
 	done   chan struct{}
 	once   sync.Once

@@ -2,6 +2,7 @@ package multiraft
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -79,6 +80,19 @@ func (h *Host) receive(f frameIn, now time.Time) {
 	if err != nil && !errors.Is(err, errForeign) {
 		h.opts.Logger.Warn("dropped a frame", "node", f.node, "error", err)
 	}
+}
+
+// complaintTicks is how long the log is silent after a complaint about a peer.
+const complaintTicks = 200
+
+// complain logs that a message was dropped, though not each of a flood.
+func (h *Host) complain(node uint64, group GroupID, m *pb.Message, reason string) {
+	if h.complained != 0 && h.ticks-h.complained < complaintTicks {
+		return
+	}
+	h.complained = max(h.ticks, 1)
+	h.opts.Logger.Error("dropped a message of a peer", "node", fmt.Sprintf("%016x", node), "group", fmt.Sprintf("%016x", uint64(group)),
+		"type", m.GetType(), "term", m.GetTerm(), "index", m.GetIndex(), "commit", m.GetCommit(), "reason", reason)
 }
 
 // attach makes a group part of the loop.
@@ -172,6 +186,9 @@ func (g *Group) send(m *pb.Message) {
 // after a restart, so it travels with the next append.
 func (g *Group) append(m *pb.Message) {
 	g.noteProposed(m.GetEntries())
+	if n := len(m.GetEntries()); n > 0 {
+		g.last = m.GetEntries()[n-1].GetIndex()
+	}
 	if m.Term != nil {
 		g.hard = &pb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
 		g.hardDirty = true

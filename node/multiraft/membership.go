@@ -3,6 +3,7 @@ package multiraft
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -129,24 +130,46 @@ func (g *Group) applyChange(e *pb.Entry) {
 		g.host.fail(fmt.Errorf("group %016x: membership change at %d: %w", uint64(g.id), e.GetIndex(), err))
 		return
 	}
+	g.members.pendingSince = 0
+	if _, err := foldChange(g.members.conf, e.GetIndex(), change); err != nil {
+		// Every replica passes over it, and so does whoever reads the log later.
+		g.host.opts.Logger.Error("a membership change that cannot be is passed over", "group", g.id, "index", e.GetIndex(), "error", err)
+		return
+	}
 	g.members.conf = g.rn.ApplyConfChange(change)
 	g.members.confIndex = e.GetIndex()
-	g.members.pendingSince = 0
 	g.dropLease()
 	g.host.opts.Logger.Debug("membership changed", "group", g.id, "index", e.GetIndex(),
 		"voters", g.members.conf.GetVoters(), "learners", g.members.conf.GetLearners())
 	g.host.notify(g.id)
 }
 
+// errChange is returned for a membership change that raft cannot take.
+var errChange = errors.New("multiraft: malformed membership change")
+
 func decodeChange(e *pb.Entry) (pb.ConfChangeI, error) {
+	var c pb.ConfChangeI
+	var err error
 	if e.GetType() == pb.EntryConfChange {
-		var c pb.ConfChange
-		err := proto.Unmarshal(e.GetData(), &c)
-		return &c, err
+		v1 := new(pb.ConfChange)
+		c, err = v1, proto.Unmarshal(e.GetData(), v1)
+	} else {
+		v2 := new(pb.ConfChangeV2)
+		c, err = v2, proto.Unmarshal(e.GetData(), v2)
 	}
-	var c pb.ConfChangeV2
-	err := proto.Unmarshal(e.GetData(), &c)
-	return &c, err
+	if err != nil {
+		return nil, err
+	}
+	v2 := c.AsV2()
+	if v2.GetTransition() > pb.ConfChangeTransitionJointExplicit || v2.GetTransition() < 0 {
+		return nil, errChange
+	}
+	for _, change := range v2.GetChanges() {
+		if id := change.GetNodeId(); id == raft.LocalAppendThread || id == raft.LocalApplyThread {
+			return nil, errChange
+		}
+	}
+	return c, nil
 }
 
 // reconcile moves the membership one step towards the wish, if this replica

@@ -49,34 +49,50 @@ func restorePoint(store *wal.GroupLog, machine Machine) (uint64, *pb.ConfState, 
 	return applied, conf, err
 }
 
-// foldChanges applies membership changes to a configuration as raft does.
+// foldChanges applies membership changes to a configuration as the group's
+// replicas do: they pass over a change that cannot be.
 func foldChanges(conf *pb.ConfState, index uint64, entries []*pb.Entry) (*pb.ConfState, error) {
 	trk := tracker.MakeProgressTracker(1, 0)
-	cfg, progress, err := confchange.Restore(confchange.Changer{Tracker: trk, LastIndex: index}, conf)
-	if err != nil {
+	var err error
+	if trk.Config, trk.Progress, err = confchange.Restore(confchange.Changer{Tracker: trk, LastIndex: index}, conf); err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		trk.Config, trk.Progress = cfg, progress
-		changer := confchange.Changer{Tracker: trk, LastIndex: e.GetIndex()}
 		change, err := decodeChange(e)
 		if err != nil {
 			return nil, err
 		}
-		v2 := change.AsV2()
-		if v2.LeaveJoint() {
-			cfg, progress, err = changer.LeaveJoint()
-		} else if autoLeave, joint := v2.EnterJoint(); joint {
-			cfg, progress, err = changer.EnterJoint(autoLeave, v2.GetChanges()...)
-		} else {
-			cfg, progress, err = changer.Simple(v2.GetChanges()...)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("membership change at %d: %w", e.GetIndex(), err)
+		if cfg, progress, err := changeTracker(trk, e.GetIndex(), change); err == nil {
+			trk.Config, trk.Progress = cfg, progress
 		}
 	}
-	trk.Config, trk.Progress = cfg, progress
 	return pb.EnsureConfState(trk.ConfState()), nil
+}
+
+// foldChange applies one change, or says why it cannot be.
+func foldChange(conf *pb.ConfState, index uint64, change pb.ConfChangeI) (*pb.ConfState, error) {
+	trk := tracker.MakeProgressTracker(1, 0)
+	var err error
+	if trk.Config, trk.Progress, err = confchange.Restore(confchange.Changer{Tracker: trk, LastIndex: index}, conf); err != nil {
+		return nil, err
+	}
+	if trk.Config, trk.Progress, err = changeTracker(trk, index, change); err != nil {
+		return nil, fmt.Errorf("membership change at %d: %w", index, err)
+	}
+	return pb.EnsureConfState(trk.ConfState()), nil
+}
+
+// changeTracker is what raft does with a change, without its panic.
+func changeTracker(trk tracker.ProgressTracker, index uint64, change pb.ConfChangeI) (tracker.Config, tracker.ProgressMap, error) {
+	changer := confchange.Changer{Tracker: trk, LastIndex: index}
+	v2 := change.AsV2()
+	if v2.LeaveJoint() {
+		return changer.LeaveJoint()
+	}
+	if autoLeave, joint := v2.EnterJoint(); joint {
+		return changer.EnterJoint(autoLeave, v2.GetChanges()...)
+	}
+	return changer.Simple(v2.GetChanges()...)
 }
 
 // startStorage is a group's log as raft sees it at start: with the
