@@ -11,8 +11,8 @@
 //
 // # Shape
 //
-// The directory holds numbered segments, a LOCK, and at times a segment that is
-// being made (.tmp). A segment starts with a header and a checkpoint, a batch
+// The directory holds numbered segments, a LOCK (which names the process that
+// has it), and at times a segment that is being made (.tmp). A segment starts with a header and a checkpoint, a batch
 // with everything but entries: identity, and each group's meta, HardState and
 // truncation point. Behind it follow the batches of Log.Write, and zeros which
 // are written ahead, so that a sync need not change the file's length. See

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/genuineh/aikv/node/rawio"
@@ -102,7 +104,9 @@ func (OSFS) SyncDir(dir string) error {
 	return err
 }
 
-// Lock implements FS by flock.
+// Lock implements FS by flock. The file holds the holder's process id, for those
+// who look for the process that runs on the folder; who holds the lock, only
+// flock says.
 func (OSFS) Lock(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -111,14 +115,39 @@ func (OSFS) Lock(path string) (io.Closer, error) {
 	err = retryInterrupted(func() error {
 		return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	})
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = fmt.Errorf("%s: %w%s", path, ErrLocked, holder(f))
+	} else if err != nil {
+		err = fmt.Errorf("locking %s: %w", path, err)
+	}
 	if err != nil {
 		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s: %w", path, ErrLocked)
-		}
-		return nil, fmt.Errorf("locking %s: %w", path, err)
+		return nil, err
 	}
-	return f, nil
+	// A full disk takes no pid, and is no reason not to start.
+	if f.Truncate(0) == nil {
+		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	return lockFile{f}, nil
+}
+
+// lockFile is a lock that this process holds.
+type lockFile struct{ f *os.File }
+
+// Close gives the lock back; its file names nobody then.
+func (l lockFile) Close() error {
+	_ = l.f.Truncate(0)
+	return l.f.Close()
+}
+
+// holder says which process the lock file names, as far as it is known.
+func holder(f *os.File) string {
+	text, err := io.ReadAll(io.LimitReader(f, 32))
+	pid, perr := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || perr != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (pid %d)", pid)
 }
 
 // osFile is a file of the operating system.

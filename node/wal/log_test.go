@@ -11,6 +11,8 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -300,11 +302,20 @@ func TestPoison(t *testing.T) {
 
 func TestLock(t *testing.T) {
 	opts := small(wal.OSFS{}, t.TempDir())
+	lock := filepath.Join(opts.Dir, "LOCK")
+	check(t, os.WriteFile(lock, []byte("1234567890 left by another process\n"), 0o644))
 	l := open(t, opts)
-	if _, err := wal.Open(opts); !errors.Is(err, wal.ErrLocked) {
+	pid := strconv.Itoa(os.Getpid())
+	if text, err := os.ReadFile(lock); err != nil || string(text) != pid+"\n" {
+		t.Fatalf("the lock names %q, %v, not process %s", text, err, pid)
+	}
+	if _, err := wal.Open(opts); !errors.Is(err, wal.ErrLocked) || !strings.Contains(err.Error(), "(pid "+pid+")") {
 		t.Fatalf("the second Open: %v", err)
 	}
 	check(t, l.Close())
+	if text, err := os.ReadFile(lock); err != nil || len(text) != 0 {
+		t.Fatalf("after Close the lock names %q, %v", text, err)
+	}
 	var b wal.Batch
 	if err := l.Write(&b); err != wal.ErrClosed {
 		t.Fatalf("Write after Close: %v", err)
