@@ -24,6 +24,8 @@ ROOT=$(dirname "$SCRIPTS")
 . "$SCRIPTS/lib/nodes.sh"
 # shellcheck source=lib/options.sh
 . "$SCRIPTS/lib/options.sh"
+# shellcheck source=lib/hints.sh
+. "$SCRIPTS/lib/hints.sh"
 # shellcheck source=lib/table.sh
 . "$SCRIPTS/lib/table.sh"
 # shellcheck source=lib/checklist.sh

@@ -109,5 +109,5 @@ init_failed_checks() {
   done
   if [[ -n ${WRITE_ERROR:-} ]]; then failed+=("write: $WRITE_ERROR"); fi
   die "$EXIT_VERIFY" "the checklist failed" ${failed[@]+"${failed[@]}"} \
-    "Run again to repair what is missing; 'aikv-tool cluster status' shows each node."
+    "To repair what is missing: $(tool setup)" "To see each node: $(tool status)"
 }

@@ -104,7 +104,7 @@ verb_clean() {
 # node_erase NODE removes the data of a stopped node, its log and its pid file.
 node_erase() {
   rm -rf "$DIR/data/node$1"
-  rm -f "$DIR/logs/node$1.log" "$DIR/pids/node$1.pid"
+  rm -f "$DIR/logs/node$1.log" "$DIR/pids/node$1.pid" "$DIR/pids/node$1.id"
 }
 
 # verb_logs [N…]: the last lines of the nodes' logs; -f goes on, -n says how many.

@@ -12,21 +12,6 @@ DISK_LOW_MB=128 # a node fills its log ahead; below this it may not get far
 
 finding() { FINDINGS+=("$1|${2//|/;}|${3//|/;}|$4"); }
 
-# tool VERB: the command to type, with the options that lead to this cluster.
-tool() {
-  local where=""
-  if ((GIVEN == 1)); then
-    where=" -m $OPT_MASTERS${OPT_REPLICAS:+ -r $OPT_REPLICAS}"
-  else
-    where="${OPT_DIR:+ --dir $OPT_DIR}"
-    if ! conf_read; then
-      where="$where${OPT_BASE_PORT:+ --base-port $OPT_BASE_PORT}${OPT_SHARDS:+ --shards $OPT_SHARDS}"
-      where="$where${OPT_PER_SHARD:+ --replicas-per-shard $OPT_PER_SHARD}"
-    fi
-  fi
-  printf 'aikv-tool cluster %s%s' "$1" "$where"
-}
-
 # diagnose sets FINDINGS from the answers of look.
 diagnose() {
   local line
@@ -34,13 +19,11 @@ diagnose() {
   diagnose_processes
   if cut_read; then
     cut_text
-    finding heal "$CUT_TEXT" "by 'aikv-tool cluster partition ${CUT_NODES// /,}'" "$(tool heal)"
+    finding heal "$CUT_TEXT" "by 'partition ${CUT_NODES// /,}' of aikv-tool" "$(tool heal)"
   fi
   diagnose_disk
   if ((COUNT_AIKV == 0)); then return 0; fi
-  local client="redis-cli"
-  if ! command -v redis-cli >/dev/null 2>&1; then client="aikv cli"; fi
-  state_run diagnosis "client=$client" "states=${STATES[*]}" \
+  state_run diagnosis "client=$(client)" "states=${STATES[*]}" \
     "setup=$(tool setup)" "start=$(tool start)" "down=${#FINDINGS[@]}" "cut=$CUT_HOW" >"$WORK/findings"
   while IFS= read -r line; do
     case $line in
@@ -110,22 +93,45 @@ diagnose_ports() {
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     split_addr "${ADDRS[node]}"
     if [[ ${STATES[node]} == alien ]]; then
-      stranger "$NODE_PORT" "${ADDRS[node]}, the client port of node ${NUMS[node]:-$((node + 1))}"
+      stranger "$node" "$NODE_PORT" "${ADDRS[node]}, the client port of node ${NUMS[node]:-$((node + 1))}" "${FOREIGNERS[node]:-}"
     elif [[ ${STATES[node]} == down ]] && ((GIVEN == 0)); then
       raft_port "$NODE_PORT"
       port=$RAFT_PORT
       if port_open "$NODE_HOST" "$port" && ((HAVE_DEV_TCP == 1)); then
-        stranger "$port" "$NODE_HOST:$port, the Raft port of node ${NUMS[node]}"
+        stranger "$node" "$port" "$NODE_HOST:$port, the Raft port of node ${NUMS[node]}"
       fi
     fi
   done
 }
 
-# stranger PORT WHERE
+# stranger NODE PORT WHERE [WHO]
 stranger() {
-  port_owner "$1"
-  finding "" "$2, is taken by ${OWNER:-another program}" "a node cannot listen there" \
-    "${OWNER_HINT:-stop that program}, or choose other ports: $(tool setup) --base-port P"
+  local todo
+  port_owner "$2"
+  todo=${OWNER_HINT:-stop that program}
+  if ((GIVEN == 1)); then
+    todo="$todo, or name the node that is meant"
+  elif conf_read; then
+    todo="$todo, then: $(tool "start ${NUMS[$1]}")"
+  elif free_base; then
+    todo="$todo, or choose other ports: $(BASE_PORT=$FREE_BASE && tool setup)"
+  fi
+  finding "" "$3, is taken by ${4:-${OWNER:-another program}}" "a node cannot listen there${4:+; nothing is done to a node that is not ours}" "$todo"
+}
+
+# free_base sets FREE_BASE to a first port from which on all nodes find theirs free;
+# false if there is none nearby, or no telling.
+free_base() {
+  local node try
+  for ((try = 1; try <= 9; try++)); do
+    FREE_BASE=$((7000 + try * 100))
+    for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+      raft_port $((FREE_BASE + node))
+      if port_open 127.0.0.1 $((FREE_BASE + node)) || port_open 127.0.0.1 "$RAFT_PORT"; then continue 2; fi
+    done
+    return 0
+  done
+  return 1
 }
 
 # diagnose_disk: little room where the nodes write.

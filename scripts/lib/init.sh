@@ -5,8 +5,9 @@
 # compare with the plan -> MEET -> ADDSLOTS -> REPLICATE -> checklist. What is
 # already done is not done again, which is what finishes an interrupted run.
 
-VERDICT="" # fresh, partial or complete
-PLAN=()    # the missing actions
+VERDICT=""    # fresh, partial or complete
+PLAN=()       # the missing actions
+FOREIGNERS=() # of each node, who has answered in its place
 BUILD_PID=""
 START_PIDS=()
 CLOSED_MS=10000 # for so long, a port that ends connections may be a container's whose node is not up yet
@@ -25,7 +26,7 @@ probe() {
   done
   KINDS=()
   COUNT_AIKV=0 COUNT_FREE=0 COUNT_WAIT=0
-  CONFLICTS=()
+  CONFLICTS=() FOREIGNERS=()
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     node_kind "$node"
     if [[ $KIND == closed ]] && ((NOW_MS - UI_START < CLOSED_MS)); then KIND=busy; fi
@@ -35,16 +36,28 @@ probe() {
       free) COUNT_FREE=$((COUNT_FREE + 1)) ;;
       busy) COUNT_WAIT=$((COUNT_WAIT + 1)) ;;
       auth) die "$EXIT_UNREACHABLE" "${ADDRS[node]} wants a password" "Set REDISCLI_AUTH and run again." ;;
-      redis) CONFLICTS+=("${ADDRS[node]}: a Redis server, not aikv$(taken_by "${ADDRS[node]}")") ;;
+      foreign | redis) probe_stranger "$node" ;;
       *) probe_silent "$node" ;;
     esac
   done
 }
 
+# probe_stranger NODE: a server that is no node of ours. What it says is nothing
+# about this cluster.
+probe_stranger() {
+  : >"$WORK/ans.$1"
+  if [[ $KIND == foreign ]]; then
+    FOREIGNERS[$1]=$FOREIGN
+    CONFLICTS+=("${ADDRS[$1]}, the port of node ${NUMS[$1]} of $DIR: $FOREIGN")
+  else
+    CONFLICTS+=("${ADDRS[$1]}: a Redis server, not aikv$(taken_by "${ADDRS[$1]}")")
+  fi
+}
+
 # probe_silent NODE: something listens and does not answer as aikv.
 probe_silent() {
   if ((GIVEN == 0)) && node_paused "${NUMS[$1]}"; then
-    CONFLICTS+=("${ADDRS[$1]}: node ${NUMS[$1]} is paused (aikv-tool cluster resume ${NUMS[$1]})")
+    CONFLICTS+=("${ADDRS[$1]}: node ${NUMS[$1]} is paused: $(tool "resume ${NUMS[$1]}")")
   else
     CONFLICTS+=("${ADDRS[$1]}: something that does not answer as aikv ($(why_silent "$1"))$(taken_by "${ADDRS[$1]}")")
   fi
@@ -80,10 +93,13 @@ raft_conflicts() {
   done
 }
 
+# die_conflicts [HINT]
 die_conflicts() {
   if ((${#CONFLICTS[@]} == 0)); then return 0; fi
-  local hint="Stop what listens there, or choose other ports with --base-port."
+  local hint=${1:-"Stop what listens there, or choose other ports with --base-port."}
+  if [[ -z ${1:-} ]] && conf_read; then hint="Stop what listens there: the ports of a cluster stay those that it was made with."; fi
   if ((GIVEN == 1)); then hint="Stop what listens there, or name the aikv nodes."; fi
+  if ((${#FOREIGNERS[@]} > 0)); then hint="$hint To initialise what runs there, name another --dir, which holds no cluster."; fi
   die "$EXIT_CONFLICT" "${#CONFLICTS[@]} port(s) are taken by something else" "${CONFLICTS[@]}" "$hint"
 }
 
@@ -98,6 +114,7 @@ find_nodes() {
   die_conflicts
   if ((GIVEN == 0 && COUNT_FREE > 0)); then start_missing; fi
   wait_for_nodes
+  ids_keep
   local text="${#ADDRS[@]} of ${#ADDRS[@]} answer"
   if ((${#STARTED[@]} > 0)); then text="$text, ${#STARTED[@]} started"; fi
   step_done nodes "$text"
@@ -139,7 +156,7 @@ check_shape() {
   if [[ $CONF_SHARDS != "$MASTERS" || $CONF_REPLICAS != "$REPLICAS" || $CONF_BASE_PORT != "$BASE_PORT" ]]; then
     die "$EXIT_MISMATCH" "$DIR holds another cluster" \
       "There: $CONF_SHARDS shards, $CONF_REPLICAS replicas each, ports from $CONF_BASE_PORT. Asked for: $MASTERS, $REPLICAS, $BASE_PORT." \
-      "Use another --dir, give that shape, or remove it: aikv-tool cluster clean --dir $DIR"
+      "Use another --dir, give that shape, or remove it: $(tool clean)"
   fi
 }
 
@@ -225,7 +242,7 @@ make_plan() {
   until read_plan; do
     ui_left
     if ((LEFT_S == 0)); then
-      die "$EXIT_UNREACHABLE" "the nodes do not agree in time: $UNSETTLED" "See: aikv-tool cluster status"
+      die "$EXIT_UNREACHABLE" "the nodes do not agree in time: $UNSETTLED" "See: $(tool status)"
     fi
     sleep 0.05
     refresh
@@ -492,7 +509,11 @@ init_check_only() {
     if [[ ${KINDS[node]} != aikv ]]; then list="$list ${ADDRS[node]}"; fi
   done
   die_conflicts
-  if [[ -n $list ]]; then die "$EXIT_UNREACHABLE" "no answer from:$list" "Start them: aikv-tool cluster start"; fi
+  if [[ -n $list ]]; then
+    local hint="Start them where they belong."
+    if conf_read; then hint="Start them: $(tool start)"; elif ((GIVEN == 0)); then hint="Make a cluster: $(tool setup)"; fi
+    die "$EXIT_UNREACHABLE" "no answer from:$list" "$hint"
+  fi
   checklist $((1 - OPT_WAIT)) || init_failed_checks
   finish checked
 }

@@ -105,7 +105,7 @@ add_start() {
     node_addr "$1"
     if port_open 127.0.0.1 "$NODE_PORT"; then CONFLICTS=("127.0.0.1:$NODE_PORT: the client port of node $1"); else CONFLICTS=(); fi
     if port_open 127.0.0.1 "$RAFT_PORT"; then CONFLICTS+=("127.0.0.1:$RAFT_PORT: the Raft port of node $1"); fi
-    die_conflicts
+    die_conflicts "Stop what listens there: a node that is added takes the next port."
   fi
   if [[ -z $CONF_ADDING ]]; then
     node_erase "$1" # left by a "remove" that was interrupted

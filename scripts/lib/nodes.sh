@@ -4,6 +4,7 @@
 #   DIR/data/nodeN      data of node N (1 is the first master)
 #   DIR/logs/nodeN.log  what it wrote (node 1 also as logs/aikv.log)
 #   DIR/pids/nodeN.pid  its process
+#   DIR/pids/nodeN.id   its node id when it was last seen
 #   DIR/cluster.conf    the shape: shards, replicas, base port; once "add" or
 #                       "remove" has changed it, also which nodes there are
 #   DIR/partition.PORT  who is cut off, see partition.sh
@@ -233,6 +234,49 @@ node_pid() {
   case "$command " in
     *aikv*" --data-dir $DIR/data/node$1 "*) NODE_PID=$pid ;;
   esac
+}
+
+# node_foreign INDEX: what has answered (collect) at the address of a node of the
+# folder is another node, of another folder or machine. Sets FOREIGN to who it is.
+# Nothing may be done to it. The folder knows its nodes by where their data is and,
+# in case they were started in another way, by their ids.
+node_foreign() {
+  local number=${NUMS[$1]:-} line home="" id="" known=""
+  FOREIGN=""
+  if ((GIVEN == 1)) || [[ -z $number || ${CONF_BASE_PORT:-} != "$BASE_PORT" || ! -d "$DIR/data/node$number" ]]; then return 1; fi
+  while IFS= read -r line; do
+    line=${line%$'\r'}
+    case $line in
+      data_dir:*) home=${line#data_dir:} ;;
+      *" myself,"* | *",myself"* | *" myself "*) id=${line%% *} ;;
+    esac
+  done <"$WORK/ans.$1"
+  if same_folder "$home" "$DIR/data/node$number"; then return 1; fi
+  known=$(cat "$DIR/pids/node$number.id" 2>/dev/null) || known=""
+  if [[ -n $known && $id == "$known" ]]; then return 1; fi
+  FOREIGN="another node${id:+, $id}${home:+, with its data in $home}"
+}
+
+# same_folder A B: two paths of one folder.
+same_folder() {
+  local a b
+  if [[ $1 == "$2" ]]; then return 0; fi
+  a=$(cd "$1" 2>/dev/null && pwd -P) || return 1
+  b=$(cd "$2" 2>/dev/null && pwd -P) || return 1
+  [[ $a == "$b" ]]
+}
+
+# ids_keep writes down who the nodes are that collect has asked, if they are those
+# of the folder.
+ids_keep() {
+  local node
+  if ((GIVEN == 1)) || ! conf_read || [[ ! -d "$DIR/pids" ]]; then return 0; fi
+  read_ids
+  for ((node = 0; node < ${#NUMS[@]}; node++)); do
+    if [[ -n ${IDS[node]:-} && -d "$DIR/data/node${NUMS[node]}" ]]; then
+      printf '%s\n' "${IDS[node]}" >"$DIR/pids/node${NUMS[node]}.id" || return 0
+    fi
+  done
 }
 
 # any_process: a node of the folder has a process, paused or deaf as it may be.

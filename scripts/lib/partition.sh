@@ -123,6 +123,7 @@ verb_heal() {
   verb_parse heal "$@"
   no_words
   init_begin
+  look || true
   step_begin
   local known=0 text="nobody was cut off"
   if cut_read; then
@@ -187,7 +188,9 @@ debug_send() {
   done
   if ((asked == 1)); then act || return 1; fi
   for ((node = 0; node < ${#NUMS[@]}; node++)); do
-    if [[ ${STATES[node]} != up ]]; then say "  node ${NUMS[node]} is ${STATES[node]}: the other side cuts it off"; fi
+    if [[ ${STATES[node]} == alien ]]; then
+      say "  another node answers in the place of node ${NUMS[node]}, and is left alone"
+    elif [[ ${STATES[node]} != up ]]; then say "  node ${NUMS[node]} is ${STATES[node]}: the other side cuts it off"; fi
   done
 }
 
@@ -202,6 +205,7 @@ debug_heal() {
   local node keeps="" hint
   hint="Wait until it answers, then: $(tool heal)"
   for ((node = 0; node < ${#NUMS[@]}; node++)); do
+    if [[ ${STATES[node]:-} == alien ]]; then continue; fi
     if node_paused "${NUMS[node]}"; then
       keeps="$keeps ${NUMS[node]}"
       hint="Let it go on, then heal: $(tool "resume ${NUMS[node]}")"

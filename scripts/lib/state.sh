@@ -21,13 +21,14 @@ collect() {
 
 # node_kind NODE sets KIND from the answers of collect: aikv, free (nothing
 # listens), busy (starting or loading), closed (connections are accepted and
-# ended), auth, silent or redis, other.
+# ended), auth, silent or redis, other; foreign: an aikv, but not the one that
+# belongs there (node_foreign).
 node_kind() {
   local text
   if answered "$1"; then
     text=$(<"$WORK/ans.$1")
     case $text in
-      *aikv_version:*) KIND=aikv ;;
+      *aikv_version:*) if node_foreign "$1"; then KIND=foreign; else KIND=aikv; fi ;;
       *NOAUTH*) KIND=auth ;;
       *LOADING*) KIND=busy ;;
       *redis_version:*) KIND=redis ;;

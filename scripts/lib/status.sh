@@ -15,7 +15,7 @@ look() {
       aikv) STATES[node]=up ;;
       busy) STATES[node]=starting ;;
       free) STATES[node]=down ;;
-      redis | other) STATES[node]=alien ;;
+      redis | other | foreign) STATES[node]=alien ;;
       *) STATES[node]=silent ;;
     esac
     if [[ -n ${PAUSED[node]:-} ]]; then STATES[node]=paused; fi

@@ -194,7 +194,7 @@ node_words() {
 
 # need_dir refuses where there is no cluster of ours.
 need_dir() {
-  conf_read || die "$EXIT_MISMATCH" "there is no cluster in $DIR" "Make one with 'aikv-tool cluster setup', or name its folder with --dir."
+  conf_read || die "$EXIT_MISMATCH" "there is no cluster in $DIR" "Name its folder with --dir, or make one: $(tool setup)"
 }
 
 # tool_completion SHELL prints what eval or source needs there.
