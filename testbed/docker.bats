@@ -61,9 +61,10 @@ find_docker() {
   for program in docker redis-cli go; do
     if ! command -v "$program" >/dev/null 2>&1; then WHY_NOT="needs $program"; fi
   done
+  if ! command -v docker >/dev/null 2>&1; then WHY_NOT="cannot here: no Docker"; fi
   if [[ -n $WHY_NOT ]]; then return 1; fi
   if ! timeout 10 docker info >/dev/null 2>&1; then
-    WHY_NOT="no Docker engine answers"
+    WHY_NOT="cannot here: no Docker engine answers"
   elif [[ -z ${DOCKER_COMPOSE:-} ]]; then
     if command -v docker-compose >/dev/null 2>&1; then
       DOCKER_COMPOSE=docker-compose
@@ -324,7 +325,7 @@ ports() {
   local id
   id=$(container 2)
   # Not by "docker kill": that counts as stopped by hand.
-  kill -KILL "$(docker inspect -f '{{.State.Pid}}' "$id")" || skip "the processes of containers cannot be signalled from here"
+  kill -KILL "$(docker inspect -f '{{.State.Pid}}' "$id")" || cannot_here "the processes of containers cannot be signalled"
   retry 60 is 1 docker inspect -f '{{.RestartCount}}' "$id"
   retry 60 steady
 }

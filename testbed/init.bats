@@ -70,7 +70,7 @@ silent_listener() {
 }
 
 @test "-m and -r with IPv6 addresses in brackets" {
-  if ! aikv serve -H ::1 --print-config >/dev/null || [[ ! -e /proc/net/if_inet6 ]]; then skip "needs IPv6"; fi
+  if ! aikv serve -H ::1 --print-config >/dev/null || [[ ! -e /proc/net/if_inet6 ]]; then cannot_here "no IPv6"; fi
   local node p=$BASE
   mkdir -p "$NODES"
   for node in 0 1; do node_begin "$node" -H ::1; done
@@ -264,7 +264,7 @@ silent_listener() {
 }
 
 @test "who has a port is named; on macOS, AirPlay" {
-  if ! command -v ss >/dev/null && ! command -v lsof >/dev/null; then skip "needs ss or lsof"; fi
+  command -v ss >/dev/null || requires lsof
   # shellcheck disable=SC1091 # found by SCRIPTDIR
   source "$ROOT/scripts/cluster_init.sh"
   requires perl

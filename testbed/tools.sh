@@ -11,6 +11,13 @@ shfmt           shfmt
 redis-cli       redis-tools
 redis-benchmark redis-tools
 redis-server    redis-server
+jq              jq
+lsof            lsof
+perl            perl
+mawk            mawk
+gawk            gawk
+original-awk    original-awk
+busybox         busybox
 '
 
 missing=()

@@ -163,7 +163,7 @@ func TestFile(t *testing.T) {
 func TestUptime(t *testing.T) {
 	u := NewUptime()
 	if u == nil {
-		t.Skip("this system has no clock that counts while it sleeps")
+		t.Skip("cannot here: this system has no clock that counts while it sleeps")
 	}
 	for _, moved := range []time.Duration{0, time.Hour, -time.Hour} {
 		u.skew.Add(-int64(moved)) // as if the wall clock had moved since,

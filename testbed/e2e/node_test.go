@@ -214,6 +214,6 @@ func wantFiles(t *testing.T, n uint64) {
 	}
 	raised := syscall.Rlimit{Cur: n, Max: max(limit.Max, n)}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised); err != nil {
-		t.Skipf("needs %d open files, the limit is %d (ulimit -n): %v", n, limit.Cur, err)
+		t.Skipf("cannot here: needs %d open files, the limit is %d (ulimit -n): %v", n, limit.Cur, err)
 	}
 }

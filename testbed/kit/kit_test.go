@@ -198,7 +198,7 @@ func TestNodesDieWithTheTestProgram(t *testing.T) {
 	}
 	probe := exec.Command("true")
 	if dieWithParent(probe); probe.SysProcAttr == nil {
-		t.Skip("not on this system")
+		t.Skip("cannot here: not on this system")
 	}
 	program, err := os.Executable()
 	if err != nil {
