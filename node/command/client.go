@@ -46,7 +46,7 @@ func clientSubcommands() []*Command {
 		},
 		{
 			Name: "kill", Arity: -3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "(<ip:port> | ID <id> | TYPE <type> | ADDR <ip:port> | LADDR <ip:port> | USER <name> | SKIPME (YES|NO)) ...", Summary: "Closes client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
+			Doc:   Doc{Usage: "(<ip:port> | ID <id> | TYPE <type> | ADDR <ip:port> | LADDR <ip:port> | USER <name> | SKIPME (YES|NO) | MAXAGE <maxage>) ...", Summary: "Closes client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
 			Local: clientKill,
 		},
 		{
@@ -84,6 +84,11 @@ func clientSubcommands() []*Command {
 			Name: "trackinginfo", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
 			Doc:   Doc{Summary: "Says how keys are tracked.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
 			Local: clientTrackingInfo,
+		},
+		{
+			Name: "unblock", Arity: -3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
+			Doc:   Doc{Usage: "<clientid> [TIMEOUT|ERROR]", Summary: "Ends the wait of a blocked client.", Since: "5.0.0", Group: "connection", Complexity: "O(log N)"},
+			Local: clientUnblock,
 		},
 		{
 			Name: "unpause", Arity: 2, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
@@ -212,20 +217,37 @@ func clientCaching(context.Context, *Call, [][]byte) resp.Value {
 
 func clientGetRedir(context.Context, *Call, [][]byte) resp.Value { return resp.Int(-1) }
 
-// clientLine describes a session as CLIENT LIST does, without the fields of
-// Redis that have no meaning here: the file descriptor, and buffers that a
-// connection of AiKv does not have while it waits.
+// clientLine describes a session as CLIENT LIST does, with the fields of Redis in
+// its order. Those of buffers that a connection of AiKv does not have are 0: of
+// arguments and transactions apart from the query buffer, and of fixed size.
 func clientLine(s SessionInfo, now time.Time) string {
-	flags, b := "N", s.Buffers
-	if s.NoEvict {
-		flags = "e"
+	b, events := s.Buffers, "r"
+	if b.Output > 0 {
+		events = "rw"
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1"+
-		" qbuf=%d qbuf-free=%d oll=%d omem=%d tot-mem=%d"+
-		" cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
-		s.ID, s.Addr, s.LAddr, s.Name, seconds(now.Sub(s.Created)), seconds(now.Sub(s.LastActive)), flags,
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1"+
+		" qbuf=%d qbuf-free=%d argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%d tot-mem=%d"+
+		" events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+		s.ID, s.Addr, s.LAddr, s.FD, s.Name, seconds(now.Sub(s.Created)), seconds(now.Sub(s.LastActive)), clientFlags(s),
 		b.Query, b.QueryFree, b.OutputPieces, b.Output, b.Query+b.QueryFree+b.Output,
-		s.Command, s.Proto, s.LibName, s.LibVer)
+		events, s.Command, s.Proto, s.LibName, s.LibVer)
+}
+
+// clientFlags are the letters that say what state a session is in.
+func clientFlags(s SessionInfo) string {
+	var flags []byte
+	for _, f := range []struct {
+		set    bool
+		letter byte
+	}{{s.Blocked, 'b'}, {s.ReadOnly, 'r'}, {s.NoEvict, 'e'}} {
+		if f.set {
+			flags = append(flags, f.letter)
+		}
+	}
+	if flags == nil {
+		return "N"
+	}
+	return string(flags)
 }
 
 func seconds(d time.Duration) int64 { return int64(max(d, 0) / time.Second) }
@@ -285,13 +307,14 @@ func clientList(_ context.Context, c *Call, args [][]byte) resp.Value {
 // condition holds for.
 type killFilter struct {
 	id          int64 // 0: any
+	maxAge      int64 // seconds; clients younger than that are spared
 	addr, laddr []byte
 	abnormal    bool // only clients that AiKv does not have
 	skipMe      bool
 }
 
-func (f killFilter) matches(s SessionInfo, me uint64) bool {
-	return (f.id == 0 || uint64(f.id) == s.ID) &&
+func (f killFilter) matches(s SessionInfo, me uint64, now time.Time) bool {
+	return seconds(now.Sub(s.Created)) >= f.maxAge && (f.id == 0 || uint64(f.id) == s.ID) &&
 		(f.addr == nil || string(f.addr) == s.Addr) &&
 		(f.laddr == nil || string(f.laddr) == s.LAddr) &&
 		!f.abnormal && (!f.skipMe || s.ID != me)
@@ -312,6 +335,15 @@ func parseKill(args [][]byte) (f killFilter, bad *resp.Value) {
 				return fail(resp.Err("client-id should be greater than 0"))
 			}
 			f.id = id
+		case "maxage":
+			age, ok := parseInt(value)
+			switch {
+			case !ok:
+				return fail(resp.Err("maxage is not an integer or out of range"))
+			case age <= 0:
+				return fail(resp.Err("maxage should be greater than 0"))
+			}
+			f.maxAge = age
 		case "addr":
 			f.addr = value
 		case "laddr":
@@ -348,9 +380,9 @@ func clientKill(_ context.Context, c *Call, args [][]byte) resp.Value {
 			return *bad
 		}
 	}
-	killed := int64(0)
+	killed, now := int64(0), time.Now()
 	for _, s := range c.Node.Sessions().List() {
-		if !f.matches(s.Info(), c.Session.ID) {
+		if !f.matches(s.Info(), c.Session.ID, now) {
 			continue
 		}
 		killed++
@@ -387,6 +419,26 @@ func clientPause(_ context.Context, c *Call, args [][]byte) resp.Value {
 	}
 	c.Node.Sessions().Pause(time.Now().Add(time.Duration(ms)*time.Millisecond), writesOnly)
 	return resp.OK
+}
+
+func clientUnblock(_ context.Context, c *Call, args [][]byte) resp.Value {
+	withError := false
+	switch {
+	case len(args) > 4:
+		return errSubcommand(args)
+	case len(args) == 4 && is(args[3], "error"):
+		withError = true
+	case len(args) == 4 && !is(args[3], "timeout"):
+		return resp.Err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+	}
+	id, ok := parseInt(args[2])
+	if !ok {
+		return errNotInteger()
+	}
+	if id > 0 && c.Node.Sessions().Unblock(uint64(id), withError) {
+		return resp.Int(1)
+	}
+	return resp.Int(0)
 }
 
 func clientUnpause(_ context.Context, c *Call, _ [][]byte) resp.Value {

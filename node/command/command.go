@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"time"
 
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/resp"
@@ -62,6 +63,12 @@ type Call struct {
 	Node    Node
 	Session *Session
 	Table   *Table
+	// Park is how a command waits: it blocks until ready reports true, or until the
+	// time is there (zero: for ever), or the node stops. ready is asked at once and
+	// after each Wake, which any goroutine may call at any time. An error is the
+	// reply: CLIENT UNBLOCK ended the wait, or the client is gone.
+	Park func(until time.Time, ready func() bool) error
+	Wake func()
 }
 
 // Doc is what COMMAND DOCS says.

@@ -110,12 +110,12 @@ func selectDB(_ context.Context, _ *Call, args [][]byte) resp.Value {
 }
 
 func readOnly(_ context.Context, c *Call, _ [][]byte) resp.Value {
-	c.Session.ReadOnly = true
+	c.Session.ReadOnly.Store(true)
 	return resp.OK
 }
 
 func readWrite(_ context.Context, c *Call, _ [][]byte) resp.Value {
-	c.Session.ReadOnly = false
+	c.Session.ReadOnly.Store(false)
 	return resp.OK
 }
 

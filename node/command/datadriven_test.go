@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -39,7 +40,7 @@ func newBench(t *testing.T) *bench {
 	session := &Session{ID: 7, Addr: "127.0.0.1:5555", LAddr: "127.0.0.1:7001", Created: time.Now(), Authenticated: true}
 	other := &Session{ID: 9, Addr: "127.0.0.1:6666", LAddr: "127.0.0.1:7001", Created: time.Now(), Authenticated: true}
 	b.node.sessions.list = []*Session{session, other}
-	b.call = &Call{Node: b.node, Session: session, Table: b.table}
+	b.call = &Call{Node: b.node, Session: session, Table: b.table, Park: parkUntilReady, Wake: func() {}}
 	return b
 }
 
@@ -170,4 +171,12 @@ func (b *bench) run(d *datadriven.TestData) string {
 		out.WriteString(resp.FormatCLI(v, true))
 	}
 	return strings.ReplaceAll(out.String(), "\r\n", "\\r\n")
+}
+
+// parkUntilReady waits for what is there already.
+func parkUntilReady(_ time.Time, ready func() bool) error {
+	if !ready() {
+		return errors.New("it would wait")
+	}
+	return nil
 }

@@ -50,10 +50,10 @@ type Node interface {
 	// ShardStatuses returns the state of this node's replicas and arbiters.
 	ShardStatuses() []ShardStatus
 
-	// WaitReplicas waits until n replicas store everything that this node's
-	// shard had appended when it was called, or timeout (0: none) is over, and
-	// returns how many do.
-	WaitReplicas(ctx context.Context, n int, timeout time.Duration) int
+	// AwaitReplicas begins to wait until n replicas store everything that this
+	// node's shard had appended when it was called. changed is called, by any
+	// goroutine, when the wait is over. nil: the node has no shard.
+	AwaitReplicas(n int, changed func()) ReplicaWait
 
 	// Faults reports whether tests may use Partition, which loses everything from
 	// and to other nodes; nil for both ends that.
@@ -63,6 +63,15 @@ type Node interface {
 	Info() NodeInfo
 	Config() *Config
 	Sessions() Sessions
+}
+
+// ReplicaWait is a wait for replicas. Its methods may be called concurrently.
+type ReplicaWait interface {
+	// State returns how many replicas store everything, and whether the wait is
+	// over: done if there are enough, lost if the node does not lead any more.
+	State() (stored int, done, lost bool)
+	// Stop gives the wait up.
+	Stop()
 }
 
 // The Raft roles of a node in a group.

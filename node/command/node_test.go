@@ -147,10 +147,17 @@ func (n *testNode) MetaStatus(context.Context) MetaStatus {
 
 func (n *testNode) ShardStatuses() []ShardStatus { return n.shards }
 
-func (n *testNode) WaitReplicas(_ context.Context, want int, timeout time.Duration) int {
-	_ = n.note("wait %d %s", want, timeout)
-	return 1
+func (n *testNode) AwaitReplicas(want int, _ func()) ReplicaWait {
+	_ = n.note("wait for %d", want)
+	return storedByOne{}
 }
+
+// storedByOne is a wait that one replica has ended.
+type storedByOne struct{}
+
+func (storedByOne) State() (int, bool, bool) { return 1, true, false }
+func (storedByOne) Stop()                    {}
+
 func (n *testNode) Faults() bool { return n.refuse == nil }
 
 func (n *testNode) Partition(from, to []topology.NodeID) { _ = n.note("partition %d %d", from, to) }
@@ -171,9 +178,10 @@ func (testLive) Contact(peer topology.NodeID) topology.Contact {
 func (testLive) Leader(topology.GroupID) topology.NodeID { return 1 }
 
 type testSessions struct {
-	list   []*Session
-	killed []uint64
-	paused string
+	list      []*Session
+	killed    []uint64
+	unblocked []string
+	paused    string
 }
 
 func (s *testSessions) List() []*Session { return s.list }
@@ -181,6 +189,11 @@ func (s *testSessions) List() []*Session { return s.list }
 func (s *testSessions) Kill(id uint64) bool {
 	s.killed = append(s.killed, id)
 	return true
+}
+
+func (s *testSessions) Unblock(id uint64, withError bool) bool {
+	s.unblocked = append(s.unblocked, fmt.Sprintf("%d %v", id, withError))
+	return id == 5
 }
 
 func (s *testSessions) Pause(until time.Time, writesOnly bool) {

@@ -159,7 +159,7 @@ func lolwut(_ context.Context, c *Call, _ [][]byte) resp.Value {
 func lastSave(context.Context, *Call, [][]byte) resp.Value { return resp.Int(time.Now().Unix()) }
 
 // wait is WAIT numreplicas timeout.
-func wait(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func wait(_ context.Context, c *Call, args [][]byte) resp.Value {
 	if localRole(c.Node) == "replica" {
 		return resp.Err("WAIT cannot be used with replica instances. Please also note that since Redis 4.0 " +
 			"if a replica is configured to be writable (which is not the default) writes to replicas are just " +
@@ -176,9 +176,33 @@ func wait(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	case ms < 0:
 		return resp.Err("timeout is negative")
 	}
-	n := int(min(max(replicas, 0), math.MaxInt32))
-	return resp.Int(int64(c.Node.WaitReplicas(ctx, n, time.Duration(ms)*time.Millisecond)))
+	w := c.Node.AwaitReplicas(int(min(max(replicas, 0), math.MaxInt32)), c.Wake)
+	if w == nil {
+		return resp.Int(0)
+	}
+	defer w.Stop()
+	var until time.Time
+	if ms > 0 {
+		until = time.Now().Add(time.Duration(ms) * time.Millisecond)
+	}
+	err := c.Park(until, func() bool {
+		_, done, lost := w.State()
+		return done || lost
+	})
+	if err != nil {
+		return resp.FromError(err)
+	}
+	stored, _, lost := w.State()
+	if lost {
+		c.Session.CloseAfterReply = true
+		return resp.FromError(errInstanceState)
+	}
+	return resp.Int(int64(stored))
 }
+
+// errInstanceState is what Redis tells blocked clients, before it closes their
+// connections, when a master becomes a replica.
+var errInstanceState = resp.Error("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 
 // role is ROLE; offsets are indexes of the shard's Raft log.
 func role(ctx context.Context, c *Call, _ [][]byte) resp.Value {

@@ -14,9 +14,11 @@ type Session struct {
 	ID          uint64
 	Addr, LAddr string // host:port of the client and of our end
 	Created     time.Time
+	// FD is the socket's file descriptor; 0 if it is not known. It never changes.
+	FD int
 
 	// ReadOnly is set by READONLY: reads on a replica are welcome.
-	ReadOnly bool
+	ReadOnly atomic.Bool
 	// Asking is set by ASKING for the next command; the front end clears it.
 	Asking bool
 	// Authenticated says that the connection may run commands. The front end
@@ -32,6 +34,8 @@ type Session struct {
 	// it was: the front end keeps them for CLIENT LIST.
 	LastActive  atomic.Int64
 	LastCommand atomic.Pointer[Command]
+	// Blocked is set while a command of the session waits.
+	Blocked atomic.Bool
 
 	reply replyMode
 
@@ -87,7 +91,8 @@ func (s *Session) Name() string { return s.Info().Name }
 
 // Reset puts the connection into the state of a new one, as RESET does.
 func (s *Session) Reset(authenticated bool) {
-	s.ReadOnly, s.Asking, s.reply = false, false, replyOn
+	s.ReadOnly.Store(false)
+	s.Asking, s.reply = false, replyOn
 	s.Authenticated = authenticated
 	s.update(func() { s.proto, s.name, s.noEvict = 2, "", false })
 }
@@ -106,6 +111,9 @@ type SessionInfo struct {
 	LibName, LibVer string
 	Proto           int
 	NoEvict         bool
+	FD              int
+	ReadOnly        bool
+	Blocked         bool // a command waits
 	Created         time.Time
 	LastActive      time.Time
 	Command         string
@@ -115,7 +123,8 @@ type SessionInfo struct {
 // Info returns a picture of the session. Any goroutine may call it.
 func (s *Session) Info() SessionInfo {
 	info := SessionInfo{
-		ID: s.ID, Addr: s.Addr, LAddr: s.LAddr, Created: s.Created,
+		ID: s.ID, Addr: s.Addr, LAddr: s.LAddr, FD: s.FD, Created: s.Created, Blocked: s.Blocked.Load(),
+		ReadOnly:   s.ReadOnly.Load(),
 		LastActive: time.UnixMilli(s.LastActive.Load()), Command: "NULL",
 	}
 	if info.LastActive.Before(s.Created) {
@@ -141,6 +150,9 @@ type Sessions interface {
 	List() []*Session
 	// Kill closes a session's connection; false if it was gone.
 	Kill(id uint64) bool
+	// Unblock ends the wait of a session's command, with an error or as if its
+	// time were over; false if nothing waits there that may be ended so.
+	Unblock(id uint64, withError bool) bool
 	// Pause holds back commands, or writes alone, until the time given; the
 	// zero time ends a pause.
 	Pause(until time.Time, writesOnly bool)

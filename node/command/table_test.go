@@ -192,12 +192,12 @@ func TestSessionState(t *testing.T) {
 	b.do(words(t, "READONLY"))
 	b.do(words(t, "ASKING"))
 	b.do(words(t, "HELLO 3"))
-	if !s.ReadOnly || !s.Asking || s.Proto() != 3 {
-		t.Errorf("ReadOnly %v, Asking %v, Proto %d", s.ReadOnly, s.Asking, s.Proto())
+	if !s.ReadOnly.Load() || !s.Asking || s.Proto() != 3 {
+		t.Errorf("ReadOnly %v, Asking %v, Proto %d", s.ReadOnly.Load(), s.Asking, s.Proto())
 	}
 	b.do(words(t, "RESET"))
-	if s.ReadOnly || s.Asking || s.Proto() != 2 || !s.Authenticated {
-		t.Errorf("after RESET: ReadOnly %v, Asking %v, Proto %d, Authenticated %v", s.ReadOnly, s.Asking, s.Proto(), s.Authenticated)
+	if s.ReadOnly.Load() || s.Asking || s.Proto() != 2 || !s.Authenticated {
+		t.Errorf("after RESET: ReadOnly %v, Asking %v, Proto %d, Authenticated %v", s.ReadOnly.Load(), s.Asking, s.Proto(), s.Authenticated)
 	}
 	b.do(words(t, "CLIENT KILL ID 7 SKIPME no"))
 	if !s.CloseAfterReply {

@@ -2,12 +2,14 @@ package frontend
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/genuineh/aikv/node/command"
@@ -36,8 +38,9 @@ type conn struct {
 	run     *run     // nil while nothing is lent
 	lent    *scratch // what in, out and run work with; nil while the connection idles
 	call    command.Call
-	closing bool // nothing is read any more
-	lost    bool // nobody hears what would be answered
+	closing bool  // nothing is read any more
+	lost    bool  // nobody hears what would be answered
+	failure error // why it is closing; nil: it was asked for
 	last    *command.Command
 
 	// What the input buffer holds and has room for, for other goroutines.
@@ -45,6 +48,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	deadline bool // a read deadline is set
+	parking
 }
 
 func newConn(s *Server, nc net.Conn, id uint64) *conn {
@@ -53,7 +57,7 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 		nc:     nc,
 		session: &command.Session{
 			ID: id, Addr: nc.RemoteAddr().String(), LAddr: nc.LocalAddr().String(), Created: s.opts.Now(),
-			Authenticated: s.opts.RequirePass() == "",
+			Authenticated: s.opts.RequirePass() == "", FD: descriptor(nc),
 		},
 		in: input{conn: rawio.NewConn(nc)},
 	}
@@ -65,8 +69,24 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 	} else {
 		c.borrow() // for as long as it lives
 	}
-	c.call = command.Call{Node: s.opts.Backend, Session: c.session, Table: s.opts.Table}
+	c.call = command.Call{
+		Node: s.opts.Backend, Session: c.session, Table: s.opts.Table, Park: c.parkCommand, Wake: c.rouse,
+	}
 	return c
+}
+
+// descriptor returns the file descriptor of a connection, that below TLS; 0 if it
+// has none.
+func descriptor(nc net.Conn) (n int) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { n = int(fd) }) // closed already: 0
+		}
+	}
+	return n
 }
 
 // serve is the connection's goroutine.
@@ -143,7 +163,7 @@ func (c *conn) loop() error {
 			return err
 		}
 		if c.closing {
-			return nil
+			return c.failure
 		}
 	}
 }
@@ -230,10 +250,7 @@ func (c *conn) arm() error {
 // replies, look at its surroundings again. Any goroutine may call it.
 func (c *conn) wake() {
 	c.out.wake()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.deadline = true
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	c.rouse()
 }
 
 // linger discards a little of what the client still sends, after telling it

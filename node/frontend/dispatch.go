@@ -24,8 +24,9 @@ func (c *conn) execute(args [][]byte) {
 	}
 	if c.server.pause.active.Load() && cmd != c.server.unpause {
 		c.finish()
-		_ = c.out.flush() // an error shows at the next flush too
-		c.server.hold(c.server.ctx, cmd)
+		if !c.hold(cmd) {
+			return
+		}
 	}
 	if cmd.Local != nil {
 		c.local(cmd, args)
@@ -90,18 +91,17 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 func (c *conn) local(cmd *command.Command, args [][]byte) {
 	c.finish()
 	ctx := c.server.ctx
-	switch {
-	case cmd == c.server.wait:
-		_ = c.out.flush() // it may take long
-		c.server.counters.blocked.Add(1)
-		defer c.server.counters.blocked.Add(-1)
-	case cmd.Flags&command.FlagFast == 0:
+	if cmd.Flags&command.FlagFast == 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.server.opts.CommandTimeout)
 		defer cancel()
 	}
 	c.session.LastCommand.Store(cmd)
-	c.answer(cmd.Local(ctx, &c.call, args))
+	reply := cmd.Local(ctx, &c.call, args)
+	if c.lost {
+		return
+	}
+	c.answer(reply)
 	if c.session.CloseAfterReply {
 		c.closing = true
 	}

@@ -185,6 +185,7 @@ type testNode struct {
 	suspects sync.Map
 	own      *testReplica
 	shard    atomic.Uint64 // whose data own holds; 0: it does not count
+	waits    sync.Map      // of *testWait
 	config   *command.Config
 	server   *Server
 }
@@ -222,9 +223,47 @@ func (n *testNode) Own() Replica {
 	return n.Replica(topology.GroupID(n.shard.Load()))
 }
 
-func (n *testNode) WaitReplicas(ctx context.Context, _ int, _ time.Duration) int {
-	<-ctx.Done()
-	return 0
+// AwaitReplicas returns a wait that ends when the test says so.
+func (n *testNode) AwaitReplicas(_ int, changed func()) command.ReplicaWait {
+	w := &testWait{node: n, changed: changed}
+	n.waits.Store(w, true)
+	return w
+}
+
+// wait returns the one wait that there is, once there is one.
+func (n *testNode) wait(t *testing.T) (found *testWait) {
+	t.Helper()
+	eventually(t, "a wait for replicas", func() bool {
+		n.waits.Range(func(w, _ any) bool {
+			found = w.(*testWait)
+			return false
+		})
+		return found != nil
+	})
+	return found
+}
+
+// testWait is a command.ReplicaWait; end ends it.
+type testWait struct {
+	node       *testNode
+	changed    func()
+	stored     atomic.Int64
+	done, lost atomic.Bool
+	asked      atomic.Int64 // how often the state was looked at
+}
+
+func (w *testWait) State() (int, bool, bool) {
+	w.asked.Add(1)
+	return int(w.stored.Load()), w.done.Load(), w.lost.Load()
+}
+
+func (w *testWait) Stop() { w.node.waits.Delete(w) }
+
+func (w *testWait) end(stored int64, lost bool) {
+	w.stored.Store(stored)
+	w.lost.Store(lost)
+	w.done.Store(!lost)
+	w.changed()
 }
 
 // buildView makes a view of nodes 1..count, at 10.0.0.<id>:7000+id, and shards.

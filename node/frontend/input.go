@@ -83,6 +83,28 @@ func (in *input) fill() error {
 	return err
 }
 
+// readAhead reads more while the commands returned so far stay valid: behind what
+// is there, or into a larger buffer that leaves theirs as it is.
+func (in *input) readAhead() error {
+	pending := in.buf[in.start:in.end]
+	if len(pending) >= in.maxQuery {
+		return errQueryBuffer
+	}
+	if in.end == len(in.buf) {
+		buf := make([]byte, max(2*len(pending), firstBuffer))
+		in.buf, in.start, in.end = buf, 0, copy(buf, pending)
+	}
+	n, err := in.conn.Read(in.buf[in.end:])
+	in.end += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
 func (in *input) read() (int, error) {
 	if in.lender != nil {
 		return in.conn.(*rawio.Conn).ReadReady(in.lender)

@@ -86,7 +86,7 @@ func (s *Server) route(session *command.Session, cmd *command.Command, args [][]
 			r.linear = true
 			return r, nil
 		}
-		if cmd.Read != nil && (session.ReadOnly || s.lastMaster(v, shard) && s.readsWhenDown()) {
+		if cmd.Read != nil && (session.ReadOnly.Load() || s.lastMaster(v, shard) && s.readsWhenDown()) {
 			return r, nil
 		}
 	}

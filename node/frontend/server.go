@@ -6,6 +6,10 @@
 // runs of reads: a run's writes are submitted together before any is awaited,
 // a run's reads share one barrier. Nothing of a later run starts before the
 // earlier one is done, so a client sees its own commands in its own order.
+//
+// There is one way to wait for something that may never come, as WAIT and what
+// CLIENT PAUSE holds back do: conn.park. It polls nothing and ends when the client
+// hangs up, with CLIENT KILL and UNBLOCK, and when the server drains.
 package frontend
 
 import (
@@ -57,7 +61,7 @@ type Server struct {
 	pause    pause
 
 	// Rows that the front end treats by itself.
-	asking, wait, unpause *command.Command
+	asking, unpause *command.Command
 
 	ctx    context.Context // of Local commands; ends when Close stops waiting
 	cancel context.CancelFunc
@@ -96,7 +100,6 @@ func New(opts Options) (*Server, error) {
 		opts:     opts,
 		listener: ln,
 		asking:   opts.Table.ByFullName([]byte("asking")),
-		wait:     opts.Table.ByFullName([]byte("wait")),
 		unpause:  opts.Table.ByFullName([]byte("client|unpause")),
 		conns:    make(map[uint64]*conn),
 		drained:  make(chan struct{}),
@@ -172,9 +175,12 @@ func (s *Server) Serve() error {
 }
 
 func (s *Server) isDraining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
+	select {
+	case <-s.drained:
+		return true
+	default:
+		return false
+	}
 }
 
 // accept starts to serve a client, or turns it away.

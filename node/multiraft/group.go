@@ -66,6 +66,8 @@ type Group struct {
 	waiting  []*proposal
 	barriers []readWait // confirmed, waiting for their index to be applied
 
+	storedWaits []*StoredWait // the loop's
+
 	trimming  trimming
 	transfers map[uint64]*transfer // by Raft id
 	offers    atomic.Pointer[Offer]
@@ -179,6 +181,7 @@ func (g *Group) shut() {
 	g.lead.Store(&leadership{})
 	g.dropLease()
 	g.failQueued(ErrClosed)
+	g.loseWaits()
 	close(g.gone)
 	g.applier.stop()
 	g.mu.Lock()
@@ -302,6 +305,7 @@ func (g *Group) noteState() {
 	g.members.pendingSince = 0
 	if next.role != raft.StateLeader {
 		g.failQueued(ErrNotLeader)
+		g.loseWaits()
 	}
 	g.served = g.Leads()
 	g.host.notify(g.id)

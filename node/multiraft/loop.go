@@ -136,6 +136,7 @@ func (g *Group) turn(now time.Time) time.Time {
 	if g.detached {
 		return time.Time{}
 	}
+	defer g.reviewWaits()
 	for {
 		wake := sooner(g.propose(now), g.startRound(now))
 		if !g.rn.HasReady() {

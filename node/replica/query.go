@@ -79,46 +79,6 @@ func (m *Manager) Keys(ctx context.Context) (int64, error) {
 // HandOff lets other replicas lead the groups that this node leads.
 func (m *Manager) HandOff(ctx context.Context) { m.opts.Host.HandOff(ctx) }
 
-// WaitReplicas returns how many replicas (arbiters aside) store everything that
-// the node's shard had appended when it was called; it waits until there are n,
-// or until ctx ends.
-func (m *Manager) WaitReplicas(ctx context.Context, n int) int {
-	r := m.Own()
-	if r == nil || !r.Leads() {
-		return 0
-	}
-	status, err := r.group.Status(ctx)
-	if err != nil {
-		return 0
-	}
-	target := status.Last
-	for {
-		stored := r.storing(status, target)
-		if stored >= n || !sched.Sleep(ctx, m.opts.Sched, 2*time.Millisecond) {
-			return stored
-		}
-		if next, err := r.group.Status(ctx); err == nil {
-			status = next
-		}
-	}
-}
-
-// storing counts the replicas that store the log up to target.
-func (r *Replica) storing(status multiraft.Status, target uint64) int {
-	s := r.manager.opts.Topology.Current().Shard(r.id)
-	if s == nil {
-		return 0
-	}
-	count := 0
-	for _, m := range status.Members {
-		member, _, ok := s.Member(topology.NodeID(m.Node))
-		if ok && member.RaftID == m.RaftID && member.Kind == topology.Data && m.RaftID != r.raftID && m.Match >= target {
-			count++
-		}
-	}
-	return count
-}
-
 // SendState sends a member of a group the state that this node has of it.
 func (m *Manager) SendState(ctx context.Context, r snapshot.Request, out snapshot.Out) error {
 	from := m.replica(topology.GroupID(r.Group))

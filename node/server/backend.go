@@ -160,14 +160,12 @@ func promoted(s command.MetaStatus, ids []topology.NodeID) bool {
 	return voters == len(ids)
 }
 
-// WaitReplicas implements command.Node.
-func (b *backend) WaitReplicas(ctx context.Context, n int, timeout time.Duration) int {
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
+// AwaitReplicas implements command.Node.
+func (b *backend) AwaitReplicas(n int, changed func()) command.ReplicaWait {
+	if r := b.node.replicas.Own(); r != nil {
+		return r.Group().AwaitStored(n, changed)
 	}
-	return b.node.replicas.WaitReplicas(ctx, n)
+	return nil
 }
 
 // Faults implements command.Node.
