@@ -330,6 +330,22 @@ completes() {
   fi
 }
 
+@test "the nodes of a folder share a secret: a node that does not know it stays outside" {
+  [[ $(ls -l "$DIR/raft-token") == -rw-------* ]]
+  export NODES=$BATS_TEST_TMPDIR
+  node_begin 11
+  retry 10 answers 11
+  has "raft.token" redis-cli -p $((BASE + 11)) CLUSTER MEET 127.0.0.1 "$BASE"
+  kill "$(cat "$NODES/11.pid")"
+  retry 10 bash -c "! kill -0 $(cat "$NODES/11.pid") 2>/dev/null"
+  AIKV_RAFT_TOKEN_FILE=$DIR/raft-token node_begin 11
+  retry 10 answers 11
+  is OK redis-cli -p $((BASE + 11)) CLUSTER MEET 127.0.0.1 "$BASE"
+  is OK redis-cli -p $((BASE + 11)) CLUSTER RESET
+  kill "$(cat "$NODES/11.pid")"
+  whole
+}
+
 @test "clean of a folder with added nodes leaves nothing" {
   tool add -q
   local pids

@@ -107,9 +107,6 @@ func (c *Config) Warnings() []string {
 	if c.Server.RequirePass == "" && !loopback(c.Server.Host) {
 		w = append(w, "clients are accepted on "+c.ClientListen()+" without a password: set server.requirepass, or server.host to 127.0.0.1")
 	}
-	if c.Raft.Token == "" && !loopback(c.raftHost()) {
-		w = append(w, "other nodes are accepted on "+c.RaftListen()+" without a token: set raft.token, or raft.host to 127.0.0.1")
-	}
 	if c.WAL.Fsync != FsyncAlways {
 		w = append(w, "wal.fsync is "+c.WAL.Fsync+": a crash of the machine can lose acknowledged writes")
 	}

@@ -52,7 +52,9 @@ type Raft struct {
 	Port            int      `toml:"port" doc:"Port for other nodes (gRPC)."`
 	Announce        string   `toml:"announce" doc:"host:port at which other nodes reach this one, a name is allowed; empty: found from host and port."`
 	Seeds           []string `toml:"seeds" doc:"Raft addresses (host:port) of nodes to ask when CLUSTER MEET names one."`
-	Token           string   `toml:"token" doc:"Secret that all nodes of a cluster share; empty: none."`
+	Token           string   `toml:"token" doc:"Secret that all nodes of a cluster share; empty: that of token_file."`
+	TokenOld        string   `toml:"token_old" doc:"Another secret that is valid too, while token is being replaced."`
+	TokenFile       string   `toml:"token_file" doc:"File with the secret, and on a second line perhaps token_old; a node that finds none makes one. Empty: none."`
 	Tick            Duration `toml:"tick" doc:"Raft's unit of time."`
 	ElectionTicks   int      `toml:"election_ticks" doc:"Ticks without a leader before an election."`
 	HeartbeatTicks  int      `toml:"heartbeat_ticks" doc:"Ticks between a leader's heartbeats."`

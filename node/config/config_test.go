@@ -299,7 +299,43 @@ func TestAddresses(t *testing.T) {
 		t.Errorf("%s %s %d", c.ClientListen(), c.RaftListen(), c.AnnouncedPort())
 	}
 	c.Server.Host = "0.0.0.0"
-	if w := c.Warnings(); len(w) != 2 || !strings.Contains(w[0], "without a password") || !strings.Contains(w[1], "without a token") {
+	if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0], "without a password") {
 		t.Errorf("warnings %q", w)
+	}
+}
+
+// A Raft port that other machines can reach needs a secret, of some length.
+func TestSecrets(t *testing.T) {
+	const good = "0123456789abcdef"
+	for _, test := range []struct {
+		change func(c *Config)
+		key    string // that the error names; empty: none
+	}{
+		{func(*Config) {}, ""},
+		{func(c *Config) { c.Server.Host = "localhost" }, ""},
+		{func(c *Config) { c.Server.Host = "127.8.8.8" }, ""},
+		{func(c *Config) { c.Server.Host = "::1" }, ""},
+		{func(c *Config) { c.Server.Host = "0.0.0.0" }, "raft.token"},
+		{func(c *Config) { c.Server.Host = "a.host" }, "raft.token"},
+		{func(c *Config) { c.Server.Host, c.Raft.Host = "0.0.0.0", "127.0.0.1" }, ""},
+		{func(c *Config) { c.Raft.Host = "::" }, "raft.token"},
+		{func(c *Config) { c.Raft.Host, c.Raft.Token = "::", good }, ""},
+		{func(c *Config) { c.Raft.Host, c.Raft.TokenFile = "::", "file" }, ""},
+		{func(c *Config) { c.Raft.Token = "short" }, "raft.token"},
+		{func(c *Config) { c.Raft.Token = good + " " + good }, "raft.token"},
+		{func(c *Config) { c.Raft.Token, c.Raft.TokenOld = good, good }, ""},
+		{func(c *Config) { c.Raft.Token, c.Raft.TokenOld = good, "short" }, "raft.token_old"},
+		{func(c *Config) { c.Raft.TokenOld = good }, "raft.token"},
+	} {
+		c := Default()
+		test.change(&c)
+		err := c.Validate()
+		if err == nil {
+			err = c.CheckSecret()
+		}
+		var bad *KeyError
+		if errors.As(err, &bad); (err == nil) != (test.key == "") || err != nil && bad.Key != test.key {
+			t.Errorf("host %q, Raft host %q, token %q: %v", c.Server.Host, c.Raft.Host, c.Raft.Token, err)
+		}
 	}
 }

@@ -52,6 +52,9 @@ func checkRaft(c *Config) error {
 		}
 	}
 	return firstError(
+		secret("raft.token", r.Token),
+		secret("raft.token_old", r.TokenOld),
+		failIf(r.Token == "" && r.TokenOld != "", "raft.token", "is needed with token_old: nodes prove it first"),
 		between("raft.port", r.Port, 1, 65535),
 		failIf(r.Port == c.Server.Port && c.raftHost() == c.Server.Host, "raft.port", "is the client port; give it another one"),
 		between("raft.tick", r.Tick, Duration(time.Millisecond), Duration(10*time.Second)),
@@ -133,6 +136,26 @@ func oneOf(key, value string, allowed ...string) error {
 		list = list[:i] + " or " + list[i+2:]
 	}
 	return failIf(!slices.Contains(allowed, value), key, fmt.Sprintf("%q is not %s", value, list))
+}
+
+// CheckSecret returns what keeps a node from listening for other nodes: off
+// loopback they have to know a secret.
+func (c *Config) CheckSecret() error {
+	return failIf(c.Raft.Token == "" && c.Raft.TokenFile == "" && !loopback(c.raftHost()), "raft.token",
+		"is needed, or raft.token_file, where other machines can reach the Raft port ("+c.RaftListen()+"); or set raft.host to 127.0.0.1")
+}
+
+// MinToken is how many characters a secret has at least: whoever gets a node to
+// connect to him can try short ones out.
+const MinToken = 16
+
+// secret allows an empty value.
+func secret(key, value string) error {
+	bad := strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	return firstError(
+		failIf(value != "" && len(value) < MinToken, key, fmt.Sprintf("needs at least %d characters, such as those of: openssl rand -hex 32", MinToken)),
+		failIf(bad, key, "must not have spaces or control characters"),
+	)
 }
 
 // ipAddress allows an empty value.

@@ -69,6 +69,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.L
 	n := newNode(cfg, log, sched.System)
 	n.level, n.uptime = level, leaseClock(cfg, log)
 	n.fitClients()
+	if err := cfg.CheckSecret(); err != nil {
+		return err
+	}
 	if err := n.listen(); err != nil {
 		return err
 	}
@@ -155,8 +158,12 @@ func (n *node) open() error {
 	if err := n.home.load(); err != nil {
 		return err
 	}
+	secrets, err := tokens(n.cfg.Raft, n.log)
+	if err != nil {
+		return err
+	}
 	t, err := transport.New(transport.Options{
-		Listener: n.raftListener, Identity: n.home.hello, Token: n.cfg.Raft.Token,
+		Listener: n.raftListener, Identity: n.home.hello, Tokens: secrets,
 		Handler: n.handler, Logger: n.log,
 		VoteDelay: multiraft.VoteDelay(time.Duration(n.cfg.Raft.Tick), n.cfg.Raft.ElectionTicks),
 	})

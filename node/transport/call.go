@@ -23,8 +23,8 @@ var (
 	// ErrNotSent is an ErrUnreachable after which it is certain that the other
 	// node's Serve never saw the request: nothing was sent.
 	ErrNotSent = fmt.Errorf("%w (nothing was sent)", ErrUnreachable)
-	// ErrRefused: the other node does not accept this node's hello (token or
-	// protocol). Its Serve never saw the request.
+	// ErrRefused: the other node does not accept this node's token or hello. Its
+	// Serve never saw the request.
 	ErrRefused = errors.New("peer refuses this node")
 )
 
@@ -85,7 +85,8 @@ func (t *Transport) callOnce(ctx context.Context, addr string, method uint8, req
 		return nil, fresh, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
 	answer, err = t.exchange(ctx, pc, method, request)
-	t.calls.put(pc, errors.Is(err, ErrUnreachable) && ctx.Err() == nil)
+	failed := errors.Is(err, ErrUnreachable) || errors.Is(err, ErrRefused)
+	t.calls.put(pc, failed && ctx.Err() == nil)
 	return answer, fresh, err
 }
 
@@ -97,6 +98,10 @@ func (t *Transport) exchange(ctx context.Context, pc *pooledClient, method uint8
 		err = plainError(err)
 		if ctx.Err() == nil {
 			err = pc.dialer.explain(err)
+		}
+		var refused *refusal
+		if errors.As(err, &refused) {
+			return nil, fmt.Errorf("%w: %s", ErrRefused, refused.text)
 		}
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}

@@ -81,8 +81,8 @@ func TestCalls(t *testing.T) {
 }
 
 func TestCallsNeedTheToken(t *testing.T) {
-	a := start(t, 7, 1, func(o *Options, _ *testNode) { o.Token = "wrong" })
-	b := start(t, 7, 2, func(o *Options, _ *testNode) { o.Token = "right" })
+	a := start(t, 7, 1, func(o *Options, _ *testNode) { o.Tokens = []string{"wrong"} })
+	b := start(t, 7, 2, func(o *Options, _ *testNode) { o.Tokens = []string{"right"} })
 	b.serve = func(context.Context, Identity, uint8, []byte) ([]byte, error) {
 		t.Error("served")
 		return nil, nil

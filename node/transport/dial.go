@@ -38,8 +38,8 @@ const (
 	headRoom     = 64 << 10 // for a call's head, beyond MaxFrame
 )
 
-// dialer makes one gRPC client's connections and remembers why the last attempt
-// failed, since gRPC only passes on a text.
+// dialer makes one gRPC client's connections and remembers why the last attempt,
+// handshake included, failed, since gRPC only passes on a text.
 type dialer struct {
 	mu   sync.Mutex
 	last error
@@ -55,6 +55,13 @@ func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, err
 	}
 	return socket(conn), nil
+}
+
+// note remembers why the handshake on a connection that stood failed.
+func (d *dialer) note(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.last = err
 }
 
 // socketListener hands gRPC connections that socket made.
@@ -94,6 +101,7 @@ func (t *Transport) newClient(addr string, d *dialer, idle time.Duration) (*grpc
 	if t.opts.DialTLS != nil {
 		creds = credentials.NewTLS(t.opts.DialTLS)
 	}
+	creds = &handshake{TransportCredentials: creds, secrets: t.secrets, dialer: d}
 	return grpc.NewClient("passthrough:///"+addr,
 		grpc.WithContextDialer(d.dial),
 		grpc.WithTransportCredentials(creds),
@@ -131,6 +139,7 @@ func newServer(t *Transport) *grpc.Server {
 	if t.opts.ListenTLS != nil {
 		creds = credentials.NewTLS(t.opts.ListenTLS)
 	}
+	creds = &handshake{TransportCredentials: creds, secrets: t.secrets, door: &t.door, refused: t.logStranger}
 	s := grpc.NewServer(
 		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(rawCodec{}),
@@ -143,6 +152,7 @@ func newServer(t *Transport) *grpc.Server {
 		grpc.MaxRecvMsgSize(t.opts.MaxFrame+headRoom),
 		grpc.MaxSendMsgSize(t.opts.MaxFrame+headRoom),
 		grpc.MaxConcurrentStreams(1024),
+		grpc.MaxHeaderListSize(16<<10),
 		grpc.ConnectionTimeout(helloTimeout),
 		grpc.WaitForHandlers(true),
 	)

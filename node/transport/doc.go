@@ -17,16 +17,23 @@
 //
 // # Who is let in
 //
+// A connection begins with a challenge in which both ends prove that they know a
+// secret of the cluster, before anything else is read: see secret.go. The secret
+// itself is never sent. Two may be valid at a time, so that it can be replaced
+// without stopping the cluster.
+//
 // The first message of every stream, and the head of every call and fetch, is a
-// hello: protocol range, feature bits, cluster id, node id, the node meant, and
-// the token. A stream or fetch needs the same cluster id and token, an
-// overlapping protocol range, and the right receiver: an address that meanwhile
-// belongs to another node gets no frames. A call needs token and protocol; what
-// a foreign cluster may ask is for Handler.Serve to decide. The token travels in
-// clear unless TLS is configured.
+// hello: protocol range, feature bits, cluster id, node id and the node meant. A
+// stream or fetch needs the same cluster id, an overlapping protocol range, and
+// the right receiver: an address that meanwhile belongs to another node gets no
+// frames. A call needs the protocol; what a foreign cluster may ask is for
+// Handler.Serve to decide. Unless TLS is configured, what follows the challenge
+// is neither encrypted nor protected against whoever can change packets.
 //
 // # Invariants
 //
+//   - A connection that has not proved the secret costs its socket and a few
+//     hundred bytes, for helloTimeout at most: TestStrangersCostNothing.
 //   - Receive runs on at most one goroutine at a time for a given sender and
 //     class, also across reconnects.
 //   - After IdentityChanged has returned, no frame that was sent under the old

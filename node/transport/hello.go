@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ const Features uint64 = 0
 
 // helloFormat is the format byte of an encoded hello. A later format must keep
 // the format byte first; fields may be added at the end without a new format.
-const helloFormat = 1
+const helloFormat = 2
 
 // These stand in the hello of a call or a fetch, where a stream has its class.
 const (
@@ -38,7 +37,6 @@ type hello struct {
 	target                   uint64 // the node meant; 0 in a call, whose address decides
 	class                    Class
 	raftAddr                 string
-	token                    string // empty in the accepting direction
 	voteDelay                time.Duration
 }
 
@@ -53,7 +51,6 @@ func (h *hello) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, h.nodeID)
 	dst = binary.LittleEndian.AppendUint64(dst, h.target)
 	dst = appendText(dst, h.raftAddr)
-	dst = appendText(dst, h.token)
 	return binary.AppendUvarint(dst, uint64(h.voteDelay.Milliseconds()))
 }
 
@@ -88,9 +85,6 @@ func decodeHello(b []byte) (hello, error) {
 	if h.raftAddr, b, ok = cutText(b); !ok {
 		return hello{}, errHelloFormat
 	}
-	if h.token, b, ok = cutText(b); !ok {
-		return hello{}, errHelloFormat
-	}
 	ms, size := binary.Uvarint(b)
 	if size <= 0 || ms >= 1<<32 {
 		return hello{}, errHelloFormat
@@ -118,9 +112,6 @@ func (h *hello) checkAccess(own *hello) error {
 	if h.protocolMin > own.protocolMax || h.protocolMax < own.protocolMin {
 		return fmt.Errorf("it speaks protocols %d to %d, this node %d to %d: upgrade the older one",
 			h.protocolMin, h.protocolMax, own.protocolMin, own.protocolMax)
-	}
-	if subtle.ConstantTimeCompare([]byte(h.token), []byte(own.token)) != 1 {
-		return errors.New("its token is not this cluster's (config key raft.token)")
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 func TestHelloRoundTrip(t *testing.T) {
 	h := hello{
 		protocolMin: 1, protocolMax: 300, features: 1 << 60, clusterID: 5, nodeID: 6, target: 7,
-		class: Bulk, raftAddr: "[::1]:50051", token: "secret", voteDelay: 300 * time.Millisecond,
+		class: Bulk, raftAddr: "[::1]:50051", voteDelay: 300 * time.Millisecond,
 	}
 	b := h.append(nil)
 	got, err := decodeHello(b)
@@ -24,7 +24,7 @@ func TestHelloRoundTrip(t *testing.T) {
 	if _, err := decodeHello(append(b, 1, 2, 3)); err != nil {
 		t.Errorf("fields added later are refused: %v", err)
 	}
-	b[0] = 2
+	b[0] = helloFormat + 1
 	if _, err := decodeHello(b); err == nil {
 		t.Error("an unknown format was read")
 	}

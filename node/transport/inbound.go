@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -72,7 +73,6 @@ func (t *Transport) serveFrames(stream grpc.ServerStream) error {
 		<-previous.done
 	}
 	own := t.ownHello(in.class, hello.nodeID)
-	own.token = ""
 	if err := stream.SendMsg(&message{body: own.append(nil)}); err != nil {
 		return err
 	}
@@ -175,5 +175,12 @@ func (t *Transport) logRefusal(stream grpc.ServerStream, reason error) {
 	}
 	if t.ctx.Err() == nil && t.logged.allow("refused "+reason.Error(), time.Now()) {
 		t.log.Warn("transport: refused a stream", "remote", remote, "reason", fmt.Sprint(reason))
+	}
+}
+
+// logStranger tells of a connection that did not prove that it knows the token.
+func (t *Transport) logStranger(remote net.Addr, reason error) {
+	if t.ctx.Err() == nil && t.logged.allow("stranger "+reason.Error(), time.Now()) {
+		t.log.Warn("transport: refused a connection", "remote", remote.String(), "reason", reason)
 	}
 }

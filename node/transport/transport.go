@@ -48,7 +48,7 @@ type Handler interface {
 	// Receive takes over frame. It runs on one goroutine per sender and class
 	// and should return soon: while it runs, that stream waits.
 	Receive(from uint64, class Class, frame []byte)
-	// Serve answers a call. The caller knows the token, but may be of any
+	// Serve answers a call. The caller knows a token, but may be of any
 	// cluster or, while joining, lone. ctx ends with the caller's deadline, when
 	// the caller gives up, and when the transport closes. An error reaches the
 	// caller as a *RemoteError with its text.
@@ -66,7 +66,9 @@ type Options struct {
 	// Identity is asked for every hello, sent or received, sometimes with
 	// internal locks held: it must be quick and not call the transport.
 	Identity func() Identity
-	Token    string // shared secret of the cluster; may be empty
+	// Tokens are the secrets of the cluster, two at most: a peer has to know one of
+	// them. Without any, a peer has to have none.
+	Tokens []string
 	// VoteDelay is told to peers, which ask with Transport.VoteDelay: for how long
 	// this node votes for nobody else after it has heard of a leader. Whole
 	// milliseconds count.
@@ -121,6 +123,9 @@ type Transport struct {
 	logged *limiter
 	calls  *callPool
 
+	secrets [][]byte
+	door    door
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup // links, inbound receivers, calls, fetches and feeds
@@ -170,6 +175,8 @@ func New(opts Options) (*Transport, error) {
 		log:    opts.Logger,
 		logged: newLimiter(refusalLogInterval),
 		nodes:  make(map[uint64]*node),
+
+		secrets: newSecrets(opts.Tokens),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.peers.Store(&map[uint64]*peer{})
@@ -194,7 +201,7 @@ func (t *Transport) ownHello(class Class, target uint64) hello {
 		protocolMin: t.opts.protocol[0], protocolMax: t.opts.protocol[1],
 		features:  Features,
 		clusterID: id.ClusterID, nodeID: id.NodeID, raftAddr: id.RaftAddr,
-		target: target, class: class, token: t.opts.Token, voteDelay: t.opts.VoteDelay,
+		target: target, class: class, voteDelay: t.opts.VoteDelay,
 	}
 }
 

@@ -264,7 +264,9 @@ func TestRefusals(t *testing.T) {
 	protocol := func(low, high uint16) func(*Options, *testNode) {
 		return func(o *Options, _ *testNode) { o.protocol = [2]uint16{low, high} }
 	}
-	token := func(s string) func(*Options, *testNode) { return func(o *Options, _ *testNode) { o.Token = s } }
+	token := func(s string) func(*Options, *testNode) {
+		return func(o *Options, _ *testNode) { o.Tokens = []string{s} }
+	}
 	for _, test := range []struct {
 		name   string
 		a, b   func(testing.TB) *testNode

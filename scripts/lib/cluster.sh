@@ -94,7 +94,7 @@ verb_clean() {
     rm -f "$ROOT/logs/aikv.log"
     rmdir "$ROOT/logs" 2>/dev/null || true
   fi
-  rm -f "$DIR/cluster.conf" "$DIR/lock" "$(cut_file)"
+  rm -f "$DIR/cluster.conf" "$DIR/raft-token" "$DIR/lock" "$(cut_file)"
   rmdir "$DIR/data" "$DIR/logs" "$DIR/pids" "$DIR" 2>/dev/null || true
   many "${#NUMS[@]}" node
   step_done clean "$MANY removed from $DIR"

@@ -5,6 +5,7 @@
 #   DIR/logs/nodeN.log  what it wrote (node 1 also as logs/aikv.log)
 #   DIR/pids/nodeN.pid  its process
 #   DIR/pids/nodeN.id   its node id when it was last seen
+#   DIR/raft-token      the secret that the nodes prove to each other (mode 0600)
 #   DIR/cluster.conf    the shape: shards, replicas, base port; once "add" or
 #                       "remove" has changed it, also which nodes there are
 #   DIR/partition.PORT  who is cut off, see partition.sh
@@ -209,8 +210,10 @@ node_start() {
   if command -v setsid >/dev/null 2>&1; then detach=(setsid); else set -m; fi
   share_cores
   # AIKV_BIN is ours; the node would take it for a setting of its own. "partition"
-  # needs faults to be allowed, which the configuration files do not.
-  env -u AIKV_BIN GOMAXPROCS="$NODE_CORES" AIKV_DEBUG_FAULTS="${AIKV_DEBUG_FAULTS:-true}" nohup ${detach[@]+"${detach[@]}"} "${SERVE[@]}" </dev/null >>"$log" 2>&1 3>&- &
+  # needs faults to be allowed, which the configuration files do not. The nodes
+  # of a folder share its secret: the first of them makes it.
+  env -u AIKV_BIN GOMAXPROCS="$NODE_CORES" AIKV_DEBUG_FAULTS="${AIKV_DEBUG_FAULTS:-true}" \
+    AIKV_RAFT_TOKEN_FILE="${AIKV_RAFT_TOKEN_FILE:-$DIR/raft-token}" nohup ${detach[@]+"${detach[@]}"} "${SERVE[@]}" </dev/null >>"$log" 2>&1 3>&- &
   local pid=$!
   if ((${#detach[@]} == 0)); then set +m; fi
   printf '%d\n' "$pid" >"$DIR/pids/node$1.pid"
