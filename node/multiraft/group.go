@@ -71,6 +71,8 @@ type Group struct {
 	trimming  trimming
 	transfers map[uint64]*transfer // by Raft id
 	offers    atomic.Pointer[Offer]
+	report    atomic.Pointer[Report]
+	reporting reporting
 	// work is what runs beside the loop and uses the state machine; gone is closed
 	// when it is to stop.
 	work *sched.Group
@@ -303,6 +305,8 @@ func (g *Group) noteState() {
 	g.dropLease()
 	g.flying = 0
 	g.members.pendingSince = 0
+	clear(g.reporting.holds)
+	g.report.Store(nil)
 	if next.role != raft.StateLeader {
 		g.failQueued(ErrNotLeader)
 		g.loseWaits()
@@ -341,8 +345,12 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 		}
 	} else {
 		g.contact[m.GetFrom()] = now
-		if m.GetType() == pb.MsgHeartbeat && m.GetTerm() >= g.lead.Load().term {
+		switch {
+		case m.GetTerm() < g.lead.Load().term:
+		case m.GetType() == pb.MsgHeartbeat:
 			g.told(m)
+		case m.GetType() == pb.MsgHeartbeatResp:
+			g.heardState(m)
 		}
 		if routes := *g.routes.Load(); routes[m.GetFrom()] != node {
 			g.route(m.GetFrom(), node)
@@ -400,6 +408,7 @@ func (g *Group) tick(ticks int64) {
 	g.superviseTransfers(ticks)
 	g.trim(ticks)
 	g.reconcile(ticks)
+	g.noteReport()
 	if g.hardDirty {
 		g.host.persist.add(appendTask{group: g, hard: g.hard})
 		g.queuedTerm, g.queuedVote = g.hard.GetTerm(), g.hard.GetVote()
@@ -426,6 +435,7 @@ func (g *Group) noteApplied(a applied, now time.Time) {
 	}
 	if len(a.changes) > 0 {
 		g.reconcile(g.host.ticks)
+		g.noteReport()
 	}
 	if serves := g.Leads(); serves != g.served {
 		g.served = serves

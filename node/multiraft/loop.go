@@ -178,6 +178,8 @@ func (g *Group) send(m *pb.Message) {
 		return
 	case pb.MsgHeartbeat:
 		g.tell(m)
+	case pb.MsgHeartbeatResp:
+		g.hasState(m)
 	}
 	g.host.outbox.add(g, m)
 }

@@ -84,9 +84,7 @@ func (g *Group) status() Status {
 			RaftID: id, Node: routes[id], Voter: voter, Match: pr.Match, Contact: contact,
 		})
 	})
-	m := &g.members
-	s.Settled = g.Leads() && !lagging && m.spread.Load() >= m.confIndex && len(conf.GetVotersOutgoing()) == 0 &&
-		len(m.wish.Voters) > 0 && len(m.missing()) == 0 && len(m.difference(raft.None)) == 0
+	s.Settled = g.settled(lagging)
 	return s
 }
 
