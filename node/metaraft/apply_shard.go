@@ -1,6 +1,10 @@
 package metaraft
 
-import "github.com/genuineh/aikv/node/topology"
+import (
+	"slices"
+
+	"github.com/genuineh/aikv/node/topology"
+)
 
 func (c *Replicate) apply(d *draft) Outcome {
 	switch {
@@ -58,6 +62,34 @@ func (c *Takeover) apply(d *draft) Outcome {
 	d.s.Epoch++
 	d.s.Node(c.Node).ConfigEpoch = d.s.Epoch
 	return Outcome{Epoch: d.s.Epoch}
+}
+
+func (c *Report) apply(d *draft) Outcome {
+	shard := d.s.Shard(c.Shard)
+	if shard == nil || c.Term < shard.MasterTerm || c.Term < shard.ReportTerm ||
+		c.Term == shard.ReportTerm && c.Seq <= shard.ReportSeq || !shard.knows(c.Leader) {
+		return Outcome{}
+	}
+	shard.ReportTerm, shard.ReportSeq = c.Term, c.Seq
+	shard.Voters, shard.Outgoing = c.Voters, c.Outgoing
+	for _, members := range [][]topology.Member{shard.Members, shard.Leaving} {
+		for i := range members {
+			m := &members[i]
+			switch {
+			case slices.Contains(c.Synced, m.RaftID):
+				m.Synced = m.HoldsState()
+			case slices.Contains(c.Behind, m.RaftID):
+				m.Synced = false
+			}
+		}
+	}
+	return Outcome{}
+}
+
+// knows reports whether a membership with that Raft id is wished or leaving.
+func (r *ShardRecord) knows(raftID uint64) bool {
+	is := func(m topology.Member) bool { return m.RaftID == raftID }
+	return slices.ContainsFunc(r.Members, is) || slices.ContainsFunc(r.Leaving, is)
 }
 
 func (c *MembershipDone) apply(d *draft) Outcome {

@@ -43,6 +43,8 @@
 //     twice; a membership that ended never returns, and its node and kind never
 //     change: violations, history. A member of MetaRaft keeps its id for life.
 //   - A shard's version rises whenever its members change: history.
+//   - Only members that are to hold the shard's state are synced; a report older
+//     than the last one changes nothing: violations, testdata/synced.txt.
 //   - A published State never changes: runRandomSequence.
 //   - A shard's master is a wished data member; members are nodes of the
 //     cluster, and a node holds the data of at most one shard: violations.

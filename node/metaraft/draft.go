@@ -113,7 +113,10 @@ func (d *draft) ensureShard(node topology.NodeID, group topology.GroupID) (*Shar
 		return nil, &o
 	}
 	shard := ShardRecord{ID: group, Master: node}
-	shard.add(topology.Member{Node: node, RaftID: d.freshRaftID(), Kind: topology.Data})
+	// It is created with the shard, and votes alone until others have joined.
+	founder := topology.Member{Node: node, RaftID: d.freshRaftID(), Kind: topology.Data, Synced: true}
+	shard.Voters = []uint64{founder.RaftID}
+	shard.add(founder)
 	d.insertShard(shard)
 	return d.s.Shard(group), nil
 }
@@ -260,7 +263,7 @@ func (r *ShardRecord) add(m topology.Member) {
 func (r *ShardRecord) assume(d *draft, node topology.NodeID, kind topology.Kind) {
 	for i := range r.Members {
 		if m := &r.Members[i]; m.Node == node {
-			m.Kind = kind
+			become(m, kind)
 			r.membersChanged = true
 			return
 		}
@@ -268,12 +271,19 @@ func (r *ShardRecord) assume(d *draft, node topology.NodeID, kind topology.Kind)
 	for i, m := range r.Leaving {
 		if m.Node == node {
 			r.Leaving = slices.Delete(r.Leaving, i, i+1)
-			m.Kind = kind
+			become(&m, kind)
 			r.add(m)
 			return
 		}
 	}
 	r.add(topology.Member{Node: node, RaftID: d.freshRaftID(), Kind: kind})
+}
+
+// become changes a membership's kind. Data that it had stays only if it had it for
+// the same reason before.
+func become(m *topology.Member, kind topology.Kind) {
+	m.Synced = m.Synced && m.Kind == kind
+	m.Kind = kind
 }
 
 // remove moves the node's membership, if there is one, to the leaving ones.

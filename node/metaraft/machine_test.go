@@ -248,6 +248,9 @@ func printState(s *State) string {
 			b.WriteString(" unled")
 		}
 		b.WriteByte('\n')
+		if r.ReportTerm != 0 {
+			fmt.Fprintf(&b, "  report %d/%d: voters=%d outgoing=%d\n", r.ReportTerm, r.ReportSeq, r.Voters, r.Outgoing)
+		}
 	}
 	for _, run := range s.Slots.Runs() {
 		fmt.Fprintf(&b, "slots %d-%d shard=%d epoch=%d\n", run.Start, run.End, run.Group, run.Epoch)
@@ -280,6 +283,9 @@ func printMembers(members []topology.Member) string {
 	var b strings.Builder
 	for _, m := range members {
 		fmt.Fprintf(&b, " %d:%d:%s", m.Node, m.RaftID, m.Kind)
+		if m.Synced {
+			b.WriteString(":synced")
+		}
 	}
 	return b.String()
 }

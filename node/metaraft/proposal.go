@@ -133,6 +133,20 @@ type MembershipDone struct {
 	Version uint64
 }
 
+// Report is the word of the leader of Shard's group, whose Raft id is Leader, on who
+// votes there and who has the data: see topology.Shard and topology.Member. Synced
+// and Behind name members of which that is known or known not to be so; the others
+// stay what they were. Ignored if it is older than what is recorded: the term of
+// the record or of the shard's master is higher, or in the same term Seq is not
+// above the recorded one.
+type Report struct {
+	Shard            topology.GroupID
+	Leader           uint64
+	Term, Seq        uint64
+	Voters, Outgoing []uint64 `json:",omitempty"`
+	Synced, Behind   []uint64 `json:",omitempty"`
+}
+
 // Admit takes a lone node with everything it owns into the cluster. It is the
 // one commit point of a join and idempotent by Token; Outcome.Admit says how it
 // ended. Freeze makes its body.
@@ -293,6 +307,7 @@ var changes = map[Kind]func() Change{
 	"clear-residue":    func() Change { return new(ClearResidue) },
 	"replicate":        func() Change { return new(Replicate) },
 	"takeover":         func() Change { return new(Takeover) },
+	"report":           func() Change { return new(Report) },
 	"membership-done":  func() Change { return new(MembershipDone) },
 	"admit":            func() Change { return new(Admit) },
 	"burn-token":       func() Change { return new(BurnToken) },
@@ -338,6 +353,9 @@ func (*Takeover) Kind() Kind { return "takeover" }
 
 // Kind implements Change.
 func (*MembershipDone) Kind() Kind { return "membership-done" }
+
+// Kind implements Change.
+func (*Report) Kind() Kind { return "report" }
 
 // Kind implements Change.
 func (*Admit) Kind() Kind { return "admit" }

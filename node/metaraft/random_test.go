@@ -61,6 +61,9 @@ func violations(s *State) []string {
 			if i > 0 && r.Members[i-1].Node >= m.Node {
 				report("shard %d's members are not in order", r.ID)
 			}
+			if m.Synced && !m.HoldsState() {
+				report("node %d is synced in shard %d and is to have no data", m.Node, r.ID)
+			}
 			if m.Kind != topology.Data {
 				continue
 			}
@@ -185,10 +188,14 @@ func (h *history) see(s *State) []string {
 	now := make(map[membership]bool)
 	for _, r := range s.Shards {
 		was, ok := h.wishes[r.ID]
-		if same := slices.Equal(was.members, r.Members); ok && (r.Version < was.version || same != (r.Version == was.version)) {
+		wished := slices.Clone(r.Members)
+		for i := range wished {
+			wished[i].Synced = false // a fact, no wish
+		}
+		if same := slices.Equal(was.members, wished); ok && (r.Version < was.version || same != (r.Version == was.version)) {
 			broken = append(broken, fmt.Sprintf("shard %d: version %d of %v after version %d of %v", r.ID, r.Version, r.Members, was.version, was.members))
 		}
-		h.wishes[r.ID] = wish{r.Version, r.Members}
+		h.wishes[r.ID] = wish{r.Version, wished}
 		for _, m := range r.Members {
 			key := membership{r.ID, m.RaftID}
 			now[key] = true
@@ -261,8 +268,35 @@ func (g *generator) freshGroup() topology.GroupID {
 	return g.nextGroup
 }
 
+// report is a leader's word on a shard's members: true for some, old for others.
+func (g *generator) report(s *State) Change {
+	c := &Report{Shard: g.group(s), Term: g.Uint64N(50), Seq: g.Uint64N(10)}
+	shard := s.Shard(c.Shard)
+	if shard == nil {
+		return c
+	}
+	if g.IntN(4) != 0 {
+		c.Term = max(shard.MasterTerm, shard.ReportTerm) + g.Uint64N(2)
+		c.Seq = shard.ReportSeq + 1
+	}
+	for _, m := range slices.Concat(shard.Members, shard.Leaving) {
+		switch c.Leader = m.RaftID; g.IntN(3) {
+		case 0:
+			c.Behind = append(c.Behind, m.RaftID)
+		case 1:
+			c.Synced = append(c.Synced, m.RaftID)
+			c.Voters = append(c.Voters, m.RaftID)
+		case 2:
+			c.Outgoing = append(c.Outgoing, m.RaftID)
+		}
+	}
+	return c
+}
+
 func (g *generator) change(s *State) Change {
-	switch g.IntN(16) {
+	switch g.IntN(18) {
+	case 16, 17:
+		return g.report(s)
 	case 0, 1:
 		return &AddSlots{Node: g.node(s), Slots: g.slots(), NewGroup: g.freshGroup()}
 	case 2:

@@ -17,7 +17,12 @@ func (d *draft) settle() {
 	d.settleArbiters()
 	d.settleVoters()
 	for i := range d.s.Shards {
-		if shard := &d.s.Shards[i]; shard.membersChanged {
+		shard := &d.s.Shards[i]
+		for j := range shard.Members {
+			m := &shard.Members[j]
+			m.Synced = m.Synced && m.HoldsState()
+		}
+		if shard.membersChanged {
 			shard.membersChanged = false
 			shard.Version++
 		}

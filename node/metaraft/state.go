@@ -62,7 +62,15 @@ type ShardRecord struct {
 	Version    uint64
 	Members    []topology.Member // by node
 	Leaving    []topology.Member // in order of leaving
-	Unled      bool              `json:",omitempty"` // see topology.Shard
+	// Voters, Outgoing and Refound are as in topology.Shard. The first two and
+	// Member.Synced are as of the report ReportSeq that the group's leader made in
+	// ReportTerm; both are 0 before the first.
+	Voters     []uint64 `json:",omitempty"`
+	Outgoing   []uint64 `json:",omitempty"`
+	Refound    uint64   `json:",omitempty"`
+	ReportTerm uint64   `json:",omitempty"`
+	ReportSeq  uint64   `json:",omitempty"`
+	Unled      bool     `json:",omitempty"` // see topology.Shard
 
 	// membersChanged is set while a change is being applied.
 	membersChanged bool
@@ -322,6 +330,7 @@ func (s *State) clone() *State {
 	for i := range c.Shards {
 		c.Shards[i].Members = slices.Clone(c.Shards[i].Members)
 		c.Shards[i].Leaving = slices.Clone(c.Shards[i].Leaving)
+		// Voters and Outgoing are replaced, never changed.
 	}
 	c.Residue = slices.Clone(s.Residue)
 	c.Intents = slices.Clone(s.Intents)

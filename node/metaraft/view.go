@@ -7,7 +7,8 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
-// buildView returns the state as node self sees it. It shares nothing with s.
+// buildView returns the state as node self sees it. It shares nothing with s that
+// ever changes.
 func buildView(s *State, self topology.NodeID) *topology.View {
 	v := &topology.View{
 		Self: self, ClusterID: s.ClusterID, Index: s.Index, Epoch: s.Epoch, Feature: s.Feature,
@@ -18,7 +19,8 @@ func buildView(s *State, self topology.NodeID) *topology.View {
 	for _, r := range s.Shards {
 		shard := &topology.Shard{
 			ID: r.ID, Master: r.Master, MasterTerm: r.MasterTerm, Version: r.Version,
-			Members: slices.Clone(r.Members), Leaving: slices.Clone(r.Leaving), Unled: r.Unled,
+			Members: slices.Clone(r.Members), Leaving: slices.Clone(r.Leaving),
+			Voters: r.Voters, Outgoing: r.Outgoing, ReportTerm: r.ReportTerm, Refound: r.Refound, Unled: r.Unled,
 		}
 		v.Shards = append(v.Shards, shard)
 		shards[r.ID] = shard

@@ -84,6 +84,7 @@ func (s *spreading) Done() {
 	m := &s.g.members
 	if l := s.g.lead.Load(); s.call.Err == nil && l.role == raft.StateLeader && l.term == s.term {
 		m.spread.Store(s.index)
+		s.g.host.inbox.addControl(s.g.noteReport)
 	}
 	m.asking.Store(false)
 }
@@ -120,6 +121,7 @@ func (g *Group) SetWish(w Wish) {
 		g.setMembers(w.Others)
 		g.members.wish = w
 		g.reconcile(g.host.ticks)
+		g.noteReport()
 	})
 }
 

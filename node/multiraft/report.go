@@ -60,6 +60,9 @@ func (g *Group) heardState(m *pb.Message) {
 
 // noteReport makes a new report if there is news.
 func (g *Group) noteReport() {
+	if g.detached {
+		return
+	}
 	if !g.Leads() {
 		if g.report.Load() != nil {
 			g.report.Store(nil)

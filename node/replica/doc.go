@@ -19,6 +19,10 @@
 //     fetched beside everything else: catchup.go.
 //   - The view's membership is the group's wish; multiraft carries it out. When
 //     it has, the leader reports so and the leavers may go.
+//   - The leader reports who votes and who has the data, whenever that changes:
+//     MetaRaft refuses what would drop the last copy by that.
+//   - No step waits for anything but its own report or write: what has to come
+//     about first, such as a new member's catch-up, brings the Manager back.
 //   - The leader takes up slots that the view gives to its shard (Own), gives up
 //     those that an intent asks for (Seal), and reports the seal.
 //   - A leader that the view does not name as master reports its term.

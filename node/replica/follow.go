@@ -3,12 +3,10 @@ package replica
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
-	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
@@ -75,10 +73,10 @@ func (r *Replica) nextStep(ctx context.Context, view *topology.View, s *topology
 	if step := r.residueStep(view, s); step != nil {
 		return step
 	}
-	if len(s.Leaving) > 0 {
-		return r.doneStep(view, s)
+	if step := r.reportStep(view, s); step != nil {
+		return step
 	}
-	return nil
+	return r.doneStep(view, s)
 }
 
 // sealStep gives up slots that an intent asks for and reports it.
@@ -156,24 +154,38 @@ func (r *Replica) residueStep(view *topology.View, s *topology.Shard) func(conte
 	}
 }
 
-// doneStep reports that the group has become what the view wishes, once it has.
-func (r *Replica) doneStep(view *topology.View, s *topology.Shard) func(context.Context) error {
+// reportStep passes on what the leader knows of its members, where that is news.
+func (r *Replica) reportStep(view *topology.View, s *topology.Shard) func(context.Context) error {
+	report := r.group.Report()
+	if report == nil || report.Term < max(s.MasterTerm, s.ReportTerm) || !news(report, s) {
+		return nil
+	}
 	return func(ctx context.Context) error {
-		for {
-			status, err := r.group.Status(ctx)
-			if err != nil {
-				return err
-			}
-			if status.WishVersion != s.Version || status.Role != "leader" {
-				return nil // overtaken: the Manager looks again
-			}
-			if status.Settled {
-				return r.manager.opts.Topology.MembershipDone(ctx, view.ClusterID, s.ID, s.Version)
-			}
-			if !sched.Sleep(ctx, r.manager.opts.Sched, 5*time.Millisecond) {
-				return ctx.Err()
-			}
-		}
+		return r.manager.opts.Topology.Report(ctx, view.ClusterID, s.ID, r.raftID, r.reports.Add(1), report)
+	}
+}
+
+// news reports whether a leader's report says anything that the topology does not
+// say already.
+func news(report *multiraft.Report, s *topology.Shard) bool {
+	if !slices.Equal(report.Voters, s.Voters) || !slices.Equal(report.Outgoing, s.Outgoing) {
+		return true
+	}
+	return slices.ContainsFunc(s.Members, func(m topology.Member) bool {
+		return m.Synced && slices.Contains(report.Behind, m.RaftID) ||
+			!m.Synced && m.HoldsState() && slices.Contains(report.Synced, m.RaftID)
+	})
+}
+
+// doneStep reports that the group has become what the view wishes, once it has.
+// The group tells when that is so: there is no waiting for it here.
+func (r *Replica) doneStep(view *topology.View, s *topology.Shard) func(context.Context) error {
+	report := r.group.Report()
+	if len(s.Leaving) == 0 || report == nil || !report.Settled || report.WishVersion != s.Version {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		return r.manager.opts.Topology.MembershipDone(ctx, view.ClusterID, s.ID, s.Version)
 	}
 }
 

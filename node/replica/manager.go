@@ -32,6 +32,9 @@ type Topology interface {
 	// back, which is applied again.
 	Recovered() bool
 	Takeover(ctx context.Context, cluster uint64, shard topology.GroupID, term uint64) error
+	// Report passes on what this node, whose Raft id is leader, knows of the group
+	// that it leads. Seq rises with each report of a term.
+	Report(ctx context.Context, cluster uint64, shard topology.GroupID, leader, seq uint64, report *multiraft.Report) error
 	MembershipDone(ctx context.Context, cluster uint64, shard topology.GroupID, version uint64) error
 	Sealed(ctx context.Context, cluster, intent uint64, shard topology.GroupID, residue slot.Set) error
 	ClearResidue(ctx context.Context, cluster uint64, shard topology.GroupID, slots slot.Set) error

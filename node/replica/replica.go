@@ -46,7 +46,8 @@ type Replica struct {
 	// the topology's sake, is under way: one at a time is enough.
 	reporting atomic.Bool
 	sweeping  atomic.Bool
-	wished    uint64 // version of the last wish handed on; owned by reconcile
+	reports   atomic.Uint64 // counts the reports of this replica as a leader
+	wished    uint64        // version of the last wish handed on; owned by reconcile
 	inflow    inflow
 
 	applied notifier

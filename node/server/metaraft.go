@@ -102,6 +102,14 @@ func (r reporter) Takeover(ctx context.Context, cluster uint64, shard topology.G
 	return r.propose(ctx, cluster, &metaraft.Takeover{Shard: shard, Node: self, Term: term})
 }
 
+// Report implements replica.Topology.
+func (r reporter) Report(ctx context.Context, cluster uint64, shard topology.GroupID, leader, seq uint64, report *multiraft.Report) error {
+	return r.propose(ctx, cluster, &metaraft.Report{
+		Shard: shard, Leader: leader, Term: report.Term, Seq: seq,
+		Voters: report.Voters, Outgoing: report.Outgoing, Synced: report.Synced, Behind: report.Behind,
+	})
+}
+
 // MembershipDone implements replica.Topology.
 func (r reporter) MembershipDone(ctx context.Context, cluster uint64, shard topology.GroupID, version uint64) error {
 	return r.propose(ctx, cluster, &metaraft.MembershipDone{Shard: shard, Version: version})

@@ -93,6 +93,11 @@ type Member struct {
 	// Copy is set for an arbiter that keeps a full copy of the data, since too few
 	// data members do. It does not serve all the same.
 	Copy bool `json:",omitempty"`
+	// Synced is the group's leader's last word on whether the member has the data:
+	// it votes, its state is complete and follows the group's log. A member that is
+	// to have the data and is not synced is being sent it, or waits for that; one
+	// that is dead stays what it was. Never set for an arbiter without a copy.
+	Synced bool `json:",omitempty"`
 }
 
 // HoldsState reports whether the member is to have the shard's state, be it as a
@@ -111,6 +116,22 @@ type Shard struct {
 	// contain and that keep their replicas until its leader reports them gone.
 	Members []Member
 	Leaving []Member
+	// Voters are the Raft ids that vote in the group, as its leader last reported,
+	// Outgoing those of the configuration that it is leaving, if it is in between.
+	// They follow the wish. Both are ascending. ReportTerm is the report's term, 0
+	// before the first.
+	Voters, Outgoing []uint64
+	ReportTerm       uint64
+	// Refound, if not 0, is the Raft id of the member that the group goes on from
+	// after it had lost its majority for good (FORGET … FORCE). The group that was
+	// before is given up as a whole: it has no Leaving, and every member has a Raft
+	// id that the group has never seen. The node of the member Refound still holds
+	// its replica under an older Raft id: whatever that has applied or has in its
+	// log is the state of the new group, which it founds as its only voter, in a
+	// term above MasterTerm and above any that its own replica knows. A node that
+	// has a replica with the Raft id Refound has done so. The others drop theirs
+	// and join as new members do. Refound stays until the next time.
+	Refound uint64
 	// Unled says that MetaRaft's leader has not heard for a node timeout of a data
 	// member that leads the group. A takeover ends it at once.
 	Unled bool
