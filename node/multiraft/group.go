@@ -79,6 +79,8 @@ type Group struct {
 	gone chan struct{}
 
 	contact  map[uint64]time.Time // last message by Raft id
+	quiet    int                  // ticks since a leader was heard
+	silent   bool                 // see noteSilence
 	spare    []uint64             // arbiters whose appends may wait: see noteSpare
 	detached bool
 	served   bool // Leads as it was last made known
@@ -298,6 +300,9 @@ func (g *Group) setApplied(index, term uint64) {
 func (g *Group) noteState() {
 	st := g.rn.BasicStatus()
 	next := leadership{role: st.RaftState, term: st.GetTerm(), leader: st.Lead}
+	if g.silent {
+		next.leader = raft.None
+	}
 	if *g.lead.Load() == next {
 		return
 	}
@@ -313,6 +318,19 @@ func (g *Group) noteState() {
 	}
 	g.served = g.Leads()
 	g.host.notify(g.id)
+}
+
+// noteSilence finds out whether the leader that raft names has fallen silent. A
+// voter does so by itself and stands for election; a learner would name for ever
+// the leader of a group that has removed it.
+func (g *Group) noteSilence() {
+	st := g.rn.BasicStatus()
+	g.quiet++
+	silent := st.RaftState == raft.StateFollower && st.Lead != raft.None && g.quiet > 2*g.host.opts.ElectionTicks
+	if silent != g.silent {
+		g.silent = silent
+		g.noteState()
+	}
 }
 
 // failQueued ends the calls that were certainly not appended. Barriers of a
@@ -347,7 +365,10 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 		g.contact[m.GetFrom()] = now
 		switch {
 		case m.GetTerm() < g.lead.Load().term:
+		case m.GetType() == pb.MsgApp:
+			g.quiet = 0
 		case m.GetType() == pb.MsgHeartbeat:
+			g.quiet = 0
 			g.told(m)
 		case m.GetType() == pb.MsgHeartbeatResp:
 			g.heardState(m)
@@ -404,6 +425,7 @@ func (g *Group) tick(ticks int64) {
 	g.retryRound(ticks)
 	g.noteSpare(g.host.now)
 	g.noteHeld()
+	g.noteSilence()
 	g.reviewOffer()
 	g.superviseTransfers(ticks)
 	g.trim(ticks)

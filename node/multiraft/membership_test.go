@@ -404,3 +404,23 @@ func TestForwardedMessagesTeachNoRoutes(t *testing.T) {
 		t.Errorf("Raft id %d is on node %d now", labRaftID(3), node)
 	}
 }
+
+// A learner that missed its own removal does not name the leader of before for ever:
+// its owner would never ask around.
+func TestRemovedLearnerLosesItsLeader(t *testing.T) {
+	l := newLab(t, 4, 1, nil)
+	l.found(testGroup, false, 1, 2, 3)
+	members := labMembers(1, 2, 3, 4)
+	l.node(4).create(Spec{ID: testGroup, RaftID: members[3].RaftID, Members: members}, true)
+	l.wish(testGroup, Wish{Version: 2, Voters: members[:3], Learners: members[3:]})
+	learner := l.node(4).replicas[testGroup].group
+	l.until("the learner to know the leader", func() bool { return learner.LeaderNode() != 0 })
+	l.isolate(l.node(4), true)
+	l.wish(testGroup, Wish{Version: 3, Voters: members[:3]})
+	l.until("the learner to be removed", func() bool {
+		n := l.leader(testGroup)
+		return n != nil && len(n.replicas[testGroup].group.members.conf.GetLearners()) == 0
+	})
+	l.isolate(l.node(4), false)
+	l.until("the learner to give up its leader", func() bool { return learner.LeaderNode() == 0 })
+}
