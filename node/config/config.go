@@ -88,7 +88,7 @@ type WAL struct {
 // Cluster is section [cluster].
 type Cluster struct {
 	NodeTimeout    Duration `toml:"node_timeout" doc:"A node that was not heard of for so long is suspected to have failed."`
-	ArbiterGrace   Duration `toml:"arbiter_grace" doc:"A node that has been failed for so long is relieved of what others can do: its places as arbiter, its vote in MetaRaft."`
+	ArbiterGrace   Duration `toml:"arbiter_grace" doc:"A node that has been failed for so long is relieved of what others can do: its places as arbiter, its vote in MetaRaft. And a shard whose data has been on one living node only for so long gets a copy on an arbiter's."`
 	CommandTimeout Duration `toml:"command_timeout" doc:"Longest time for a CLUSTER command that changes something."`
 	MeetTimeout    Duration `toml:"meet_timeout" doc:"Longest time for CLUSTER MEET to wait; the join itself goes on."`
 	HandoffTimeout Duration `toml:"handoff_timeout" doc:"Longest time for handing leadership off at a shutdown."`

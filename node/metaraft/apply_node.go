@@ -151,7 +151,7 @@ func (c *Relieve) apply(d *draft) Outcome {
 // arbiter in the failed node's place.
 func (s *State) relievesArbiter(shard *ShardRecord, failed topology.NodeID) bool {
 	m, ok := shard.member(failed)
-	return ok && m.Kind == topology.Arbiter && slices.ContainsFunc(s.Nodes, func(n NodeRecord) bool {
+	return ok && m.Kind == topology.Arbiter && !s.lastCopy(shard, m) && slices.ContainsFunc(s.Nodes, func(n NodeRecord) bool {
 		_, member := shard.member(n.ID)
 		return !n.Failed && !member
 	})

@@ -50,7 +50,10 @@
 //     cluster, and a node holds the data of at most one shard: violations.
 //   - In a cluster of at least three nodes every shard that owns slots, or has
 //     more than one data member, has at least three voters; arbiters fill up to
-//     three and never more: violations. (Leftover keys count like slots.)
+//     three and never more, but for one that has the only copy: violations. (Leftover keys count like slots.)
+//   - A shard whose data is on fewer than two living nodes for long gets a copy on
+//     an arbiter's; the only copy that is left is not taken away by anything that
+//     nobody asked for: copies.go, TestCopyChange, TestLastCopyStays.
 //   - A node that stays failed loses its places as arbiter and its vote in MetaRaft
 //     to nodes that live, and only those: testdata/relieve.txt, TestRelief.
 //   - A shard counts as without a leader only until somebody takes it over, and

@@ -280,10 +280,10 @@ func (r *ShardRecord) assume(d *draft, node topology.NodeID, kind topology.Kind)
 }
 
 // become changes a membership's kind. Data that it had stays only if it had it for
-// the same reason before.
+// the same reason before, or as an arbiter's copy.
 func become(m *topology.Member, kind topology.Kind) {
-	m.Synced = m.Synced && m.Kind == kind
-	m.Kind = kind
+	m.Synced = m.Synced && (m.Kind == kind || m.Copy)
+	m.Kind, m.Copy = kind, m.Copy && kind == topology.Arbiter
 }
 
 // remove moves the node's membership, if there is one, to the leaving ones.

@@ -3,6 +3,7 @@ package metaraft
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/genuineh/aikv/node/sched"
@@ -82,38 +83,59 @@ func (w *watchdog) watchShards(now time.Time, v *topology.View, led func(topolog
 // stop ends the watch; the next step begins a new one.
 func (w *watchdog) stop() { w.last = time.Time{} }
 
-// relief decides which failed nodes are to be relieved of their duties, on the
-// MetaRaft leader. It is a step function as well. Its memory is the leader's: with
-// a new one the time begins again.
-type relief struct {
+// vigil tells for which of some things a condition has held for the whole time. It
+// is a step function as well. Its memory is the leader's: with a new one the time
+// begins again.
+type vigil[K comparable] struct {
 	after time.Duration
-	since map[topology.NodeID]time.Time
+	since map[K]time.Time
 }
 
-// step returns the nodes that have been failed for the whole time and have a duty
-// that another node can take over.
-func (r *relief) step(now time.Time, s *State) (due []topology.NodeID) {
-	if r.since == nil {
-		r.since = make(map[topology.NodeID]time.Time)
+// step takes those for which the condition holds now, and returns those for which
+// it has held long enough.
+func (v *vigil[K]) step(now time.Time, holding []K) (due []K) {
+	if v.since == nil {
+		v.since = make(map[K]time.Time)
 	}
-	maps.DeleteFunc(r.since, func(id topology.NodeID, _ time.Time) bool { return s.Node(id) == nil })
-	for i := range s.Nodes {
-		node := &s.Nodes[i]
-		since, known := r.since[node.ID]
+	maps.DeleteFunc(v.since, func(k K, _ time.Time) bool { return !slices.Contains(holding, k) })
+	for _, k := range holding {
+		since, known := v.since[k]
 		switch {
-		case !node.Failed:
-			delete(r.since, node.ID)
 		case !known || now.Before(since):
-			r.since[node.ID] = now
-		case now.Sub(since) >= r.after && s.relieves(node):
-			due = append(due, node.ID)
+			v.since[k] = now
+		case now.Sub(since) >= v.after:
+			due = append(due, k)
 		}
 	}
 	return due
 }
 
 // stop forgets what is known; the next step begins anew.
-func (r *relief) stop() { r.since = nil }
+func (v *vigil[K]) stop() { v.since = nil }
+
+// overdue returns the nodes that have been failed for the whole time and have a
+// duty that another node can take over.
+func overdue(v *vigil[topology.NodeID], now time.Time, s *State) []topology.NodeID {
+	var failed []topology.NodeID
+	for i := range s.Nodes {
+		if s.Nodes[i].Failed {
+			failed = append(failed, s.Nodes[i].ID)
+		}
+	}
+	return slices.DeleteFunc(v.step(now, failed), func(id topology.NodeID) bool { return !s.relieves(s.Node(id)) })
+}
+
+// uncopied returns the shards whose arbiters have had too few copies of the data,
+// or too many, for the whole time.
+func uncopied(v *vigil[topology.GroupID], now time.Time, s *State) []topology.GroupID {
+	var shards []topology.GroupID
+	for i := range s.Shards {
+		if superfluous, next := s.copyChange(&s.Shards[i]); next != 0 || len(superfluous) > 0 {
+			shards = append(shards, s.Shards[i].ID)
+		}
+	}
+	return v.step(now, shards)
+}
 
 // orphanage notices that this node has been without a leader, or without its
 // own membership, for too long. It is a step function too.
@@ -139,7 +161,8 @@ func (o *orphanage) step(now time.Time, fine bool) bool {
 // keepTime does what depends on time passing until ctx ends.
 func (n *Node) keepTime(ctx context.Context) {
 	dog := watchdog{timeout: n.opts.NodeTimeout}
-	relief := relief{after: n.opts.RelieveAfter}
+	failed := vigil[topology.NodeID]{after: n.opts.RelieveAfter}
+	short := vigil[topology.GroupID]{after: n.opts.RelieveAfter}
 	orphan := orphanage{after: n.opts.OrphanAfter}
 	interval := min(max(n.opts.NodeTimeout/10, 10*time.Millisecond), 250*time.Millisecond)
 	for sched.Sleep(ctx, n.sched, interval) {
@@ -154,14 +177,18 @@ func (n *Node) keepTime(ctx context.Context) {
 		}
 		if !self || !a.ready() || !settled(a.machine.State()) {
 			dog.stop()
-			relief.stop()
+			failed.stop()
+			short.stop()
 			continue
 		}
 		if change, any := dog.step(now, a.view(), n.opts.Contact, n.opts.Led); any {
 			n.duty("liveness", func(ctx context.Context) { n.commitLiveness(ctx, a, change) })
 		}
-		if due := relief.step(now, a.machine.State()); len(due) > 0 {
+		if due := overdue(&failed, now, a.machine.State()); len(due) > 0 {
 			n.duty("relieve", func(ctx context.Context) { n.commitRelief(ctx, a, due) })
+		}
+		if due := uncopied(&short, now, a.machine.State()); len(due) > 0 {
+			n.duty("copies", func(ctx context.Context) { n.commitCopies(ctx, a, due) })
 		}
 		n.expireIntents(a, now)
 	}
@@ -175,6 +202,19 @@ func (n *Node) commitRelief(ctx context.Context, a *attachment, due []topology.N
 	}
 	for _, id := range due {
 		n.log.Warn("MetaRaft gives the duties of a failed node to others", "node", id, "failed_for", n.opts.RelieveAfter)
+	}
+}
+
+func (n *Node) commitCopies(ctx context.Context, a *attachment, due []topology.GroupID) {
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	if _, err := n.proposeIn(ctx, a, &SettleCopies{Shards: due}); err != nil {
+		return // the next step sees the same again
+	}
+	for _, id := range due {
+		if shard := a.machine.State().Shard(id); shard != nil {
+			n.log.Info("MetaRaft settles which arbiters keep a copy of a shard's data", "shard", id, "copies", shard.copyNodes())
+		}
 	}
 }
 

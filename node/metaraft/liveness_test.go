@@ -141,7 +141,7 @@ func TestRelief(t *testing.T) {
 			{Node: 1, Kind: topology.Data}, {Node: 2, Kind: topology.Data}, {Node: 3, Kind: topology.Arbiter},
 		}}},
 	}
-	r := relief{after: 10 * time.Second}
+	v := vigil[topology.NodeID]{after: 10 * time.Second}
 	for _, c := range []struct {
 		at     float64
 		failed []topology.NodeID
@@ -160,12 +160,12 @@ func TestRelief(t *testing.T) {
 		for i := range s.Nodes {
 			s.Nodes[i].Failed = slices.Contains(c.failed, s.Nodes[i].ID)
 		}
-		if got := fmt.Sprintf("%d", r.step(at(c.at), s)); got != c.want {
+		if got := fmt.Sprintf("%d", overdue(&v, at(c.at), s)); got != c.want {
 			t.Errorf("at %v s: relieves %s, want %s", c.at, got, c.want)
 		}
 	}
-	r.stop() // another leads for a while
-	if got := r.step(at(25), s); len(got) > 0 {
+	v.stop() // another leads for a while
+	if got := overdue(&v, at(25), s); len(got) > 0 {
 		t.Errorf("right after it began to lead it relieves %v", got)
 	}
 }

@@ -242,6 +242,10 @@ type Leaderless struct {
 // over stays too.
 type Relieve struct{ Nodes []topology.NodeID }
 
+// SettleCopies gives arbiters of these shards a copy of the data, or lets them give
+// it up, if that is still called for: see shardCopies.
+type SettleCopies struct{ Shards []topology.GroupID }
+
 // Promote makes nodes voters of MetaRaft until they are forgotten.
 // Outcome.Warning is set if that makes the number of voters even.
 type Promote struct{ Nodes []topology.NodeID }
@@ -320,6 +324,7 @@ var changes = map[Kind]func() Change{
 	"bump-epoch":       func() Change { return new(BumpEpoch) },
 	"liveness":         func() Change { return new(Liveness) },
 	"relieve":          func() Change { return new(Relieve) },
+	"settle-copies":    func() Change { return new(SettleCopies) },
 	"promote":          func() Change { return new(Promote) },
 	"feature":          func() Change { return new(Feature) },
 }
@@ -389,6 +394,9 @@ func (*Liveness) Kind() Kind { return "liveness" }
 
 // Kind implements Change.
 func (*Relieve) Kind() Kind { return "relieve" }
+
+// Kind implements Change.
+func (*SettleCopies) Kind() Kind { return "settle-copies" }
 
 // Kind implements Change.
 func (*Promote) Kind() Kind { return "promote" }

@@ -52,7 +52,7 @@ func violations(s *State) []string {
 		}
 	}
 	for _, r := range s.Shards {
-		data := 0
+		data, last := 0, false
 		for i, m := range r.Members {
 			fresh(m.RaftID, fmt.Sprintf("node %d in shard %d", m.Node, r.ID))
 			if s.Node(m.Node) == nil {
@@ -65,7 +65,11 @@ func violations(s *State) []string {
 				report("node %d is synced in shard %d and is to have no data", m.Node, r.ID)
 			}
 			if m.Kind != topology.Data {
+				last = last || s.lastCopy(&r, m)
 				continue
+			}
+			if m.Copy {
+				report("shard %d's data member %d is marked as a copy", r.ID, m.Node)
 			}
 			data++
 			if other, ok := holds[m.Node]; ok {
@@ -80,7 +84,7 @@ func violations(s *State) []string {
 		if len(s.Nodes) >= 3 && needed && len(r.Members) < 3 {
 			report("shard %d has %d voters in a cluster of %d", r.ID, len(r.Members), len(s.Nodes))
 		}
-		if arbiters := len(r.Members) - data; arbiters > 0 && (len(r.Members) > 3 || len(s.Nodes) < 3) {
+		if arbiters := len(r.Members) - data; arbiters > 0 && !last && (len(r.Members) > 3 || len(s.Nodes) < 3) {
 			report("shard %d has %d arbiters beside %d data members in a cluster of %d", r.ID, arbiters, data, len(s.Nodes))
 		}
 		if r.membersChanged {
@@ -340,6 +344,9 @@ func (g *generator) change(s *State) Change {
 		}
 		return &Forget{Node: g.node(s)}
 	case 14:
+		if g.IntN(2) == 0 {
+			return &SettleCopies{Shards: []topology.GroupID{g.group(s), g.group(s)}}
+		}
 		return &Relieve{Nodes: []topology.NodeID{g.node(s), g.node(s)}}
 	case 12:
 		return &Liveness{

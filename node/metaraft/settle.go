@@ -39,7 +39,11 @@ func (d *draft) settleArbiters() {
 			want = max(0, shardVoters-shard.data())
 		}
 		for have := len(shard.Members) - shard.data(); have > want; have-- {
-			shard.remove(d.superfluousArbiter(shard))
+			node := d.superfluousArbiter(shard)
+			if m, _ := shard.member(node); d.s.lastCopy(shard, m) {
+				break // until somebody else has the data
+			}
+			shard.remove(node)
 		}
 		for have := len(shard.Members) - shard.data(); have < want; have++ {
 			node, ok := d.nextArbiter(shard)
@@ -55,6 +59,7 @@ func (d *draft) settleArbiters() {
 type load struct {
 	node              topology.NodeID
 	failed, leaving   bool
+	copy              bool // it keeps a copy of the shard in question
 	arbiters, members int
 	metaID            uint64
 }
@@ -89,11 +94,12 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// compareArbiters orders nodes for being an arbiter: alive ones, then those
-// that are not on their way out of the same group, then the least loaded.
+// compareArbiters orders nodes for being an arbiter: those that keep a copy of the
+// data, alive ones, then those that are not on their way out of the same group, then
+// the least loaded.
 func compareArbiters(a, b load) int {
 	return cmp.Or(
-		compareBool(a.failed, b.failed), compareBool(a.leaving, b.leaving),
+		compareBool(b.copy, a.copy), compareBool(a.failed, b.failed), compareBool(a.leaving, b.leaving),
 		cmp.Compare(a.arbiters, b.arbiters), cmp.Compare(a.members, b.members), cmp.Compare(a.node, b.node),
 	)
 }
@@ -121,6 +127,10 @@ func (d *draft) superfluousArbiter(shard *ShardRecord) topology.NodeID {
 		m, ok := shard.member(l.node)
 		return !ok || m.Kind != topology.Arbiter
 	})
+	for i := range arbiters {
+		m, _ := shard.member(arbiters[i].node)
+		arbiters[i].copy = m.Copy
+	}
 	return slices.MaxFunc(arbiters, compareArbiters).node
 }
 
