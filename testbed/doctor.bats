@@ -26,7 +26,7 @@ do_it() {
   local line
   # shellcheck disable=SC2154 # output is set by run
   line=$(sed -n 's/^ *do:  *//p' <<<"$output" | head -n 1)
-  bash -c "${line%%   (or:*}" >/dev/null
+  bash -c "$line" >/dev/null
 }
 
 met() { # all six, by hand
@@ -64,11 +64,12 @@ follow() {
 
 @test "issue 2: a slot on two masters is two clusters; nothing is erased by --fix" {
   is OK on 0 CLUSTER ADDSLOTS 0 7
-  is OK on 1 CLUSTER ADDSLOTS 0 7
+  is OK on 1 CLUSTER ADDSLOTS 0
+  is OK on 2 CLUSTER ADDSLOTS 7 # the second one on other masters than the first
   exits 7 doctor --fix --yes
   [[ $output == *"slot 0 and 1 others are on two masters, 127.0.0.1:$BASE and 127.0.0.1:$((BASE + 1))"*"different clusters"*"--reset"* ]]
   is 2 info_field 0 cluster_slots_assigned
-  is 2 info_field 1 cluster_slots_assigned
+  is 1 info_field 1 cluster_slots_assigned
 }
 
 @test "issue 3: a master that should be a replica, with the REPLICATE to type" {

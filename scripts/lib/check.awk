@@ -49,16 +49,20 @@ function check_state(   i, ok, good) {
   }
   point("state", good, "ok on " n " of " n)
 }
-function roles_seen(i,   j, k, who, m, has, owners) { # "" or a fault
+function roles_seen(i,   j, k, who, m, has, owners, left) { # "" or a fault
   for (k = 1; k <= known[i]; k++) {
     who = list[i, k]
     if (vslots[i, who] != "") { owners++; if (view[i, who] != "master") return addr[i] " shows slots on a replica, " vaddr[i, who] }
     if (view[i, who] == "slave") has[vmaster[i, who]]++
-    else if (vslots[i, who] == "" && !(index_of(who) in spare)) return addr[i] " shows a master without slots, " vaddr[i, who]
     if (view[i, who] != view[0, who] || vmaster[i, who] != vmaster[0, who]) return addr[i] " and " addr[0] " disagree on the role of " vaddr[i, who]
   }
+  left = spares_left(i)
+  for (k = 1; k <= known[i]; k++) {
+    who = list[i, k]
+    if (slotless(i, who) && !(index_of(who) in spare) && !(who in has) && left-- <= 0) return addr[i] " shows a master without slots, " vaddr[i, who]
+  }
   if (owners != masters) return addr[i] " shows " owners + 0 " masters with slots, not " masters
-  for (m in has) if (vslots[i, m] == "") return addr[i] " shows a replica of a node without slots"
+  for (m in has) if (vslots[i, m] == "" && !loose) return addr[i] " shows a replica of a node without slots"
   for (k = 1; k <= known[i]; k++) {
     who = list[i, k]
     if (vslots[i, who] != "" && has[who] + 0 != replicas && !loose) return addr[i] " shows " has[who] + 0 " replicas of " vaddr[i, who] ", not " replicas
@@ -83,15 +87,26 @@ function check_voters(   i, c, need, led, settled, voters, data, meta, gid, seen
       if (g[i, c, "role"] != "leader") continue
       led[gid]++
       if (g[i, c, "settled"] != 1) { bad = "the leader of " gname_of(gid) ", " addr[i] ", waits for its members (voters " g[i, c, "voters"] ", learners " g[i, c, "learners"] ", lag " g[i, c, "lag"] ")"; continue }
-      if (g[i, c, "voters"] + 0 < need) { bad = gname_of(gid) " has " g[i, c, "voters"] " voters, not " need; continue }
+      if (g[i, c, "voters"] + 0 < need && !(g[i, c, "kind"] == "data" && idle(i))) { bad = gname_of(gid) " has " g[i, c, "voters"] " voters, not " need; continue }
       settled++
       if (gid == "metaraft") meta = g[i, c, "voters"]; else { voters += g[i, c, "voters"]; data++ }
     }
   }
   for (gid in seen) if (led[gid] != 1) bad = gname_of(gid) " has " led[gid] + 0 " leaders"
-  if (bad == "" && (meta == "" || data != masters)) bad = data + 0 " shard groups are led, not " masters
+  if (bad == "" && (meta == "" || data < masters || data > masters + added())) bad = data + 0 " shard groups are led, not " masters
   if (bad != "") print "voters bad " bad
   else print "voters ok " many(data, "shard") " with " many(voters, "voter") ", MetaRaft with " meta ", all caught up"
+}
+# idle: a master without slots that nobody follows. Its shard needs nobody else.
+function idle(i,   k) {
+  for (k = 1; k <= known[i]; k++) if (vmaster[i, list[i, k]] == id[i]) return 0
+  return slotless(i, id[i])
+}
+# added: how many shards there may be beside those with slots.
+function added(   k, c) {
+  if (!loose) return 0
+  for (k = 1; k <= known[0]; k++) if (slotless(0, list[0, k])) c++
+  return c + 0
 }
 function gname_of(gid) { return gid == "metaraft" ? "MetaRaft" : "group " substr(gid, length(gid) - 7) }
 END {

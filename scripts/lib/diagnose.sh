@@ -2,11 +2,13 @@
 # What is wrong with a cluster, why, and what to do: the troubleshooting guide as
 # a program. "status" prints it in short, "doctor" in full.
 #
-# A finding is a line "FIX|WHAT|WHY|DO". FIX says what "doctor --fix" can do about
+# A finding is a line "FIX|WHAT|WHY|DO…". DO is a command to paste, or ends in one
+# after a colon; a further DO, after another bar, is an alternative. FIX says what "doctor --fix" can do about
 # it: start, resume, heal, repair (what cluster_init.sh does), forget ID, wait (it may
 # pass by itself), or nothing.
 
 FINDINGS=()
+MOVED=()        # of each node that lives at another address, which
 FROM_HERE=0     # 1: what only concerns clients on this machine is a finding too
 DISK_LOW_MB=128 # a node fills its log ahead; below this it may not get far
 
@@ -24,7 +26,7 @@ diagnose() {
   diagnose_disk
   if ((COUNT_AIKV == 0)); then return 0; fi
   state_run diagnosis "client=$(client)" "states=${STATES[*]}" \
-    "setup=$(tool setup)" "start=$(tool start)" "down=${#FINDINGS[@]}" "cut=$CUT_HOW" >"$WORK/findings"
+    "setup=$(tool setup)" "start=$(if conf_read; then tool start; fi)" "down=${#FINDINGS[@]}" "cut=$CUT_HOW" >"$WORK/findings"
   while IFS= read -r line; do
     case $line in
       "announced "*) diagnose_announced "${line#announced }" ;;
@@ -50,11 +52,17 @@ diagnose_processes() {
     return 0
   fi
   diagnose_ports
+  MOVED=()
+  while read -r node text; do MOVED[node]=$text; done < <(nodes_awk json=moved)
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     number=${NUMS[node]:-}
     case ${STATES[node]} in
       down)
-        if ((GIVEN == 1)) || ! conf_read; then
+        if [[ -n ${MOVED[node]:-} ]]; then
+          finding "" "node $number is not at ${ADDRS[node]}, but at ${MOVED[node]}" \
+            "it was started with other ports than those of $DIR, or announces others" \
+            "stop it there, then: $(tool "start $number")"
+        elif ((GIVEN == 1)) || ! conf_read; then
           finding "" "${ADDRS[node]} is down" "nothing listens there" "start it where it belongs"
         else
           why_down "$number"
@@ -69,7 +77,7 @@ diagnose_processes() {
           node_pid "$number"
           if [[ -n $NODE_PID ]]; then text="its process ($NODE_PID) runs and does not answer; its log may say why"; fi
         fi
-        finding "" "${ADDRS[node]} does not answer" "$text" "${number:+$(tool "logs $number")}"
+        finding "" "${ADDRS[node]} does not answer" "$text" "$(if conf_read; then tool "logs $number"; fi)"
         ;;
     esac
   done
@@ -161,22 +169,43 @@ diagnose_announced() {
 findings_short() {
   local line fix what why todo
   for line in ${FINDINGS[@]+"${FINDINGS[@]}"}; do
-    IFS='|' read -r fix what why todo <<<"$line"
-    : "$fix" "$why"
+    finding_read "$line"
     printf '%s %s\n' "${O_BAD}✗${O_END}" "$what"
-    if [[ -n $todo ]]; then printf '  -> %s\n' "$todo"; fi
+    todo_lines '  -> ' '  or '
+  done
+}
+
+# finding_read LINE sets the caller's what, why, todo (the alternatives, a bar
+# between them) and fix.
+finding_read() {
+  # shellcheck disable=SC2034 # its callers' own
+  IFS='|' read -r fix what why todo <<<"$1"
+}
+
+# todo_lines FIRST OTHER prints the caller's todo, a line an alternative.
+todo_lines() {
+  local mark=$1 rest=$todo
+  while [[ -n $rest ]]; do
+    printf '%s%s\n' "$mark" "${rest%%|*}"
+    mark=$2
+    case $rest in *"|"*) rest=${rest#*|} ;; *) rest="" ;; esac
   done
 }
 
 # findings_json prints them as JSON objects.
 findings_json() {
-  local line fix what why todo comma=""
+  local line fix what why todo comma="" others
   for line in ${FINDINGS[@]+"${FINDINGS[@]}"}; do
-    IFS='|' read -r fix what why todo <<<"$line"
+    finding_read "$line"
+    others=""
+    while IFS= read -r line; do
+      json_string "$line" && others="$others${others:+,}$JSON_TEXT"
+    done < <(todo_lines "" "")
     json_string "$what" && what=$JSON_TEXT
     json_string "$why" && why=$JSON_TEXT
-    json_string "$todo" && todo=$JSON_TEXT
-    printf '%s{"what":%s,"why":%s,"do":%s,"fixable":%s}' "$comma" "$what" "$why" "$todo" "$([[ -n $fix && $fix != wait ]] && echo true || echo false)"
+    json_string "${todo%%|*}" && todo=$JSON_TEXT
+    printf '%s{"what":%s,"why":%s,"do":%s,"alternatives":[%s],"fixable":%s}' "$comma" "$what" "$why" "$todo" "$others" \
+      "$([[ -n $fix && $fix != wait ]] && echo true || echo false)"
     comma=,
   done
 }

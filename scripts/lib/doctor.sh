@@ -40,11 +40,10 @@ findings_result() {
 findings_full() {
   local line fix what why todo
   for line in "${FINDINGS[@]}"; do
-    IFS='|' read -r fix what why todo <<<"$line"
+    finding_read "$line"
     printf '%s %s\n    why: %s\n' "${O_BAD}✗${O_END}" "$what" "$why"
-    if [[ -n $todo ]]; then printf '    do:  %s\n' "$todo"; fi
+    todo_lines '    do:  ' '    or:  '
     case $what in "node "*" is down") log_lines "$what" ;; esac
-    : "$fix"
   done
 }
 

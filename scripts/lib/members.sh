@@ -141,6 +141,20 @@ add_join() {
   done
 }
 
+# spare_heir NUMBER SEED sets heir: a node that was added as a master without slots
+# and follows another one now, after a takeover, leaves it that place. LINE (of
+# node_line) describes the node.
+spare_heir() {
+  local line=$LINE id flags master node
+  case " $CONF_SPARES " in *" $1 "*) ;; *) return 0 ;; esac
+  read -r id _ flags master _ <<<"$line"
+  [[ $flags == *slave* ]] || return 0
+  for ((node = 0; node < ${#NUMS[@]}; node++)); do
+    if [[ ${IDS[node]:-} == "$master" && -z $(nodes_awk json=slots "wanted=${ADDRS[node]}") ]]; then heir=${NUMS[node]}; fi
+  done
+  : "$id"
+}
+
 # verb_remove N: forget, stop, erase. What owns slots stays.
 verb_remove() {
   verb_parse remove "$@"
@@ -148,7 +162,7 @@ verb_remove() {
   if ((${#WORDS[@]} > 1)); then usage_error "remove takes one node at a time"; fi
   node_words remove
   init_begin
-  local number=${WORDS[0]} all=("${NUMS[@]}") addr victim slots seed node id
+  local number=${WORDS[0]} all=("${NUMS[@]}") addr victim slots seed node id heir=""
   victim=$INDEX
   addr=${ADDRS[INDEX]}
   for node in "${all[@]}"; do if node_paused "$node"; then
@@ -166,6 +180,7 @@ verb_remove() {
   id=$(nodes_awk json=id "wanted=$addr")
   step_begin
   if [[ -n $id ]] && node_line "$seed" "$id"; then
+    spare_heir "$number" "$seed"
     ask "$seed" forget "CLUSTER FORGET $id"
     act || die "$EXIT_UNREACHABLE" "the cluster does not forget node $number" "$ACT_ERROR" "Nothing was stopped or removed."
     step_done forget "node $number ($addr) is no member any more"
@@ -175,7 +190,7 @@ verb_remove() {
   without "$number" "${all[*]}"
   CONF_NODES=$LEFT
   without "$number" "$CONF_SPARES"
-  CONF_SPARES=$LEFT
+  CONF_SPARES="$LEFT${heir:+${LEFT:+ }$heir}"
   if [[ $CONF_ADDING == "$number" ]]; then CONF_ADDING="" CONF_FOLLOWS=""; fi
   if original_nodes; then CONF_NODES=""; fi
   conf_write

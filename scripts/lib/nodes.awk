@@ -1,7 +1,7 @@
 # The cluster and its nodes in one view.
 #
 # json=1: the nodes as JSON objects; json=2: the cluster as fields of one;
-# json=line: only the line of the cluster; json=slots, json=id: of the node at
+# json=moved: who is alive elsewhere than where it was asked; json=line: only the line of the cluster; json=slots, json=id: of the node at
 # wanted; else the table.
 
 function data_group(i,   c) { for (c = 1; c <= groups[i]; c++) if (g[i, c, "kind"] == "data") return c; return 0 }
@@ -18,11 +18,6 @@ function best_view(   i, b) {
   for (i = 0; i < n; i++) if (id[i] != "" && (b < 0 || known[i] > known[b] || (known[i] == known[b] && count[same[i]] > count[same[b]]))) b = i
   return b
 }
-function who_at(a,   j, k) { # the id behind an address, as any node knows it
-  for (j = 0; j < n; j++) if (addr[j] == a && id[j] != "") return id[j]
-  for (j = 0; j < n; j++) for (k = 1; k <= known[j]; k++) if (vaddr[j, list[j, k]] == a) return list[j, k]
-  return ""
-}
 function seen_by(who,   j) { # a node that knows it, best of all itself
   if (who == "") return -1
   for (j = 0; j < n; j++) if (id[j] == who) return j
@@ -30,15 +25,28 @@ function seen_by(who,   j) { # a node that knows it, best of all itself
   for (j = 0; j < n; j++) if ((j, who) in view) return j
   return -1
 }
+# moved: where a node that does not answer at its address is alive, as others show it.
+function moved(i,   j, who) {
+  who = who_is(i)
+  if (id[i] != "" || who == "") return ""
+  for (j = 0; j < n; j++) if ((j, who) in view && vflags[j, who] !~ /fail|noaddr/ && vlink[j, who] == "connected" && vaddr[j, who] != addr[i]) return vaddr[j, who]
+  return ""
+}
 function leads(who,   i, c) {
   i = index_of(who)
   if (i < 0) return 0
   c = data_group(i)
   return c && g[i, c, "role"] == "leader"
 }
+# leads_elsewhere: it was not asked, and those of its shard say that it leads.
+function leads_elsewhere(who,   i, c) {
+  if (is_target(who) || vflags[best, who] ~ /fail/) return 0
+  for (i = 0; i < n; i++) for (c = 1; c <= groups[i]; c++) if (gname[i, c] != "metaraft" && g[i, c, "leader"] == who) return 1
+  return 0
+}
 function cluster_health(   k, who) {
   if (best < 0 || count[same[best]] + 0 < 16384 || leader == "") return "fail"
-  for (k = 1; k <= known[best]; k++) { who = list[best, k]; if (vslots[best, who] != "" && !leads(who)) return "fail" }
+  for (k = 1; k <= known[best]; k++) { who = list[best, k]; if (vslots[best, who] != "" && !leads(who) && !leads_elsewhere(who)) return "fail" }
   return findings > 0 ? "degraded" : "ok"
 }
 function read_meta(   i, c) {
@@ -54,7 +62,7 @@ function read_commits(   i, c) {
 }
 # Sets the fields of a row: role, was, slots, gid, raft, applied, lag, master.
 function row(i,   c, j, who) {
-  who = who_at(addr[i]); j = seen_by(who)
+  who = who_is(i); j = seen_by(who)
   role = j < 0 ? "-" : view[j, who] == "slave" ? "replica" : "master"
   slots = j < 0 ? "" : vslots[j, who]
   master = role == "replica" ? vmaster[j, who] : ""
@@ -69,7 +77,7 @@ function row(i,   c, j, who) {
 }
 # The slots of a node as anybody shows them, itself or others.
 function all_slots(i,   j, who) {
-  who = who_at(addr[i])
+  who = who_is(i)
   if (who == "") return ""
   for (j = 0; j < n; j++) if (vslots[j, who] != "") return vslots[j, who]
   return ""
@@ -86,7 +94,7 @@ function memory(i) { return raw[i, "used_memory_rss"] + 0 > 0 ? raw[i, "used_mem
 function mb(bytes) { return bytes == "" ? "" : sprintf("%.0f MB", bytes / 1000000) }
 function node_json(i) {
   return sprintf("{\"node\":%s,\"address\":\"%s\",\"id\":\"%s\",\"role\":\"%s\",\"planned_role\":\"%s\",\"state\":\"%s\",\"master\":\"%s\",\"slots\":\"%s\",\"group\":\"%s\",\"raft_role\":\"%s\",\"arbiter_of\":%s,\"applied\":%d,\"lag\":%d,\"uptime_seconds\":%d,\"memory_bytes\":%.0f}",
-    number[i] == "" ? "null" : number[i], addr[i], who_at(addr[i]), role, planned[i], state[i], master, slots, gid, raft, json_list(arbiters(i)), applied, lag, raw[i, "uptime_in_seconds"], memory(i) + 0)
+    number[i] == "" ? "null" : number[i], addr[i], who_is(i), role, planned[i], state[i], master, slots, gid, raft, json_list(arbiters(i)), applied, lag, raw[i, "uptime_in_seconds"], memory(i) + 0)
 }
 function json_list(text,   t, c, k, out) {
   c = split(text, t, " ")
@@ -120,8 +128,9 @@ END {
   index_slots()
   best = best_view(); read_meta(); read_commits()
   if (json == "line") print cluster_line()
-  else if (json == "ids") { for (i = 0; i < n; i++) print i, who_at(addr[i]) }
-  else if (json == "slots" || json == "id") { for (i = 0; i < n; i++) if (addr[i] == wanted) { row(i); print (json == "id" ? who_at(wanted) : all_slots(i)) } }
+  else if (json == "moved") { for (i = 0; i < n; i++) if ((a = moved(i)) != "") print i, a }
+  else if (json == "ids") { for (i = 0; i < n; i++) print i, who_is(i) }
+  else if (json == "slots" || json == "id") { for (i = 0; i < n; i++) if (addr[i] == wanted) { row(i); print (json == "id" ? who_is(i) : all_slots(i)) } }
   else if (json != "") print_json()
   else print_table()
 }

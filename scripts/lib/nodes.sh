@@ -244,7 +244,7 @@ node_pid() {
 # Nothing may be done to it. The folder knows its nodes by where their data is and,
 # in case they were started in another way, by their ids.
 node_foreign() {
-  local number=${NUMS[$1]:-} line home="" id="" known=""
+  local number=${NUMS[$1]:-} line home="" id=""
   FOREIGN=""
   if ((GIVEN == 1)) || [[ -z $number || ${CONF_BASE_PORT:-} != "$BASE_PORT" || ! -d "$DIR/data/node$number" ]]; then return 1; fi
   while IFS= read -r line; do
@@ -255,8 +255,8 @@ node_foreign() {
     esac
   done <"$WORK/ans.$1"
   if same_folder "$home" "$DIR/data/node$number"; then return 1; fi
-  known=$(cat "$DIR/pids/node$number.id" 2>/dev/null) || known=""
-  if [[ -n $known && $id == "$known" ]]; then return 1; fi
+  id_known "$1"
+  if [[ $id == "$ID_KNOWN" ]]; then return 1; fi
   FOREIGN="another node${id:+, $id}${home:+, with its data in $home}"
 }
 

@@ -86,11 +86,15 @@ function plan_slots(   s, slot, from, last) {
     }
   }
 }
-function plan_replicas(   j, s, m, has) {
+function plan_replicas(   j, s, m, has, left) {
   for (j = 0; j < n; j++) {
     m = slave_of(j)
     if (m >= 0 && (m in is_mast)) { has[m]++; done[j] = 1 }
+    # Those of a shard that was added without slots stay what they are.
+    else if (m >= 0 && loose) done[j] = done[m] = 1
   }
+  if (loose) left = spares_left(0)
+  for (j = 0; j < n && left > 0; j++) if (!(j in is_mast || j in done || j in spare) && slotless(j, id[j])) { done[j] = 1; left-- }
   for (s = 0; s < masters && !loose; s++) if (has[mast[s]] > replicas) { refuse(addr[mast[s]] " has " has[mast[s]] " replicas, but " replicas " are asked for", "Give the shape of the cluster with --replicas-per-shard, or erase it with --reset."); return }
   for (j = 0; j < n; j++) {
     if (j in is_mast || j in done || j in spare) continue

@@ -46,15 +46,24 @@ node_kind() {
   esac
 }
 
+# id_known NODE sets ID_KNOWN to the id that the folder remembers of it, or to "-".
+id_known() {
+  ID_KNOWN=-
+  if [[ -z ${DIR:-} || -z ${NUMS[$1]:-} || ${CONF_BASE_PORT:-} != "$BASE_PORT" ]]; then return 0; fi
+  read -r ID_KNOWN 2>/dev/null <"$DIR/pids/node${NUMS[$1]}.id" || ID_KNOWN=-
+}
+
 # state_run PROGRAM [VAR=VALUE]…: runs plan, check, nodes or diagnosis over the answers.
 state_run() {
-  local program=$1 text node spares="" files=() vars=()
+  local program=$1 text node spares="" ids="" files=() vars=()
   shift
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     files+=("$WORK/ans.$node")
+    id_known "$node"
+    ids="$ids $ID_KNOWN"
     case " ${CONF_SPARES:-} " in *" ${NUMS[node]:--} "*) if ((LOOSE == 1)); then spares="$spares $node"; fi ;; esac
   done
-  vars=(-v "n=${#ADDRS[@]}" -v "loose=$LOOSE" -v "spares=$spares" -v "masters=$MASTERS" -v "replicas=$REPLICAS" -v "addrs=${ADDRS[*]}")
+  vars=(-v "n=${#ADDRS[@]}" -v "loose=$LOOSE" -v "spares=$spares" -v "masters=$MASTERS" -v "replicas=$REPLICAS" -v "addrs=${ADDRS[*]}" -v "ids=$ids")
   while (($# > 0)); do
     text=$1
     vars+=(-v "${text//\\/\\\\}") # awk reads escapes in it

@@ -76,7 +76,20 @@ function read_words(   k, t) {
   split(states, t, " "); for (k in t) state[k - 1] = t[k]
   split(plan, t, " "); for (k in t) planned[k - 1] = t[k]
   split(numbers, t, " "); for (k in t) number[k - 1] = t[k]
+  split(ids, t, " "); for (k in t) remembered[k - 1] = t[k] # "-": of this one nothing
 }
+# who_is: the id of a node, as it says itself; if it does not answer, as the folder
+# remembers it, or as others show who is at its address.
+function who_is(i,   j, k) {
+  if (id[i] != "") return id[i]
+  if (remembered[i] != "" && remembered[i] != "-") return remembered[i]
+  for (j = 0; j < n; j++) for (k = 1; k <= known[j]; k++) if (vaddr[j, list[j, k]] == addr[i]) return list[j, k]
+  return ""
+}
+function slotless(i, who) { return view[i, who] == "master" && vslots[i, who] == "" } # as i shows it
+# How many other nodes may be masters without slots in the place of those that were
+# added as such (spare), and are not any more: a takeover changes which one it is.
+function spares_left(i,   j, left) { for (j in spare) if (!slotless(i, who_is(j))) left++; return left + 0 }
 function is_target(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return 1; return 0 }
 function index_of(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return j; return -1 }
 function many(count, noun) { return count + 0 " " noun (count == 1 ? "" : "s") }
