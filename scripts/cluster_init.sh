@@ -2,6 +2,7 @@
 # Brings up and verifies an AiKv cluster. See --help and README.md.
 set -euo pipefail
 export LC_ALL=C
+unset CDPATH # or "cd" goes elsewhere, and says where
 
 # The folder of this file, through symbolic links.
 self=${BASH_SOURCE[0]}
@@ -20,6 +21,10 @@ ROOT=$(dirname "$SCRIPTS")
 . "$SCRIPTS/lib/cli.sh"
 # shellcheck source=lib/state.sh
 . "$SCRIPTS/lib/state.sh"
+# shellcheck source=lib/folder.sh
+. "$SCRIPTS/lib/folder.sh"
+# shellcheck source=lib/processes.sh
+. "$SCRIPTS/lib/processes.sh"
 # shellcheck source=lib/nodes.sh
 . "$SCRIPTS/lib/nodes.sh"
 # shellcheck source=lib/options.sh

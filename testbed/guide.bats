@@ -35,7 +35,7 @@ block() {
 }
 
 fresh() { # no cluster, no data
-  (cd "$PROJECT" && aikv-tool cluster clean -q </dev/null 3>&-)
+  (cd "$PROJECT" && aikv-tool cluster clean -q -y 3>&-)
 }
 
 up() { (cd "$PROJECT" && ./scripts/cluster_init.sh -q 3>&-) >/dev/null; }

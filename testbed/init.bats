@@ -361,7 +361,7 @@ without_redis_cli() {
   retry 10 is 1 c 3 GET kept
   exits 0 aikv-tool cluster logs --dir "$DIR" -n 1 2
   [ -n "$output" ]
-  exits 0 aikv-tool cluster clean --dir "$DIR"
+  exits 0 aikv-tool cluster clean --yes --dir "$DIR"
   [ ! -e "$DIR" ]
 }
 

@@ -350,7 +350,9 @@ completes() {
   tool add -q
   local pids
   pids=$(cluster_pids)
-  exits 0 tool clean </dev/null
+  exits 5 tool clean </dev/null
+  [[ $output == *"removes all data"*"--yes"* ]]
+  exits 0 tool clean --yes </dev/null
   [ ! -e "$DIR" ]
   local pid
   for pid in $pids; do run ! kill -0 "$pid"; done

@@ -46,19 +46,6 @@ split_addr() {
   NODE_HOST=${NODE_HOST%\]}
 }
 
-# port_open HOST PORT: somebody accepts connections there. Where bash has no
-# /dev/tcp, always true: the batch that follows finds out.
-port_open() {
-  local err
-  if [[ -z ${HAVE_DEV_TCP:-} ]]; then
-    err=$( (: <>/dev/tcp/127.0.0.1/1) 2>&1) || true
-    HAVE_DEV_TCP=1
-    case $err in *"No such file"*) HAVE_DEV_TCP=0 ;; esac
-  fi
-  if ((HAVE_DEV_TCP == 0)); then return 0; fi
-  { : <>"/dev/tcp/$1/$2"; } 2>/dev/null
-}
-
 ask() {
   local node=$1 label=$2
   shift 2

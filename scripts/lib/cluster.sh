@@ -24,6 +24,7 @@ verb_start() {
   all_or_words start
   only_nodes "${WORDS[@]}"
   init_begin
+  lock_take
   find_nodes
   partition_again
   result_done
@@ -33,6 +34,7 @@ verb_stop() {
   verb_parse stop "$@"
   need_dir
   if ((${#WORDS[@]} > 0)); then node_words stop; else stop_everything; fi
+  act_begin
   step_begin
   stop_nodes "${WORDS[@]}"
   many "$STOPPED" node
@@ -42,16 +44,24 @@ verb_stop() {
 
 # stop_everything sets WORDS to every node that the folder has data or a process of.
 stop_everything() {
+  local number
   nodes_in_dir
-  WORDS=("${NUMS[@]}" ${DIR_NODES[@]+"${DIR_NODES[@]}"})
+  WORDS=("${NUMS[@]}")
+  for number in ${DIR_NODES[@]+"${DIR_NODES[@]}"}; do
+    case " ${WORDS[*]} " in *" $number "*) ;; *) WORDS+=("$number") ;; esac
+  done
 }
 
+# stop_nodes NODE…: when it returns, none of them runs.
 stop_nodes() {
+  local list="$*"
+  interrupted_says "nodes $list are stopped, or about to; their data is kept" "start $list"
   nodes_stop 15 "$@"
   if ((KILLED > 0)); then
     many "$KILLED" node
     warn "$MANY did not stop within 15 s and were killed; nothing acknowledged is lost"
   fi
+  nodes_silent "$@"
 }
 
 # verb_restart [N…]
@@ -61,7 +71,9 @@ verb_restart() {
   all_or_words restart
   only_nodes "${WORDS[@]}"
   init_begin
+  lock_take
   aikv_build
+  check_config
   step_begin
   stop_nodes "${WORDS[@]}"
   many "$STOPPED" node
@@ -69,6 +81,17 @@ verb_restart() {
   find_nodes
   partition_again
   result_done
+}
+
+# check_config refuses, before anything is stopped, what would not start again.
+check_config() {
+  local node text
+  share_cores
+  for node in "${WORDS[@]}"; do
+    serve_command "$node"
+    text=$(serve_env "${SERVE[@]}" --print-config 2>&1 >/dev/null) ||
+      die "$EXIT_MISMATCH" "node $node would not start again" "${text#aikv: }" "Nothing was stopped. Correct it, and run again."
+  done
 }
 
 # verb_clean stops the nodes and removes what this tool has made in the folder,
@@ -81,12 +104,17 @@ verb_clean() {
     result_done
     return 0
   fi
-  if [[ -t 0 ]] && ((OPT_YES == 0)); then
+  if ((OPT_YES == 0)); then
+    if [[ ! -t 0 ]]; then
+      die "$EXIT_MISMATCH" "clean removes all data of the cluster in $DIR" "Add --yes if that is meant."
+    fi
     ui_confirm "Stop the cluster in $DIR and remove its data?" || die "$EXIT_MISMATCH" "not removed: you said no"
   fi
+  act_begin
   step_begin
   stop_everything
   stop_nodes "${WORDS[@]}"
+  interrupted_says "the nodes in $DIR are stopped, and part of their data is removed" "clean --yes"
   local node
   for node in "${WORDS[@]}"; do node_erase "$node"; done
   if [[ -L "$DIR/logs/aikv.log" ]]; then rm -f "$DIR/logs/aikv.log"; fi
@@ -94,8 +122,9 @@ verb_clean() {
     rm -f "$ROOT/logs/aikv.log"
     rmdir "$ROOT/logs" 2>/dev/null || true
   fi
-  rm -f "$DIR/cluster.conf" "$DIR/raft-token" "$DIR/lock" "$(cut_file)"
-  rmdir "$DIR/data" "$DIR/logs" "$DIR/pids" "$DIR" 2>/dev/null || true
+  rm -f "$DIR/cluster.conf" "$DIR/raft-token" "$(cut_file)"
+  rmdir "$DIR/data" "$DIR/logs" "$DIR/pids" 2>/dev/null || true
+  LOCK_MADE=1 # the folder itself goes with the lock
   many "${#NUMS[@]}" node
   step_done clean "$MANY removed from $DIR"
   result_done
@@ -126,9 +155,13 @@ verb_logs() {
 signal_nodes() {
   local node pids=() pid limit
   node_words "$1"
+  if [[ -z $WORK ]]; then act_begin; fi
   for node in "${WORDS[@]}"; do
     node_pid "$node"
-    if [[ -z $NODE_PID ]]; then die "$EXIT_MISMATCH" "node $node does not run" "Start it: $(tool "start $node")"; fi
+    if [[ -z $NODE_PID ]]; then
+      if [[ $3 == gone ]]; then nodes_silent "$node"; fi
+      die "$EXIT_MISMATCH" "node $node does not run" "Start it: $(tool "start $node")"
+    fi
     pids+=("$NODE_PID")
   done
   step_begin
@@ -145,17 +178,6 @@ signal_nodes() {
   if [[ $3 == gone ]]; then
     for node in "${WORDS[@]}"; do rm -f "$DIR/pids/node$node.pid"; done
   fi
-}
-
-# process_is gone|paused|awake PID
-process_is() {
-  local stat
-  stat=$(ps -o stat= -p "$2" 2>/dev/null) || stat=""
-  case $1 in
-    gone) [[ -z $stat || $stat == Z* ]] ;;
-    paused) [[ $stat == T* ]] ;;
-    awake) [[ -n $stat && $stat != T* ]] ;;
-  esac
 }
 
 verb_kill() {

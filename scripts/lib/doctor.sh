@@ -15,6 +15,7 @@ verb_doctor() {
   diagnose
   if ((OPT_FIX == 1 && ${#FINDINGS[@]} > 0)); then
     findings_full >&2
+    lock_take
     fix_all
     ui_deadline "$UI_TIMEOUT"
     settle

@@ -8,7 +8,8 @@
 VERDICT=""    # fresh, partial or complete
 PLAN=()       # the missing actions
 FOREIGNERS=() # of each node, who has answered in its place
-BUILD_PID=""
+BUILD_PID=""  # make, and the group of what it runs
+INTERRUPTED_WHAT="" INTERRUPTED_VERB=""
 START_PIDS=()
 CLOSED_MS=10000 # for so long, a port that ends connections may be a container's whose node is not up yet
 
@@ -82,7 +83,6 @@ collect_within() {
 # raft_conflicts adds the Raft ports of nodes about to be started that are taken.
 raft_conflicts() {
   local node
-  if ((${HAVE_DEV_TCP:-1} == 0)); then return 0; fi
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     if [[ ${KINDS[node]} != free ]]; then continue; fi
     split_addr "${ADDRS[node]}"
@@ -150,14 +150,20 @@ start_missing() {
   done
 }
 
-# check_shape refuses a folder that holds a cluster of another shape.
+# check_shape refuses a folder that holds a cluster of another shape. --reset may
+# change the shape where the nodes stay the same.
 check_shape() {
+  local same=0 reset=""
   conf_read || return 0
-  if [[ $CONF_SHARDS != "$MASTERS" || $CONF_REPLICAS != "$REPLICAS" || $CONF_BASE_PORT != "$BASE_PORT" ]]; then
-    die "$EXIT_MISMATCH" "$DIR holds another cluster" \
-      "There: $CONF_SHARDS shards, $CONF_REPLICAS replicas each, ports from $CONF_BASE_PORT. Asked for: $MASTERS, $REPLICAS, $BASE_PORT." \
-      "Use another --dir, give that shape, or remove it: $(tool clean)"
+  if [[ "$CONF_SHARDS $CONF_REPLICAS $CONF_BASE_PORT" == "$MASTERS $REPLICAS $BASE_PORT" ]]; then return 0; fi
+  if ((CONF_SHARDS * (1 + CONF_REPLICAS) == NODES_TOTAL && CONF_BASE_PORT == BASE_PORT)) && [[ -z $CONF_NODES ]]; then same=1; fi
+  if ((same == 1)); then
+    if ((OPT_RESET == 1)); then return 0; fi
+    reset=" --reset gives its nodes the new one, and erases all keys."
   fi
+  die "$EXIT_MISMATCH" "$DIR holds another cluster" \
+    "There: $CONF_SHARDS shards, $CONF_REPLICAS replicas each, ports from $CONF_BASE_PORT. Asked for: $MASTERS, $REPLICAS, $BASE_PORT." \
+    "Use another --dir, give that shape, or remove it: $(tool clean)$reset"
 }
 
 wait_for_nodes() {
@@ -397,7 +403,7 @@ reset_nodes() {
   local line node count=0 label text
   state_run plan facts_only=1 >"$WORK/plan"
   while read -r label node text; do
-    if [[ $label == keys ]]; then count=$((count + text)); fi
+    if [[ $label == keys ]] && whole "$text" 0 9999999999; then count=$((count + NUMBER)); fi
   done <"$WORK/plan"
   if ((count > 0 && OPT_YES == 0)); then
     line="--reset erases $count keys (replicas counted)"
@@ -414,6 +420,10 @@ reset_nodes() {
     act || die "$EXIT_UNREACHABLE" "CLUSTER RESET failed" "$ACT_ERROR" "See that node's log, and run again."
   done
   refresh
+  if ((GIVEN == 0)) && conf_read; then
+    CONF_SHARDS=$MASTERS CONF_REPLICAS=$REPLICAS
+    conf_write
+  fi
   step_done reset "$n of $n flushed and reset"
 }
 
@@ -442,26 +452,46 @@ finish() {
   printf '%s Connect: %s\n' "$text" "$connect"
 }
 
+# interrupted_says WHAT [VERB]: what was done when this run is interrupted from now
+# on, and the verb that goes on from there.
+interrupted_says() { INTERRUPTED_WHAT=$1 INTERRUPTED_VERB=${2:-}; }
+
 on_interrupt() {
   trap '' INT TERM HUP
-  local count=${#STARTED[@]}
-  if [[ -n $BUILD_PID ]]; then kill "$BUILD_PID" 2>/dev/null || true; fi
+  local count=${#STARTED[@]} text="nothing was stopped. Run again to finish."
+  if [[ -n $BUILD_PID ]]; then
+    kill -TERM -- "-$BUILD_PID" 2>/dev/null || true # the group: make, and what it runs
+    wait "$BUILD_PID" 2>/dev/null || true
+  fi
   stop_started
+  if ((count > 0)); then text="the $count nodes this run had started are stopped, their data is kept. Run again to finish."; fi
+  if [[ -n $INTERRUPTED_WHAT ]]; then
+    text="$INTERRUPTED_WHAT.${INTERRUPTED_VERB:+ To go on: $(tool "$INTERRUPTED_VERB")}"
+  fi
   lock_release
   work_close
-  if ((count > 0)); then
-    printf 'interrupted: the %d nodes this run had started are stopped, their data is kept. Run again to finish.\n' "$count" >&2
-  else
-    printf 'interrupted: nothing was stopped. Run again to finish.\n' >&2
-  fi
+  printf 'interrupted: %s\n' "$text" >&2
   exit "$EXIT_INTERRUPTED"
 }
 
-# init_begin sets up what every path needs: a client, a scratch folder, traps.
-init_begin() {
+# traps_set: whatever ends a run, it leaves no lock, no scratch folder and no
+# process of its own behind.
+traps_set() {
   trap 'on_interrupt' INT TERM HUP
   trap 'lock_release; work_close' EXIT
   work_open
+}
+
+# act_begin is for verbs that only act on processes of the folder.
+act_begin() {
+  traps_set
+  lock_take
+}
+
+# init_begin sets up what every path that asks nodes needs: a client, a scratch
+# folder, traps.
+init_begin() {
+  traps_set
   cli_find
   if ((${#CLI[@]} == 0)); then
     if ((OPT_DRY_RUN == 1)); then aikv_find; else aikv_build; fi
@@ -474,6 +504,7 @@ init_main() {
   ui_init
   init_parse "$@"
   init_targets
+  if ((GIVEN == 0)); then check_shape; fi
   init_begin
   if ((OPT_DRY_RUN == 1)); then
     init_dry_run
@@ -483,6 +514,7 @@ init_main() {
     init_check_only
     return 0
   fi
+  lock_take
   find_nodes
   if ((OPT_RESET == 1)); then reset_nodes; fi
   make_plan

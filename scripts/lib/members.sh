@@ -182,11 +182,13 @@ verb_remove() {
   if [[ -n $id ]] && node_line "$seed" "$id"; then
     spare_heir "$number" "$seed"
     ask "$seed" forget "CLUSTER FORGET $id"
+    interrupted_says "node $number may be no member any more; its data is kept" "remove $number"
     act || die "$EXIT_UNREACHABLE" "the cluster does not forget node $number" "$ACT_ERROR" "Nothing was stopped or removed."
     step_done forget "node $number ($addr) is no member any more"
     step_begin
   fi
   stop_nodes "$number"
+  interrupted_says "node $number is no member any more, and stopped" "remove $number"
   without "$number" "${all[*]}"
   CONF_NODES=$LEFT
   without "$number" "$CONF_SPARES"

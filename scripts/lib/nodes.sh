@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The nodes of one folder: build the binary, start, find and stop processes.
+# The nodes of one folder: build the binary, start them.
 #
 #   DIR/data/nodeN      data of node N (1 is the first master)
 #   DIR/logs/nodeN.log  what it wrote (node 1 also as logs/aikv.log)
@@ -11,11 +11,8 @@
 #   DIR/partition.PORT  who is cut off, see partition.sh
 
 RAFT_OFFSET=43672 # Raft port = client port + this: 6379 -> 50051
-DIR=""            # absolute, once dir_use has run
-DIR_DEFAULT=0     # 1: DIR is the project's own .aikv
 BASE_PORT=6379
 AIKV=""
-LOCKED=0
 NUMS=() # the number, from 1, of each node in ADDRS; empty with -m
 LOOSE=0 # 1: add or remove has changed the shape
 NODES_TOTAL=1
@@ -25,51 +22,6 @@ STARTED=() # nodes (numbers) that this run has started
 raft_port() {
   RAFT_PORT=$(($1 + RAFT_OFFSET))
   if ((RAFT_PORT > 65535)); then RAFT_PORT=$(($1 + 20000)); fi
-}
-
-# dir_use PATH sets DIR; an empty PATH means the default.
-dir_use() {
-  local path=$1
-  if [[ -z $path ]]; then
-    path="$ROOT/.aikv"
-    if [[ ! -f "$ROOT/go.mod" ]]; then path="$PWD/.aikv"; else DIR_DEFAULT=1; fi
-  fi
-  case $path in
-    /*) DIR=$path ;;
-    *) DIR=$PWD/$path ;;
-  esac
-  DIR=${DIR%/}
-}
-
-# conf_read loads DIR/cluster.conf; false if there is none. CONF_NODES is empty if
-# the nodes are those of the shape; CONF_SPARES are those of them that are meant
-# to be masters without slots; CONF_ADDING is the node that an interrupted "add"
-# has left, CONF_FOLLOWS the one it was to follow.
-conf_read() {
-  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS=""
-  [[ -f "$DIR/cluster.conf" ]] || return 1
-  local key value
-  while IFS='=' read -r key value; do
-    case $key in
-      shards) CONF_SHARDS=$value ;;
-      replicas_per_shard) CONF_REPLICAS=$value ;;
-      base_port) CONF_BASE_PORT=$value ;;
-      nodes) CONF_NODES=$value ;;
-      spares) CONF_SPARES=$value ;;
-      adding) CONF_ADDING=$value ;;
-      follows) CONF_FOLLOWS=$value ;;
-    esac
-  done <"$DIR/cluster.conf"
-}
-
-# conf_write replaces DIR/cluster.conf by what conf_read has loaded, as changed since.
-conf_write() {
-  {
-    printf 'shards=%d\nreplicas_per_shard=%d\nbase_port=%d\n' "$CONF_SHARDS" "$CONF_REPLICAS" "$CONF_BASE_PORT"
-    if [[ -n $CONF_NODES ]]; then printf 'nodes=%s\nspares=%s\n' "$CONF_NODES" "$CONF_SPARES"; fi
-    if [[ -n $CONF_ADDING ]]; then printf 'adding=%s\nfollows=%s\n' "$CONF_ADDING" "$CONF_FOLLOWS"; fi
-  } >"$DIR/cluster.conf.new" || die "$EXIT_INTERNAL" "cannot write $DIR/cluster.conf.new"
-  mv "$DIR/cluster.conf.new" "$DIR/cluster.conf"
 }
 
 # node_addr NODE sets NODE_HOST, NODE_PORT and RAFT_PORT of a node of the folder.
@@ -99,27 +51,6 @@ dir_create() {
     conf_write
   fi
   link_log
-}
-
-# lock_take: one run at a time starts nodes in a folder. The lock is a link that
-# names its owner's process; one whose owner has gone (kill -9) is taken over.
-lock_take() {
-  local pid
-  mkdir -p "$DIR" || die "$EXIT_INTERNAL" "cannot create $DIR" "Choose another place with --dir."
-  if ! ln -s "$$" "$DIR/lock" 2>/dev/null; then
-    pid=$(readlink "$DIR/lock") || pid=""
-    if [[ -n $pid ]] && kill -0 "$pid" 2>/dev/null; then
-      die "$EXIT_MISMATCH" "another run (process $pid) is starting nodes in $DIR" "Wait for it, or stop it."
-    fi
-    rm -rf "$DIR/lock"
-    ln -s "$$" "$DIR/lock" || die "$EXIT_INTERNAL" "cannot write $DIR/lock"
-  fi
-  LOCKED=1
-}
-
-lock_release() {
-  if ((LOCKED == 1)); then rm -f "$DIR/lock"; fi
-  LOCKED=0
 }
 
 # link_log points logs/aikv.log at node 1's log: in the project for the default
@@ -171,9 +102,13 @@ aikv_build() {
       "Install Go (https://go.dev/dl), or set AIKV_BIN to a built aikv."
   step_begin
   say "  building bin/aikv (a first build takes a minute or two)"
+  command -v make >/dev/null 2>&1 ||
+    die "$EXIT_PREREQ" "there is no $ROOT/bin/aikv, and no make to build it" "Install make, or set AIKV_BIN to a built aikv."
   local log="$WORK/build.log"
-  (cd "$ROOT" && make --no-print-directory build) >"$log" 2>&1 3>&- &
+  set -m # a group of its own, which an interrupt ends as a whole
+  (cd "$ROOT" && exec make --no-print-directory build) </dev/null >"$log" 2>&1 3>&- &
   BUILD_PID=$!
+  set +m
   if ! wait "$BUILD_PID"; then
     cat "$log" >&2
     die "$EXIT_INTERNAL" "the build failed" "See the lines above; 'make build' repeats it."
@@ -198,9 +133,21 @@ serve_command() {
 share_cores() {
   local cores
   cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || cores=1
+  whole "$cores" 1 100000 || NUMBER=1
+  cores=$NUMBER
   NODE_CORES=$((cores / NODES_TOTAL))
   if ((NODE_CORES < 1)); then NODE_CORES=1; fi
   NODE_CORES=${GOMAXPROCS:-$NODE_CORES}
+}
+
+# serve_env COMMAND…: runs it, in this process's place where it is a job of its own,
+# with the environment of a node. AIKV_BIN is ours; the node would take it for a
+# setting of its own. "partition" needs faults to be allowed, which the
+# configuration files do not. The nodes of a folder share its secret: the first of
+# them makes it.
+serve_env() {
+  exec env -u AIKV_BIN GOMAXPROCS="$NODE_CORES" AIKV_DEBUG_FAULTS="${AIKV_DEBUG_FAULTS:-true}" \
+    AIKV_RAFT_TOKEN_FILE="${AIKV_RAFT_TOKEN_FILE:-$DIR/raft-token}" "$@"
 }
 
 # node_start NODE starts it in a session of its own: Ctrl-C here does not reach it.
@@ -209,34 +156,12 @@ node_start() {
   local log="$DIR/logs/node$1.log" detach=()
   if command -v setsid >/dev/null 2>&1; then detach=(setsid); else set -m; fi
   share_cores
-  # AIKV_BIN is ours; the node would take it for a setting of its own. "partition"
-  # needs faults to be allowed, which the configuration files do not. The nodes
-  # of a folder share its secret: the first of them makes it.
-  env -u AIKV_BIN GOMAXPROCS="$NODE_CORES" AIKV_DEBUG_FAULTS="${AIKV_DEBUG_FAULTS:-true}" \
-    AIKV_RAFT_TOKEN_FILE="${AIKV_RAFT_TOKEN_FILE:-$DIR/raft-token}" nohup ${detach[@]+"${detach[@]}"} "${SERVE[@]}" </dev/null >>"$log" 2>&1 3>&- &
+  serve_env nohup ${detach[@]+"${detach[@]}"} "${SERVE[@]}" </dev/null >>"$log" 2>&1 3>&- &
   local pid=$!
   if ((${#detach[@]} == 0)); then set +m; fi
-  printf '%d\n' "$pid" >"$DIR/pids/node$1.pid"
   STARTED+=("$1")
-}
-
-# node_pid NODE sets NODE_PID to its running process, or to "". A pid file alone
-# proves nothing: the process must have been given this node's data folder.
-node_pid() {
-  NODE_PID=""
-  local pid="" command
-  [[ -f "$DIR/pids/node$1.pid" ]] || return 0
-  read -r pid <"$DIR/pids/node$1.pid" || true
-  case $pid in '' | *[!0-9]*) return 0 ;; esac
-  kill -0 "$pid" 2>/dev/null || return 0
-  if [[ -r /proc/$pid/cmdline ]]; then
-    command=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || return 0
-  else
-    command=$(ps -ww -o command= -p "$pid" 2>/dev/null) || return 0
-  fi
-  case "$command " in
-    *aikv*" --data-dir $DIR/data/node$1 "*) NODE_PID=$pid ;;
-  esac
+  # On a full disk the node itself says why it cannot run.
+  printf '%d\n' "$pid" 2>/dev/null >"$DIR/pids/node$1.pid" || true
 }
 
 # node_foreign INDEX: what has answered (collect) at the address of a node of the
@@ -246,7 +171,7 @@ node_pid() {
 node_foreign() {
   local number=${NUMS[$1]:-} line home="" id=""
   FOREIGN=""
-  if ((GIVEN == 1)) || [[ -z $number || ${CONF_BASE_PORT:-} != "$BASE_PORT" || ! -d "$DIR/data/node$number" ]]; then return 1; fi
+  if ((GIVEN == 1)) || [[ -z $number ]]; then return 1; fi
   while IFS= read -r line; do
     line=${line%$'\r'}
     case $line in
@@ -255,6 +180,13 @@ node_foreign() {
     esac
   done <"$WORK/ans.$1"
   if same_folder "$home" "$DIR/data/node$number"; then return 1; fi
+  if [[ $CONF_BASE_PORT != "$BASE_PORT" || ! -d "$DIR/data/node$number" ]]; then
+    # The folder knows nothing of its own there. A node is welcome, unless these
+    # scripts have started it for the cluster of another folder.
+    [[ $home == */data/node* && -f "${home%/data/node*}/cluster.conf" ]] || return 1
+    FOREIGN="another node${id:+, $id}, of the cluster in ${home%/data/node*}"
+    return 0
+  fi
   id_known "$1"
   if [[ $id == "$ID_KNOWN" ]]; then return 1; fi
   FOREIGN="another node${id:+, $id}${home:+, with its data in $home}"
@@ -282,96 +214,14 @@ ids_keep() {
   done
 }
 
-# any_process: a node of the folder has a process, paused or deaf as it may be.
-any_process() {
-  local number
-  for number in ${NUMS[@]+"${NUMS[@]}"}; do
-    node_pid "$number"
-    if [[ -n $NODE_PID ]]; then return 0; fi
-  done
-  return 1
-}
-
-# port_owner PORT sets OWNER ("redis-server (process 12)", or "" where no tool
-# tells) and OWNER_HINT.
-port_owner() {
-  local line=""
-  OWNER="" OWNER_HINT=""
-  if [[ $(uname -s) == Darwin ]] && (($1 == 5000 || $1 == 7000)); then
-    OWNER="macOS's AirPlay Receiver, most likely"
-    OWNER_HINT="turn it off in System Settings > General > AirDrop & Handoff"
-    return 0
-  fi
-  if command -v lsof >/dev/null 2>&1; then
-    line=$(lsof -nP -iTCP:"$1" -sTCP:LISTEN -Fpc 2>/dev/null | tr '\n' ' ') || line=""
-    case $line in p*" c"*)
-      OWNER=${line#*" c"}
-      OWNER="${OWNER%% *} (process ${line%%" c"*})"
-      OWNER=${OWNER/process p/process }
-      ;;
-    esac
-  elif command -v ss >/dev/null 2>&1; then
-    line=$(ss -Hltnp "sport = :$1" 2>/dev/null) || line=""
-    case $line in *'(("'*)
-      line=${line#*'(("'}
-      OWNER="${line%%\"*} (process ${line#*pid=}"
-      OWNER="${OWNER%%,*})"
-      ;;
-    esac
-  fi
-}
-
 # nodes_in_dir sets DIR_NODES: the numbers of the nodes that the folder has data of.
 nodes_in_dir() {
   local path number
   DIR_NODES=()
   for path in "$DIR"/data/node*; do
     number=${path##*/node}
-    case $number in '' | *[!0-9]*) continue ;; esac
-    if [[ -d $path ]]; then DIR_NODES+=("$number"); fi
+    if [[ -d $path ]] && whole "$number" 1 100000; then DIR_NODES+=("$number"); fi
   done
-}
-
-# node_paused NODE: its process (node_pid has found it) is stopped by a signal.
-node_paused() {
-  node_pid "$1"
-  [[ -n $NODE_PID && $(ps -o stat= -p "$NODE_PID" 2>/dev/null) == T* ]]
-}
-
-# nodes_stop SECONDS NODE…: asks with SIGTERM, all at once, and ends what has not
-# gone by then. A paused node is woken, or it would not hear. Sets STOPPED and
-# KILLED to how many.
-nodes_stop() {
-  local seconds=$1 node limit pids=() left pid
-  shift
-  STOPPED=0 KILLED=0
-  for node in "$@"; do
-    node_pid "$node"
-    # A node may be named twice, by the shape and by the folder.
-    if [[ -n $NODE_PID && " ${pids[*]-} " != *" $NODE_PID "* ]]; then
-      kill -TERM "$NODE_PID" 2>/dev/null || true
-      kill -CONT "$NODE_PID" 2>/dev/null || true
-      pids+=("$NODE_PID")
-      STOPPED=$((STOPPED + 1))
-    fi
-  done
-  ui_now
-  limit=$((NOW_MS + seconds * 1000))
-  while :; do
-    left=()
-    for pid in ${pids[@]+"${pids[@]}"}; do
-      if kill -0 "$pid" 2>/dev/null; then left+=("$pid"); fi
-    done
-    if ((${#left[@]} == 0)); then break; fi
-    ui_now
-    if ((NOW_MS > limit)); then
-      KILLED=${#left[@]}
-      kill -KILL "${left[@]}" 2>/dev/null || true
-      break
-    fi
-    sleep 0.05
-  done
-  for node in "$@"; do rm -f "$DIR/pids/node$node.pid"; done
 }
 
 # log_tail NODE [LINES]: the last line (or lines) of its log, for messages.

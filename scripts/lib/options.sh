@@ -45,10 +45,10 @@ USAGE
 
 usage_error() { die "$EXIT_USAGE" "$1" "${2:-Run with --help for the options.}"; }
 
-# need_number OPTION VALUE MIN MAX
+# need_number OPTION VALUE MIN MAX sets NUMBER.
 need_number() {
   case $2 in '' | *[!0-9]*) usage_error "$1 wants a number, not '$2'" ;; esac
-  if ((${#2} > 6 || 10#$2 < $3 || 10#$2 > $4)); then usage_error "$1 wants a number from $3 to $4, not $2"; fi
+  whole "$2" "$3" "$4" || usage_error "$1 wants a number from $3 to $4, not $2"
 }
 
 init_parse() {
@@ -89,14 +89,15 @@ init_parse() {
 }
 
 init_option() {
+  if [[ -z $2 ]]; then usage_error "$1 wants a value, not ''"; fi
   case $1 in
     -m | --masters) OPT_MASTERS=$2 ;;
     -r | --replicas) OPT_REPLICAS=$2 ;;
-    --shards) need_number "$1" "$2" 1 1000 && OPT_SHARDS=$2 ;;
-    --replicas-per-shard) need_number "$1" "$2" 0 10 && OPT_PER_SHARD=$2 ;;
-    --base-port) need_number "$1" "$2" 1 65535 && OPT_BASE_PORT=$2 ;;
-    --dir) if [[ -n $2 ]]; then OPT_DIR=$2; else usage_error "--dir wants a folder"; fi ;;
-    --timeout) need_number "$1" "$2" 1 86400 && UI_TIMEOUT=$2 OPT_WAIT=1 ;;
+    --shards) need_number "$1" "$2" 1 1000 && OPT_SHARDS=$NUMBER ;;
+    --replicas-per-shard) need_number "$1" "$2" 0 10 && OPT_PER_SHARD=$NUMBER ;;
+    --base-port) need_number "$1" "$2" 1 65535 && OPT_BASE_PORT=$NUMBER ;;
+    --dir) OPT_DIR=$2 ;;
+    --timeout) need_number "$1" "$2" 1 86400 && UI_TIMEOUT=$NUMBER OPT_WAIT=1 ;;
   esac
 }
 
@@ -113,8 +114,9 @@ add_addrs() {
       ?*:*) ;;
       *) usage_error "$1: '$addr' is not HOST:PORT" ;;
     esac
+    case ${addr%:*} in -* | *[!A-Za-z0-9._%:\[\]-]*) usage_error "$1: '$addr' is not HOST:PORT" ;; esac
     need_number "$1: the port of $addr" "${addr##*:}" 1 65535
-    case $addr in *[[:space:]\'\"\\]*) usage_error "$1: '$addr' is not HOST:PORT" ;; esac
+    addr="${addr%:*}:$NUMBER"
     for have in ${ADDRS[@]+"${ADDRS[@]}"}; do
       if [[ $have == "$addr" ]]; then usage_error "$addr is named twice"; fi
     done
@@ -135,7 +137,8 @@ init_targets() {
   MASTERS=${OPT_SHARDS:-${CONF_SHARDS:-3}}
   REPLICAS=${OPT_PER_SHARD:-${CONF_REPLICAS:-1}}
   if [[ -z $OPT_BASE_PORT && -z $CONF_BASE_PORT && -n "${CLUSTER_BASE_PORT:-}" ]]; then
-    init_option --base-port "$CLUSTER_BASE_PORT"
+    need_number CLUSTER_BASE_PORT "$CLUSTER_BASE_PORT" 1 65535
+    OPT_BASE_PORT=$NUMBER
   fi
   BASE_PORT=${OPT_BASE_PORT:-${CONF_BASE_PORT:-6379}}
   init_nodes

@@ -18,33 +18,40 @@ cut_file() { printf '%s/partition.%d' "$DIR" "$BASE_PORT"; }
 
 # cut_read loads what is cut off; false if nothing is.
 cut_read() {
-  local key value
+  local line file
   CUT_NODES="" CUT_HOW="" CUT_HOMES=()
-  if ((GIVEN == 1)) || [[ ! -f $(cut_file) ]]; then return 1; fi
-  while IFS='=' read -r key value; do
-    case $key in
-      nodes) CUT_NODES=$value ;;
-      how) CUT_HOW=$value ;;
-      home) CUT_HOMES+=("$value") ;;
-    esac
-  done <"$(cut_file)"
+  file=$(cut_file)
+  if ((GIVEN == 1)) || [[ ! -f $file ]]; then return 1; fi
+  while IFS= read -r line || [[ -n $line ]]; do
+    cut_line "${line%%=*}" "${line#*=}" || bad_line "$file" "$line"
+  done <"$file"
   [[ -n $CUT_HOW ]]
 }
 
+# cut_line KEY VALUE: one line of the file; false if it cannot be one.
+cut_line() {
+  case $1 in
+    nodes) node_list "$2" && CUT_NODES=$NODE_LIST ;;
+    how) [[ $2 == debug || $2 == docker ]] && CUT_HOW=$2 ;;
+    home)
+      case $2 in -* | *" -"* | *[!A-Za-z0-9_.\ -]*) return 1 ;; ?*" "?*) CUT_HOMES+=("$2") ;; *) return 1 ;; esac
+      ;;
+    *) return 1 ;;
+  esac
+}
+
 cut_write() {
-  local home file
-  file=$(cut_file)
+  local home text
   mkdir -p "$DIR" || die "$EXIT_INTERNAL" "cannot create $DIR" "Choose another place with --dir."
-  {
-    printf 'nodes=%s\nhow=%s\n' "$CUT_NODES" "$CUT_HOW"
-    for home in ${CUT_HOMES[@]+"${CUT_HOMES[@]}"}; do printf 'home=%s\n' "$home"; done
-  } >"$file.new" || die "$EXIT_INTERNAL" "cannot write $file.new"
-  mv "$file.new" "$file"
+  text="nodes=$CUT_NODES"$'\n'"how=$CUT_HOW"
+  for home in ${CUT_HOMES[@]+"${CUT_HOMES[@]}"}; do text="$text"$'\n'"home=$home"; done
+  write_file "$(cut_file)" "$text" ||
+    die "$EXIT_INTERNAL" "cannot write $(cut_file)" "Nothing was cut off, as heal would not find it. Is the disk full?"
 }
 
 cut_forget() {
   rm -f "$(cut_file)"
-  rmdir "$DIR" 2>/dev/null || true # made for this file alone, where nodes are containers
+  LOCK_MADE=1 # the folder goes with the lock, if it was made for this file alone
   CUT_NODES="" CUT_HOW="" CUT_HOMES=()
 }
 
@@ -62,6 +69,7 @@ verb_partition() {
   verb_parse partition "$@"
   group_words
   init_begin
+  lock_take
   look || true
   all_ids
   partition_how
@@ -123,6 +131,7 @@ verb_heal() {
   verb_parse heal "$@"
   no_words
   init_begin
+  lock_take
   look || true
   step_begin
   local known=0 text="nobody was cut off"

@@ -18,7 +18,7 @@ UI_TIMEOUT=60    # seconds, for messages
 # ui_now sets NOW_MS: milliseconds on a clock that only differences matter of.
 # bash before 5 has whole seconds only.
 ui_now() {
-  if [[ -n "${EPOCHREALTIME:-}" ]]; then
+  if ((BASH_VERSINFO[0] >= 5)); then
     local seconds="${EPOCHREALTIME%[.,]*}" micros="${EPOCHREALTIME#*[.,]}"
     NOW_MS=$((seconds * 1000 + 10#${micros} / 1000))
   else

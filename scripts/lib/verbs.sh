@@ -168,9 +168,12 @@ verb_parse() {
       --follow) OPT_FOLLOW=1 ;;
       --watch) OPT_WATCH=1 ;;
       --fix) OPT_FIX=1 ;;
-      --lines) need_number "$arg" "$value" 0 999999 && OPT_LINES=$value ;;
-      --replica-of) need_number "$arg" "$value" 1 100000 && OPT_REPLICA_OF=$value ;;
-      *) keep+=("$OPTION" ${value:+"$value"}) ;;
+      --lines) need_number "$arg" "$value" 0 999999 && OPT_LINES=$NUMBER ;;
+      --replica-of) need_number "$arg" "$value" 1 100000 && OPT_REPLICA_OF=$NUMBER ;;
+      *)
+        keep+=("$OPTION")
+        if [[ -n $OPTION_VALUE ]]; then keep+=("$value"); fi
+        ;;
     esac
   done
   ui_init
@@ -182,14 +185,17 @@ no_words() {
   if ((${#WORDS[@]} > 0)); then usage_error "unexpected argument '${WORDS[0]}'"; fi
 }
 
-# node_words VERB: the words are numbers of nodes of the folder, at least one.
+# node_words VERB: the words are numbers of nodes of the folder, at least one; each
+# is left in WORDS once.
 node_words() {
-  local word
+  local word words=()
   if ((${#WORDS[@]} == 0)); then usage_error "$1: which node?" "Its number, as in: aikv-tool cluster $1 1"; fi
   for word in "${WORDS[@]}"; do
     need_number "$1" "$word" 1 100000
-    index_of_node "$word" || die "$EXIT_MISMATCH" "there is no node $word in $DIR" "Its nodes are: ${NUMS[*]}"
+    index_of_node "$NUMBER" || die "$EXIT_MISMATCH" "there is no node $NUMBER in $DIR" "Its nodes are: ${NUMS[*]}"
+    case " ${words[*]-} " in *" $NUMBER "*) ;; *) words+=("$NUMBER") ;; esac
   done
+  WORDS=("${words[@]}")
 }
 
 # need_dir refuses where there is no cluster of ours.

@@ -43,7 +43,7 @@ aikv_start() {
 }
 
 aikv_stop() {
-  "$ROOT/scripts/aikv-tool" cluster clean -q --dir "$WORK/aikv" </dev/null
+  "$ROOT/scripts/aikv-tool" cluster clean -q -y --dir "$WORK/aikv"
   PIDS=()
 }
 
