@@ -355,7 +355,7 @@ completes() {
   exits 0 tool clean --yes </dev/null
   [ ! -e "$DIR" ]
   local pid
-  for pid in $pids; do run ! kill -0 "$pid"; done
+  for pid in $pids; do gone 1 "$pid"; done
   exits 8 tool status
   exits 8 tool doctor
   [[ $output == *"there is no cluster"*"aikv-tool cluster setup"* ]]
