@@ -229,8 +229,15 @@ func clusterCountFailureReports(ctx context.Context, c *Call, args [][]byte) res
 	return resp.Int(0)
 }
 
+// synced reports whether a replica has its shard's data: others are not offered
+// for reads.
+func synced(n *topology.Node) bool {
+	m, _, _ := n.Shard.Member(n.ID)
+	return m.Synced
+}
+
 // clusterSlots names for each range the master, then the replicas that have
-// not failed.
+// the data and have not failed.
 func clusterSlots(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	endpoint := endpointType(c.Node.Config())
@@ -242,7 +249,7 @@ func clusterSlots(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 		}
 		entry := []resp.Value{resp.Int(int64(r.Start)), resp.Int(int64(r.End)), slotsNode(master, endpoint)}
 		for _, replica := range v.Replicas(r.Shard) {
-			if !replica.Failed {
+			if !replica.Failed && synced(replica) {
 				entry = append(entry, slotsNode(replica, endpoint))
 			}
 		}
@@ -363,6 +370,8 @@ func shardNode(v *topology.View, n *topology.Node, endpoint string, offset uint6
 		health = "loading"
 	case n.ID != v.Self && n.Failed:
 		health = "fail"
+	case n.ID != v.Self && n.Replica() && !synced(n):
+		health = "loading"
 	}
 	if n.ID == v.Self {
 		for _, s := range node.ShardStatuses() {

@@ -71,7 +71,7 @@ func testView() *topology.View {
 	}
 	for i, s := range []*topology.Shard{first, second, first, first} {
 		v.Nodes[i].Shard = s
-		s.Members = append(s.Members, topology.Member{Node: v.Nodes[i].ID, Kind: topology.Data})
+		s.Members = append(s.Members, topology.Member{Node: v.Nodes[i].ID, Kind: topology.Data, Synced: true})
 	}
 	v.Nodes[3].Failed = true
 	v.Nodes[1].Address.Hostname = "two.example"

@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/genuineh/aikv/node/slot"
+
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/topology"
 )
 
 func TestLookupDoesNotAllocate(t *testing.T) {
@@ -320,5 +323,28 @@ func BenchmarkLookup(b *testing.B) {
 			b.Fatal(err)
 		}
 		c.Slot(args)
+	}
+}
+
+// Clients are not offered a replica that has yet to receive the data: SLOTS leaves
+// it out, and SHARDS says that it loads.
+func TestReplicaWithoutDataIsNotOffered(t *testing.T) {
+	b := newBench(t)
+	offered := func() (bool, string) {
+		slots := resp.FormatCLI(b.do(words(t, "CLUSTER SLOTS")), false)
+		shards := resp.FormatCLI(b.do(words(t, "CLUSTER SHARDS")), false)
+		_, node, _ := strings.Cut(shards, topology.NodeID(3).String())
+		_, health, _ := strings.Cut(node, "health")
+		return strings.Contains(slots, topology.NodeID(3).String()), strings.Fields(health)[0]
+	}
+	if in, health := offered(); !in || health != "online" {
+		t.Errorf("a synced replica: offered %v, %s", in, health)
+	}
+	members := b.node.view.Shards[0].Members
+	for i := range members {
+		members[i].Synced = members[i].Node != 3
+	}
+	if in, health := offered(); in || health != "loading" {
+		t.Errorf("a replica without data: offered %v, %s", in, health)
 	}
 }

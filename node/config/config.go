@@ -87,12 +87,13 @@ type WAL struct {
 
 // Cluster is section [cluster].
 type Cluster struct {
-	NodeTimeout    Duration `toml:"node_timeout" doc:"A node that was not heard of for so long is suspected to have failed."`
-	ArbiterGrace   Duration `toml:"arbiter_grace" doc:"A node that has been failed for so long is relieved of what others can do: its places as arbiter, its vote in MetaRaft. And a shard whose data has been on one living node only for so long gets a copy on an arbiter's."`
-	CommandTimeout Duration `toml:"command_timeout" doc:"Longest time for a CLUSTER command that changes something."`
-	MeetTimeout    Duration `toml:"meet_timeout" doc:"Longest time for CLUSTER MEET to wait; the join itself goes on."`
-	HandoffTimeout Duration `toml:"handoff_timeout" doc:"Longest time for handing leadership off at a shutdown."`
-	Reads          string   `toml:"reads" doc:"How reads are made linearizable: lease or quorum."`
+	NodeTimeout         Duration `toml:"node_timeout" doc:"A node that was not heard of for so long is suspected to have failed."`
+	ArbiterGrace        Duration `toml:"arbiter_grace" doc:"A node that has been failed for so long is relieved of what others can do: its places as arbiter, its vote in MetaRaft. And a shard whose data has been on one living node only for so long gets a copy on an arbiter's."`
+	CommandTimeout      Duration `toml:"command_timeout" doc:"Longest time for a CLUSTER command that changes something."`
+	MeetTimeout         Duration `toml:"meet_timeout" doc:"Longest time for CLUSTER MEET to wait; the join itself goes on."`
+	ReplicaMaxStaleness Duration `toml:"replica_max_staleness" doc:"A replica that has not kept up with its leader for so long sends clients that read from it (READONLY) to the leader; 0s: never."`
+	HandoffTimeout      Duration `toml:"handoff_timeout" doc:"Longest time for handing leadership off at a shutdown."`
+	Reads               string   `toml:"reads" doc:"How reads are made linearizable: lease or quorum."`
 }
 
 // Debug is section [debug].
@@ -147,12 +148,13 @@ func Default() Config {
 			GroupEntries:  200_000,
 		},
 		Cluster: Cluster{
-			NodeTimeout:    Duration(time.Second),
-			CommandTimeout: Duration(5 * time.Second),
-			MeetTimeout:    Duration(5 * time.Second),
-			ArbiterGrace:   Duration(30 * time.Second),
-			HandoffTimeout: Duration(200 * time.Millisecond),
-			Reads:          ReadsLease,
+			NodeTimeout:         Duration(time.Second),
+			CommandTimeout:      Duration(5 * time.Second),
+			MeetTimeout:         Duration(5 * time.Second),
+			ArbiterGrace:        Duration(30 * time.Second),
+			ReplicaMaxStaleness: Duration(10 * time.Second),
+			HandoffTimeout:      Duration(200 * time.Millisecond),
+			Reads:               ReadsLease,
 		},
 		Logging: Logging{
 			Level:  "info",

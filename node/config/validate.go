@@ -94,6 +94,7 @@ func checkCluster(c *Config) error {
 		between("cluster.command_timeout", cl.CommandTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute)),
 		between("cluster.meet_timeout", cl.MeetTimeout, Duration(100*time.Millisecond), Duration(10*time.Minute)),
 		between("cluster.arbiter_grace", cl.ArbiterGrace, Duration(100*time.Millisecond), Duration(7*24*time.Hour)),
+		between("cluster.replica_max_staleness", cl.ReplicaMaxStaleness, 0, Duration(7*24*time.Hour)),
 		between("cluster.handoff_timeout", cl.HandoffTimeout, 0, Duration(time.Minute)),
 		oneOf("cluster.reads", cl.Reads, ReadsLease, ReadsQuorum),
 	)

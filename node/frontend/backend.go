@@ -1,6 +1,8 @@
 package frontend
 
 import (
+	"time"
+
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
@@ -27,6 +29,9 @@ type Replica interface {
 	// Leads reports whether the replica leads its group and has applied an
 	// entry of its own term: only then may it serve.
 	Leads() bool
+	// Age returns how old the applied state may be at most; ok is false if the
+	// replica has not yet caught up with a leader.
+	Age() (age time.Duration, ok bool)
 	// Submit hands writes to the group, in order, and does not block. Each
 	// call's Payload is in command.AppendArgs's form and its Result a
 	// *resp.Value. The group ends every call. Payload and Result are the

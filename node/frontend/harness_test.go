@@ -32,6 +32,7 @@ type testReplica struct {
 	table *command.Table
 	ks    *keyspace.Keyspace
 	leads atomic.Bool
+	age   atomic.Int64 // negative: it never had the data
 	// local and entry are the two clocks, unix ms.
 	local, entry atomic.Int64
 
@@ -62,6 +63,11 @@ func newTestReplica(t *testing.T, table *command.Table) *testReplica {
 }
 
 func (r *testReplica) Leads() bool { return r.leads.Load() }
+
+func (r *testReplica) Age() (time.Duration, bool) {
+	age := r.age.Load()
+	return time.Duration(age), age >= 0
+}
 
 // note records an event. r.mu is held.
 func (r *testReplica) note(format string, args ...any) {

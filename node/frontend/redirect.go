@@ -22,6 +22,8 @@ var (
 	errClosing     error = resp.Error("CLUSTERDOWN The node is shutting down")
 	errUndecided   error = resp.Error("CLUSTERDOWN The shard did not confirm the read in time")
 	errCrossSlot   error = resp.Error("CROSSSLOT Keys in request don't hash to the same slot")
+	errLeaving     error = resp.Error("CLUSTERDOWN The node is leaving its cluster")
+	errLoading     error = resp.Error("LOADING The node has yet to receive the data of its shard")
 	errReadOnly    error = resp.Error("READONLY You can't write against a read only replica.")
 	errSuperseded  error = resp.Error("TRYAGAIN The write was superseded, it was not applied")
 	errUncertain   error = resp.Error("UNCERTAIN the write may or may not have been applied")
@@ -86,11 +88,18 @@ func (s *Server) route(session *command.Session, cmd *command.Command, args [][]
 			r.linear = true
 			return r, nil
 		}
-		if cmd.Read != nil && (session.ReadOnly.Load() || s.lastMaster(v, shard) && s.readsWhenDown()) {
+		if cmd.Read != nil && (session.ReadOnly.Load() && s.young(r.replica) || s.lastMaster(v, shard) && s.readsWhenDown()) {
 			return r, nil
 		}
 	}
 	return route{}, s.redirect(v, keySlot)
+}
+
+// young reports whether a replica that follows may answer clients that sent
+// READONLY: it has its data, and has kept up with its leader of late.
+func (s *Server) young(r Replica) bool {
+	age, ok := r.Age()
+	return ok && (s.opts.MaxStaleness == 0 || age <= s.opts.MaxStaleness)
 }
 
 // readsWhenDown is cluster-allow-reads-when-down.
@@ -108,22 +117,46 @@ func (s *Server) lastMaster(v *topology.View, shard *topology.Shard) bool {
 
 // routeKeyless serves a command without keys from the node's own shard.
 func (s *Server) routeKeyless(v *topology.View, cmd *command.Command) (route, error) {
-	r := route{replica: s.opts.Backend.Own()}
-	if r.replica == nil {
-		return r, nil
+	me := v.Me()
+	switch {
+	case me == nil:
+		return route{}, errLeaving
+	case me.Shard == nil:
+		return route{}, nil // a master without slots has no keys
 	}
-	r.linear = r.replica.Leads()
-	if cmd.Write != nil && !r.linear {
+	r := route{replica: s.opts.Backend.Own()}
+	r.linear = r.replica != nil && r.replica.Leads()
+	switch {
+	case r.linear:
+		return r, nil
+	case cmd.Write != nil:
 		return route{}, s.refuseWrite(v)
+	case r.replica == nil || !hasData(me, r.replica):
+		return route{}, errLoading
 	}
 	return r, nil
 }
 
+// hasData reports whether a replica that follows has received its shard's data:
+// it has caught up since the node was started, or the leader said so before.
+func hasData(me *topology.Node, r Replica) bool {
+	if _, ok := r.Age(); ok {
+		return true
+	}
+	m, _, _ := me.Shard.Member(me.ID)
+	return m.Synced
+}
+
 // refuseWrite tells why the node's own shard cannot take a write without keys:
-// another node leads it, or none does.
+// the node is a replica, or is to be the master and does not lead. That may be
+// for a moment only, at the end of which it follows, leads or is forgotten: so it
+// does not say that it were a replica.
 func (s *Server) refuseWrite(v *topology.View) error {
 	me := v.Me()
-	if me == nil || me.Shard == nil {
+	switch {
+	case me == nil:
+		return errLeaving
+	case me.Shard == nil || !me.Replica():
 		return errNoLeader
 	}
 	if leader := s.leader(v, me.Shard); leader != nil && leader.ID != v.Self {

@@ -2,9 +2,11 @@ package frontend
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -16,7 +18,9 @@ import (
 //
 //	cluster self=ID nodes=COUNT    the shards, one a line:
 //	  shard ID master=ID data=ID,… arbiters=ID,… slots=A-B
-//	node own=SHARD leads=BOOL      the replica that the node holds (0: none)
+//	node own=SHARD leads=BOOL      the replica that the node holds (0: none),
+//	  [age=DURATION]               and how old it is: negative if it never had data
+//	unsynced ID …                  nodes that do not have their shard's data yet
 //	live SHARD=LEADER …            what the node knows of the groups' leaders
 //	failed ID …, suspect ID …      what MetaRaft, and what the node, says of others
 //	unled SHARD …                  what MetaRaft says of shards
@@ -24,7 +28,7 @@ import (
 //	send                           a pipeline on a connection that stays
 //	connect                        a new connection
 func TestRedirects(t *testing.T) {
-	f := start(t, nil)
+	f := start(t, func(o *Options) { o.MaxStaleness = 10 * time.Second })
 	c := f.dial()
 	datadriven.RunTest(t, "testdata/redirects.txt", func(t *testing.T, d *datadriven.TestData) string {
 		c.t = t
@@ -45,6 +49,16 @@ func TestRedirects(t *testing.T) {
 			d.ScanArgs(t, "leads", &leads)
 			f.node.shard.Store(own)
 			f.node.own.leads.Store(leads)
+			age := time.Duration(0)
+			if d.HasArg("age") {
+				var text string
+				d.ScanArgs(t, "age", &text)
+				var err error
+				if age, err = time.ParseDuration(text); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.node.own.age.Store(int64(age))
 		case "live":
 			f.node.leaders.Clear()
 			for _, arg := range d.CmdArgs {
@@ -62,6 +76,14 @@ func TestRedirects(t *testing.T) {
 			f.node.suspects.Clear()
 			for _, arg := range d.CmdArgs {
 				f.node.suspects.Store(topology.NodeID(number(t, arg.Key)), nil)
+			}
+		case "unsynced":
+			for _, s := range f.node.view.Load().Shards {
+				for i, m := range s.Members {
+					s.Members[i].Synced = !slices.ContainsFunc(d.CmdArgs, func(a datadriven.CmdArg) bool {
+						return topology.NodeID(number(t, a.Key)) == m.Node
+					})
+				}
 			}
 		case "hostname":
 			for _, arg := range d.CmdArgs {
@@ -114,4 +136,19 @@ func parseShard(t *testing.T, words []string) *topology.Shard {
 		}
 	}
 	return s
+}
+
+// A follower does not show a key that has expired by its clock and not by the
+// log's yet: it sends the client to the leader, who may end the key's life.
+func TestFollowerDoesNotShowExpiredKeys(t *testing.T) {
+	f := start(t, nil)
+	c := f.dial()
+	c.want([]string{"SET k v PX 1000", "SET other v"}, "OK", "OK")
+	f.node.view.Store(buildView(1, 2, &topology.Shard{
+		ID: 10, Master: 2, Members: []topology.Member{{Node: 1}, {Node: 2}}, Slots: slot.Full(),
+	}))
+	f.node.own.leads.Store(false)
+	c.want([]string{"READONLY", "GET k"}, "OK", "v")
+	f.node.own.local.Add(2000)
+	c.want([]string{"GET k", "GET other"}, "-MOVED 7629 10.0.0.2:7002", "v")
 }

@@ -242,6 +242,10 @@ func (c *conn) evaluate(o *op, failure error) resp.Value {
 	}
 	for ticks := 0; ; ticks++ {
 		reply, behind := r.replica.Read(o.cmd, o.args)
+		if behind && !r.linear && o.keyed {
+			// Only the leader may end the key's life, so it is asked instead.
+			return refusal(c.moved(o))
+		}
 		if !behind || !r.linear || ticks == maxTicks {
 			return reply
 		}

@@ -42,6 +42,9 @@ type Options struct {
 	// RequirePass returns the password that clients must give, "" for none;
 	// nil means none. It is called often, by any goroutine.
 	RequirePass func() string
+	// MaxStaleness is for how long a replica that does not hear its leader, or does
+	// not keep up with it, still answers clients that sent READONLY; 0: for ever.
+	MaxStaleness time.Duration
 	// CommandTimeout is the deadline of commands such as CLUSTER MEET; five
 	// seconds by default.
 	CommandTimeout time.Duration

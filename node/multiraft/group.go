@@ -68,6 +68,11 @@ type Group struct {
 
 	storedWaits []*StoredWait // the loop's
 
+	// unreached is the word of a leader that is not applied yet (the loop's);
+	// youngAt is when, on Host.monotonic, a leader told what has been applied since.
+	unreached word
+	youngAt   atomic.Int64
+
 	trimming  trimming
 	transfers map[uint64]*transfer // by Raft id
 	offers    atomic.Pointer[Offer]
@@ -373,6 +378,7 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 		case m.GetType() == pb.MsgHeartbeatResp:
 			g.heardState(m)
 		}
+		g.hearCommitted(m)
 		if routes := *g.routes.Load(); routes[m.GetFrom()] != node {
 			g.route(m.GetFrom(), node)
 		}
@@ -447,6 +453,7 @@ func (g *Group) noteApplied(a applied, now time.Time) {
 	for _, e := range a.changes {
 		g.applyChange(e)
 	}
+	g.noteYoung()
 	g.stepLocal(a.response)
 	if len(a.changes) > 0 {
 		g.campaignAlone()

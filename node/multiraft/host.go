@@ -120,6 +120,7 @@ type Host struct {
 	ticks   int64
 	now     time.Time // of the present turn
 	stopped bool
+	begun   time.Time
 	// complained is the tick of the last complaint about a peer; see complain.
 	complained int64
 
@@ -135,6 +136,7 @@ func New(opts Options) *Host {
 		opts:   opts,
 		groups: make(map[GroupID]*Group),
 		done:   make(chan struct{}),
+		begun:  opts.Now(),
 		work:   sched.NewGroup(opts.Sched),
 	}
 	h.cluster.Store(opts.Cluster)

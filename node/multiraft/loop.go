@@ -178,6 +178,7 @@ func (g *Group) send(m *pb.Message) {
 		return
 	case pb.MsgHeartbeat:
 		g.tell(m)
+		g.tellCommitted(m)
 	case pb.MsgHeartbeatResp:
 		g.hasState(m)
 	}

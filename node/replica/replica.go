@@ -220,6 +220,10 @@ func (r *Replica) Lease() uint64 { return r.group.Lease() }
 // Holds reports whether the token's lease has held since Lease.
 func (r *Replica) Holds(token uint64) bool { return r.group.Holds(token) }
 
+// Age returns how old the applied state may be; ok is false if the replica has not
+// caught up with its leader yet: see multiraft.Group.
+func (r *Replica) Age() (age time.Duration, ok bool) { return r.group.Age() }
+
 // Read evaluates a command against applied state.
 func (r *Replica) Read(cmd *command.Command, args [][]byte) (resp.Value, bool) {
 	return r.machine.Read(cmd, args, r.manager.opts.Sched.Now().UnixMilli())

@@ -47,6 +47,7 @@ func (b *backend) Info() command.NodeInfo {
 	info.OpsPerSec, info.InputKbps, info.OutputKbps = s.OpsPerSec, s.InputKbps, s.OutputKbps
 	info.RaftMessagesSent, info.RaftMessagesReceived = int64(b.node.sent.Load()), int64(b.node.received.Load())
 	info.Fsyncs = b.node.data.log.Stats().Syncs
+	info.Loading = b.loading()
 	if r := b.node.replicas.Own(); r != nil {
 		m := r.Machine()
 		info.Keys, info.Expires = m.Keys(), m.Expiring()
@@ -54,6 +55,22 @@ func (b *backend) Info() command.NodeInfo {
 		info.KeyspaceHits, info.KeyspaceMisses, info.ExpiredKeys = stats.Hits, stats.Misses, stats.Expired
 	}
 	return info
+}
+
+// loading reports whether the node is to hold a shard's data and has not received
+// it yet.
+func (b *backend) loading() bool {
+	me := b.LocalView().Me()
+	if me == nil || me.Shard == nil {
+		return false
+	}
+	if r := b.node.replicas.Own(); r != nil {
+		if _, ok := r.Age(); ok {
+			return false
+		}
+	}
+	m, _, _ := me.Shard.Member(me.ID)
+	return !m.Synced
 }
 
 // newConfig makes the parameters that CONFIG shows, with hooks for those that

@@ -284,7 +284,7 @@ func (n *node) takePart(ctx context.Context) error {
 func (n *node) frontOptions() frontend.Options {
 	return frontend.Options{
 		Listener: n.clientListener, Backend: n.backend, Table: n.table, Limits: n.backend.limits,
-		RequirePass: n.backend.password,
+		RequirePass: n.backend.password, MaxStaleness: time.Duration(n.cfg.Cluster.ReplicaMaxStaleness),
 		// A little more than the commands' own limits: their errors say more.
 		CommandTimeout: max(time.Duration(n.cfg.Cluster.CommandTimeout), time.Duration(n.cfg.Cluster.MeetTimeout)) + time.Second,
 		Logger:         n.log,
