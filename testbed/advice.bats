@@ -18,7 +18,7 @@ setup() {
 teardown() { if [[ -n $OTHER_PID ]]; then kill -KILL "$OTHER_PID" 2>/dev/null || true; fi; }
 
 tool() { aikv-tool cluster "$@" 3>&-; }
-whole() { tool verify -q --timeout 60; }
+whole() { tool verify -q --timeout $((20 * PATIENCE)); }
 
 # paste TEXT: types the command that the last output proposes in the line with TEXT.
 paste() {

@@ -63,7 +63,7 @@ find_docker() {
   done
   if ! command -v docker >/dev/null 2>&1; then WHY_NOT="cannot here: no Docker"; fi
   if [[ -n $WHY_NOT ]]; then return 1; fi
-  if ! timeout 10 docker info >/dev/null 2>&1; then
+  if ! within 10 docker info >/dev/null 2>&1; then
     WHY_NOT="cannot here: no Docker engine answers"
   elif [[ -z ${DOCKER_COMPOSE:-} ]]; then
     if command -v docker-compose >/dev/null 2>&1; then
@@ -87,7 +87,7 @@ cluster() { compose -f docker-compose.cluster.yml "$@"; }
 with_apps() { compose -f docker-compose.cluster.yml -f docker-compose.apps.yml "$@"; }
 
 # init ARGS…: cluster_init.sh on the nodes of the sandbox.
-init() { cluster_init.sh --base-port "$BASE" --dir "$BATS_FILE_TMPDIR/none" --timeout 120 "$@" 3>&-; }
+init() { cluster_init.sh --base-port "$BASE" --dir "$BATS_FILE_TMPDIR/none" --timeout $((120 * PATIENCE)) "$@" 3>&-; }
 
 # erase PROJECT: everything of it, whatever state it is in.
 erase() {
@@ -334,7 +334,7 @@ ports() {
   local begin=$SECONDS
   docker stop -t 30 "$(container 3)"
   is 0 docker inspect -f '{{.State.ExitCode}}' "$(container 3)"
-  ((SECONDS - begin < 20))
+  ((SECONDS - begin < 30)) # else it would have been killed
   start_node 3
   retry 60 steady
 }
@@ -387,7 +387,7 @@ in_network() { docker run --rm --network "$NETWORK" --label "com.docker.compose.
   local node
   for node in 0 1 2 3 4 5; do retry 60 answers "$node"; done
   is 1 info_field 0 cluster_known_nodes
-  exits 0 timeout 120 redis-cli --cluster create "127.0.0.1:$BASE" "127.0.0.1:$((BASE + 1))" "127.0.0.1:$((BASE + 2))" \
+  exits 0 within 120 redis-cli --cluster create "127.0.0.1:$BASE" "127.0.0.1:$((BASE + 1))" "127.0.0.1:$((BASE + 2))" \
     "127.0.0.1:$((BASE + 3))" "127.0.0.1:$((BASE + 4))" "127.0.0.1:$((BASE + 5))" --cluster-replicas 1 --cluster-yes
   [[ $output == *"All 16384 slots covered"* ]]
   exits 0 init --check-only

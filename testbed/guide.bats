@@ -52,7 +52,7 @@ bare_nodes() { # six nodes that nobody has initialised, on the guide's ports
   bare_nodes
   local node addrs=()
   for node in 0 1 2 3 4 5; do addrs+=("127.0.0.1:$((BASE + node))"); done
-  exits 0 timeout 10 redis-cli --cluster create "${addrs[@]}" --cluster-replicas 1 --cluster-yes
+  exits 0 within 10 redis-cli --cluster create "${addrs[@]}" --cluster-replicas 1 --cluster-yes
   [[ $output == *"All 16384 slots covered"* ]]
 }
 

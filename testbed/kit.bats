@@ -17,7 +17,7 @@ setup() {
 tool() { aikv-tool cluster "$@" 3>&-; }
 pid_of() { cat "$DIR/pids/node$1.pid"; }
 state_of() { tool status | awk -v n="$1" '$1 == n { print ($4 == "(was" ? $6 : $4) }'; }
-whole() { tool verify -q --timeout 20; }
+whole() { tool verify -q --timeout $((20 * PATIENCE)); }
 
 @test "status: a line for the cluster, a row a node; --json has the same" {
   exits 0 tool status

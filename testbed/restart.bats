@@ -115,11 +115,11 @@ back() { # starts what is stopped, without any init
 }
 
 @test "a data folder in use, a port in use: one clear line, exit not 0" {
-  run timeout 10 aikv serve -p $((BASE + 9)) --raft-port $((BASE + 9 + RAFT_OFFSET)) --data-dir "$DIR/data/node1"
+  run within 10 aikv serve -p $((BASE + 9)) --raft-port $((BASE + 9 + RAFT_OFFSET)) --data-dir "$DIR/data/node1"
   [ "$status" -ne 0 ]
   [ "$status" -ne 124 ]
   [[ $output == *"data"* ]]
-  run timeout 10 aikv serve -p "$BASE" --raft-port $((BASE + 9 + RAFT_OFFSET)) --data-dir "$BATS_TEST_TMPDIR/x"
+  run within 10 aikv serve -p "$BASE" --raft-port $((BASE + 9 + RAFT_OFFSET)) --data-dir "$BATS_TEST_TMPDIR/x"
   [ "$status" -ne 0 ]
   [ "$status" -ne 124 ]
   [[ $output == *"$BASE"* ]]

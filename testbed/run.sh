@@ -49,6 +49,7 @@ suite_lint() {
   # SC2030, SC2031: every @test is a subshell, and meant to be.
   check "shellcheck bats" shellcheck -x -P SCRIPTDIR -e SC2030,SC2031 testbed/helpers.bash testbed/*.bats testbed/examples/*.bats
   check "bash 3.2, BSD tools" testbed/portable.sh
+  check "deadlines" testbed/deadlines.sh
   check "shfmt" shfmt -i 2 -ci -l "${files[@]}"
 }
 
@@ -88,7 +89,7 @@ suite_go() {
   local race=() package
   heading "go test"
   # Tests that may run side by side mostly wait for processes, not for cores.
-  go_test -timeout 8m -parallel 4 ./...
+  go_test -timeout 40m -parallel 4 ./...
   if [[ $(go env CGO_ENABLED) != 1 ]] || ! command -v "$(go env CC)" >/dev/null 2>&1; then
     echo "no C compiler: the race detector is off"
     return
@@ -97,7 +98,7 @@ suite_go() {
     if [[ $package =~ $RACE ]]; then race+=("$package"); fi
   done
   heading "go test -race -short"
-  go_test -race -short -timeout 8m "${race[@]}"
+  go_test -race -short -timeout 40m "${race[@]}"
 }
 
 # suite_bats [FILE…]: two files side by side, since most of their time is waiting;

@@ -15,6 +15,7 @@ import (
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // bench runs commands as a node does, on one keyspace with a clock of its own.
@@ -76,7 +77,7 @@ func (b *bench) do(args [][]byte) resp.Value {
 		return v
 	default:
 		b.call.Session.LastCommand.Store(cmd)
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), limit.Wait())
 		defer cancel()
 		return cmd.Local(ctx, b.call, args)
 	}

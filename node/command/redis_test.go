@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // realRedis starts a redis-server of its own, with or without a cluster, and
@@ -38,7 +39,7 @@ func realRedis(t *testing.T, args ...string) *resp.Client {
 		_ = server.Process.Kill()
 		_ = server.Wait()
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), limit.Wait())
 	defer cancel()
 	for ctx.Err() == nil {
 		c, err := resp.Dial(ctx, "127.0.0.1:"+port)
@@ -57,7 +58,7 @@ func realRedis(t *testing.T, args ...string) *resp.Client {
 
 func ask(t *testing.T, c *resp.Client, args ...string) resp.Value {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), limit.Wait())
 	defer cancel()
 	v, err := c.Do(ctx, args...)
 	if err != nil {

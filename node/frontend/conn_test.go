@@ -307,7 +307,7 @@ func TestCloseDrains(t *testing.T) {
 	if nc, err := net.Dial("tcp", f.server.Addr().String()); err == nil {
 		// Linux may connect a socket to itself, or give the port to another
 		// program: only an answer proves that the server still accepts.
-		_ = nc.SetDeadline(time.Now().Add(time.Second))
+		_ = nc.SetDeadline(time.Now().Add(time.Second)) // deadline: no answer is to come
 		_, _ = nc.Write([]byte("PING\r\n"))
 		reply := make([]byte, 7)
 		if _, err := io.ReadFull(nc, reply); err == nil && string(reply) == "+PONG\r\n" {

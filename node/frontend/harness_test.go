@@ -21,10 +21,11 @@ import (
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+var patience = limit.Wait()
 
 // testReplica runs commands on a keyspace in memory, in place of a Raft group.
 // What it is asked for, it notes in events.
@@ -327,7 +328,7 @@ func start(t *testing.T, change func(*Options)) *fixture {
 	f := &fixture{t: t, node: node, server: server, served: make(chan error, 1)}
 	go func() { f.served <- server.Serve() }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // deadline: what clients still do is cut short
 		defer cancel()
 		server.Close(ctx)
 		if err := <-f.served; err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // garbage is what broken and odd clients send. Whatever leaves the connection
@@ -210,7 +211,7 @@ func startRedis(t *testing.T) string {
 		_ = cmd.Wait()
 	})
 	eventually(t, "redis-server answers", func() bool {
-		nc, err := net.DialTimeout("tcp", addr, time.Second)
+		nc, err := net.DialTimeout("tcp", addr, limit.Wait())
 		if err != nil {
 			return false
 		}

@@ -9,12 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // TestKinds drives machines through testdata/*.txt. Each command is a kind of
@@ -375,7 +375,7 @@ func TestApplyPublishesAndWakes(t *testing.T) {
 	m := newTestMachine(t)
 	changed := m.Watch()
 	woken := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := limit.Context(t)
 	defer cancel()
 	go func() { woken <- m.AwaitApplied(ctx, 5) }()
 

@@ -17,6 +17,7 @@ import (
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // world is a network of nodes in one process. Each cluster's MetaRaft is a
@@ -423,7 +424,7 @@ func (n *simNode) view() *topology.View { return n.running().View(n.w.t.Context(
 // eventually fails the test when cond stays false until a generous deadline.
 func (w *world) eventually(what string, cond func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(limit.Wait())
 	for !cond() {
 		if time.Now().After(deadline) {
 			for _, n := range w.nodes {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // TestStorms has a client for each node that meets it with others and crashes
@@ -217,7 +218,7 @@ func (c *stormClient) settle() {
 	t.Helper()
 	var v *topology.View
 	c.w.eventually("the node is at rest and sees what its fellows see", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := limit.Context(t)
 		defer cancel()
 		info := c.self.running().Info()
 		if v = c.self.running().View(ctx); !info.Settled || !v.Quorum || len(v.Intents) > 0 || c.self.Identity().PendingTarget != "" {
@@ -292,7 +293,7 @@ func TestMeetDownMemberWithoutQuorum(t *testing.T) {
 	nodes := w.bootCluster(3)
 	nodes[1].kill()
 	nodes[2].kill()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // deadline: it is to end
 	defer cancel()
 	err := nodes[0].running().Meet(ctx, nodes[1].addr.Host, int(nodes[1].addr.Port), 0)
 	if err == nil || !strings.Contains(err.Error(), "did not finish in time") {

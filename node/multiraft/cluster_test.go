@@ -13,6 +13,7 @@ import (
 
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/wal"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 const testCluster = 0xc1
@@ -203,7 +204,7 @@ func newCluster(t *testing.T, count int) []*testNode {
 // eventually polls until cond holds; there is a deadline, and no fixed wait.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !cond(); {
+	for deadline := time.Now().Add(limit.Wait()); !cond(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("timed out waiting for %s", what)
 		}

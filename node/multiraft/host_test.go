@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 func TestReplicatesInOrder(t *testing.T) {
@@ -155,7 +157,7 @@ func TestSuperseded(t *testing.T) {
 func TestHandOff(t *testing.T) {
 	nodes := newCluster(t, 3)
 	leader := leaderOf(nodes)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := limit.Context(t)
 	defer cancel()
 	leader.host.HandOff(ctx)
 	if leader.group.Leads() {

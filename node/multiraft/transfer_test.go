@@ -1,20 +1,20 @@
 package multiraft
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // The writes of clients that try again after ErrNotLeader all come through a
 // transfer, each once.
 func TestTransferUnderWrites(t *testing.T) {
 	nodes := newCluster(t, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := limit.Context(t)
 	defer cancel()
 	var stop atomic.Bool
 	var clients sync.WaitGroup
@@ -60,7 +60,7 @@ func TestTransferUnderWrites(t *testing.T) {
 
 func TestTransferRefusals(t *testing.T) {
 	nodes := newCluster(t, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := limit.Context(t)
 	defer cancel()
 	leader := leaderOf(nodes)
 	other := nodes[(slices.Index(nodes, leader)+1)%3]
@@ -81,7 +81,7 @@ func TestTransferRefusals(t *testing.T) {
 // wait for its own election timeout.
 func TestCampaign(t *testing.T) {
 	nodes := newCluster(t, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := limit.Context(t)
 	defer cancel()
 	leader := leaderOf(nodes)
 	rest := slices.DeleteFunc(slices.Clone(nodes), func(n *testNode) bool { return n == leader })

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // pair returns both ends of a TCP connection.
@@ -95,7 +97,7 @@ func TestConnEnds(t *testing.T) {
 func TestConnReset(t *testing.T) {
 	a, b := pair(t)
 	b.Close()
-	if err := a.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := a.SetWriteDeadline(time.Now().Add(limit.Wait())); err != nil {
 		t.Fatal(err)
 	}
 	for {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // Only the first member of a group that nobody has led may create it: a second
@@ -61,7 +62,7 @@ func TestNotifier(t *testing.T) {
 	n.notify()
 	select {
 	case <-moved:
-	case <-time.After(5 * time.Second):
+	case <-time.After(limit.Wait()):
 		t.Fatal("the waiter was not told")
 	}
 	n.done()

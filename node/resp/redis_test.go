@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // redisServer starts a real redis-server in a folder of its own and returns
@@ -33,7 +35,7 @@ func redisServer(t *testing.T) string {
 		_ = server.Process.Kill()
 		_ = server.Wait()
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := limit.Context(t)
 	defer cancel()
 	for {
 		if c, err := Dial(ctx, "127.0.0.1:"+port); err == nil {
@@ -57,7 +59,7 @@ func TestFormatCLIReply(t *testing.T) {
 		t.Skip("redis-cli is not installed")
 	}
 	port := redisServer(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := limit.Context(t)
 	defer cancel()
 	client, err := Dial(ctx, "127.0.0.1:"+port)
 	if err != nil {

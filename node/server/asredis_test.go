@@ -18,6 +18,7 @@ import (
 
 	"github.com/genuineh/aikv/node/config"
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // TestAsRedis plays random pipelines of data commands to this node and to a
@@ -107,7 +108,7 @@ func newDuel(t *testing.T) *duel {
 	d := &duel{t: t, ours: dial(t, cfg.Server.Port), theirs: dial(t, redis)}
 	for _, p := range []*player{d.ours, d.theirs} {
 		p.do(t, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-		for deadline := time.Now().Add(20 * time.Second); string(p.do(t, "SET", "k", "v")) != "+OK\r\n"; {
+		for deadline := time.Now().Add(limit.Wait()); string(p.do(t, "SET", "k", "v")) != "+OK\r\n"; {
 			if time.Now().After(deadline) {
 				t.Fatal("a server does not serve its slots")
 			}
@@ -141,7 +142,7 @@ func startRedis(t *testing.T, maxString int) (port int) {
 
 func dial(t *testing.T, port int) *player {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(limit.Wait()); ; {
 		nc, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			t.Cleanup(func() { _ = nc.Close() })
@@ -157,7 +158,7 @@ func dial(t *testing.T, port int) *player {
 // pipeline sends commands at once and returns their replies as they came.
 func (p *player) pipeline(t *testing.T, commands [][]string) [][]byte {
 	t.Helper()
-	_ = p.nc.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = p.nc.SetDeadline(time.Now().Add(limit.Wait()))
 	var out []byte
 	for _, args := range commands {
 		out = resp.AppendCommand(out, args...)

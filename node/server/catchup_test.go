@@ -19,6 +19,7 @@ import (
 	"github.com/genuineh/aikv/node/replica"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/sched"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // member is a node in this process whose parts a test can look at.
@@ -93,7 +94,7 @@ func (m *member) meet(o *member) {
 // write sets keys first to last, in pipelines, through a node that serves them.
 func (m *member) write(first, last int) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), limit.Wait())
 	defer cancel()
 	client, err := resp.Dial(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(m.cfg.Server.Port)))
 	if err != nil {
@@ -124,7 +125,7 @@ func (m *member) shard() *replica.Replica {
 // eventually polls until cond holds.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(limit.Wait()); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("this never came: %s", what)
 		}

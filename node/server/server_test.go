@@ -14,6 +14,7 @@ import (
 	"github.com/genuineh/aikv/node/config"
 	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // freePort returns a port that nobody listened on a moment ago.
@@ -47,7 +48,7 @@ func run(t *testing.T, cfg config.Config) (stop func() error) {
 		select {
 		case err := <-result:
 			return err
-		case <-time.After(20 * time.Second):
+		case <-time.After(limit.Wait()):
 			t.Fatal("the node does not stop")
 			return nil
 		}
@@ -57,7 +58,7 @@ func run(t *testing.T, cfg config.Config) (stop func() error) {
 			_ = stop()
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(limit.Wait()); ; {
 		if reply, err := do(cfg, "CLUSTER", "INFO"); err == nil && !reply.IsError() {
 			return stop
 		}
@@ -69,7 +70,7 @@ func run(t *testing.T, cfg config.Config) (stop func() error) {
 }
 
 func do(cfg config.Config, args ...string) (resp.Value, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), limit.Wait())
 	defer cancel()
 	client, err := resp.Dial(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Server.Port)))
 	if err != nil {
@@ -104,7 +105,7 @@ func TestDataSurvivesRestart(t *testing.T) {
 	}
 	stop = run(t, cfg)
 	expect(t, cfg, string(id.Str), "CLUSTER", "MYID")
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(limit.Wait()); ; time.Sleep(5 * time.Millisecond) {
 		reply, err := do(cfg, "GET", "key")
 		if err == nil && string(reply.Str) == "value" {
 			break

@@ -16,6 +16,7 @@ import (
 	"github.com/genuineh/aikv/node/sched/seeded"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // simChecks is what is known of the groups as a whole.
@@ -314,7 +315,7 @@ func (c *simCluster) finish() {
 		if c.shape.contest {
 			history = settle(history)
 		}
-		switch porcupine.CheckOperationsTimeout(register, history, 20*time.Second) {
+		switch porcupine.CheckOperationsTimeout(register, history, limit.Wait()) {
 		case porcupine.Illegal:
 			c.fail("what clients saw of key %s is not linearizable:%s", key, historyText(c.history[key]))
 		case porcupine.Unknown:

@@ -10,7 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // simMutant is a bug that somebody might make: one place of a file, replaced by
@@ -99,7 +100,7 @@ func TestSimulationFindsBugs(t *testing.T) {
 	for _, m := range simMutants() {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel() // each in one process
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*limit.Wait())
 			defer cancel()
 			run := exec.CommandContext(ctx, binary, "-test.run=^TestSimulation$", "-test.v")
 			run.Env = append(os.Environ(), "AIKV_SIM_MUTANT="+m.name, "AIKV_SIM_PART=0/1", fmt.Sprint("AIKV_SIM_SEEDS=", mutantSeeds), "AIKV_SIM_TRACE=1")

@@ -23,6 +23,7 @@ import (
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/wal"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // source is a state in a store.
@@ -386,7 +387,7 @@ func host(t *testing.T) (*multiraft.Host, *multiraft.Group, *counter) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); !groups[0].Leads(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(limit.Wait()); !groups[0].Leads(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody leads")
 		}

@@ -15,9 +15,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
-const testDeadline = 10 * time.Second
+var testDeadline = limit.Wait()
 
 // eventually polls until ok, or fails the test.
 func eventually(t testing.TB, what string, ok func() bool) {
@@ -465,7 +467,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	}
 	begun := time.Now()
 	_ = a.Close()
-	if took := time.Since(begun); took > 2*time.Second {
+	if took := time.Since(begun); took > testDeadline/2 {
 		t.Errorf("Close took %v", took)
 	}
 	for range 2 {
@@ -536,7 +538,14 @@ func TestFaults(t *testing.T) {
 	a.serve = b.serve
 	connect(t, a, b)
 	connect(t, b, a)
-	arrives := func(from, to *testNode) bool {
+	// What is to come has all the time it needs; nothing tells of what is lost.
+	patience := func(comes bool) time.Duration {
+		if comes {
+			return testDeadline
+		}
+		return 200 * time.Millisecond
+	}
+	arrives := func(from, to *testNode, comes bool) bool {
 		for len(to.frames) > 0 {
 			<-to.frames
 		}
@@ -544,7 +553,7 @@ func TestFaults(t *testing.T) {
 		select {
 		case <-to.frames:
 			return true
-		case <-time.After(200 * time.Millisecond): // nothing tells of a loss
+		case <-time.After(patience(comes)):
 			return false
 		}
 	}
@@ -561,16 +570,17 @@ func TestFaults(t *testing.T) {
 		{"healed", nil, true, true},
 	} {
 		a.SetFaults(tc.faults)
-		if there, back := arrives(a, b), arrives(b, a); there != tc.there || back != tc.back {
+		if there, back := arrives(a, b, tc.there), arrives(b, a, tc.back); there != tc.there || back != tc.back {
 			t.Errorf("%s: there %v, back %v", tc.name, there, back)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		whole := tc.there && tc.back
+		ctx, cancel := context.WithTimeout(t.Context(), patience(whole))
 		_, out := a.Call(ctx, b.addr(), 1, nil)
 		cancel()
-		ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+		ctx, cancel = context.WithTimeout(t.Context(), patience(whole))
 		_, in := b.Call(ctx, a.addr(), 1, nil)
 		cancel()
-		if whole := tc.there && tc.back; (out == nil) != whole || (in == nil) != whole {
+		if (out == nil) != whole || (in == nil) != whole {
 			t.Errorf("%s: calls ended with %v and %v", tc.name, out, in)
 		}
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/genuineh/aikv/node/wal"
 	"github.com/genuineh/aikv/node/wal/crashfs"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
@@ -356,7 +357,7 @@ func TestIntervalSyncs(t *testing.T) {
 	opts.Sync, opts.SyncInterval = wal.Interval, time.Millisecond
 	l := open(t, opts)
 	write(t, l, func(b *wal.Batch) { b.SetIdentity([]byte("x")) })
-	for deadline := time.Now().Add(10 * time.Second); l.Stats().Syncs == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(limit.Wait()); l.Stats().Syncs == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("never synced")
 		}
@@ -368,7 +369,7 @@ func TestIntervalSyncs(t *testing.T) {
 		return nil
 	})
 	var b wal.Batch
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(limit.Wait()); ; time.Sleep(time.Millisecond) {
 		b.Reset()
 		b.SetIdentity([]byte("y"))
 		if err := l.Write(&b); errors.Is(err, errInjected) {

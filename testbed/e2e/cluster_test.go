@@ -19,14 +19,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/testbed/limit"
 	"github.com/redis/go-redis/v9"
 )
 
 const (
 	nodes      = 6
 	raftOffset = 43672 // Raft port = client port + this, as the scripts have it
-	deadline   = 30 * time.Second
 )
+
+// deadline is how long a test waits for one thing that must happen.
+var deadline = limit.Wait()
 
 // cluster is six aikv processes in one folder, started by cluster_init.sh.
 type cluster struct {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/testbed/limit"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -115,7 +116,7 @@ func (f *fleet) close() {
 func (p *process) connect() *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr: fmt.Sprintf("127.0.0.1:%d", p.port), Protocol: 2, DisableIdentity: true, PoolSize: 1,
-		MaxRetries: -1, ReadTimeout: 20 * time.Second, DialTimeout: 2 * time.Second,
+		MaxRetries: -1, ReadTimeout: limit.Wait(), DialTimeout: limit.Wait(),
 	})
 }
 

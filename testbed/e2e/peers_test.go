@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // A node that other machines can reach starts only with a secret, and says which
@@ -48,7 +50,7 @@ func TestStrangerIsCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(limit.Wait()))
 	sent := 0
 	for err == nil && sent < 1<<30 {
 		var n int

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/testbed/limit"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 )
@@ -46,7 +47,7 @@ func run(m *testing.M) int {
 
 func eventually(t *testing.T, f func() error) {
 	t.Helper()
-	limit := time.Now().Add(30 * time.Second)
+	limit := time.Now().Add(limit.Wait())
 	for {
 		err := f()
 		if err == nil {
