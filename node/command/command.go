@@ -26,6 +26,8 @@ type Command struct {
 	// Bounded commands make or address strings of any length. Their handlers
 	// get one argument more than the client gave, see WithLimit.
 	Bounded bool
+	// InMulti commands run between MULTI and EXEC too, at once, as in Redis.
+	InMulti bool
 
 	// Read evaluates the command against applied state.
 	Read func(tx ReadTx, args [][]byte) resp.Value

@@ -24,13 +24,15 @@ func connectionCommands() []*Command {
 		},
 		{
 			Name: "quit", Arity: -1, Flags: FlagNoScript | FlagLoading | FlagStale | FlagFast | FlagNoAuth | FlagAllowBusy, ACL: CatConnection,
-			Doc:   Doc{Summary: "Closes the connection once the reply is out.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: quit,
+			InMulti: true,
+			Doc:     Doc{Summary: "Closes the connection once the reply is out.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
+			Local:   quit,
 		},
 		{
 			Name: "reset", Arity: 1, Flags: FlagNoScript | FlagLoading | FlagStale | FlagFast | FlagNoAuth | FlagAllowBusy, ACL: CatConnection,
-			Doc:   Doc{Summary: "Puts the connection into the state of a new one.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: reset,
+			InMulti: true,
+			Doc:     Doc{Summary: "Puts the connection into the state of a new one.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
+			Local:   reset,
 		},
 		{
 			Name: "auth", Arity: -2, Flags: FlagNoScript | FlagLoading | FlagStale | FlagFast | FlagNoAuth | FlagAllowBusy, ACL: CatConnection,

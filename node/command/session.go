@@ -21,6 +21,8 @@ type Session struct {
 	ReadOnly atomic.Bool
 	// Asking is set by ASKING for the next command; the front end clears it.
 	Asking bool
+	// InMulti is set between MULTI and EXEC: the front end refuses what comes then.
+	InMulti bool
 	// Authenticated says that the connection may run commands. The front end
 	// sets it at connect if no password is required.
 	Authenticated bool
@@ -92,7 +94,7 @@ func (s *Session) Name() string { return s.Info().Name }
 // Reset puts the connection into the state of a new one, as RESET does.
 func (s *Session) Reset(authenticated bool) {
 	s.ReadOnly.Store(false)
-	s.Asking, s.reply = false, replyOn
+	s.Asking, s.InMulti, s.reply = false, false, replyOn
 	s.Authenticated = authenticated
 	s.update(func() { s.proto, s.name, s.noEvict = 2, "", false })
 }

@@ -24,7 +24,7 @@ const maxName = 32
 func NewTable() *Table {
 	t := &Table{byName: make(map[string]*Command), internal: make(map[string]*Command)}
 	families := [][]*Command{
-		connectionCommands(), serverCommands(), clusterCommands(), debugCommands(),
+		connectionCommands(), multiCommands(), serverCommands(), clusterCommands(), debugCommands(),
 		keyCommands(), expiryCommands(), scanCommands(),
 		stringCommands(), substringCommands(), counterCommands(), bitCommands(),
 	}

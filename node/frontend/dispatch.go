@@ -22,6 +22,10 @@ func (c *conn) execute(args [][]byte) {
 		c.refuse(errAuthRequire)
 		return
 	}
+	if c.session.InMulti && !cmd.InMulti {
+		c.refuse(command.ErrInMulti)
+		return
+	}
 	if c.server.pause.active.Load() && cmd != c.server.unpause {
 		c.finish()
 		if !c.hold(cmd) {

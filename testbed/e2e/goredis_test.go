@@ -52,6 +52,18 @@ func TestGoRedis(t *testing.T) {
 		t.Errorf("MGET = %v, %v", got, err)
 	}
 
+	// There are no transactions yet, and none of one is applied.
+	if _, err := client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+		tx.Incr(ctx, "{tx}n")
+		tx.Incr(ctx, "{tx}n")
+		return nil
+	}); err == nil {
+		t.Error("TxPipelined: no error")
+	}
+	if n, err := client.Exists(ctx, "{tx}n").Result(); err != nil || n != 0 {
+		t.Errorf("after a refused transaction, EXISTS = %d, %v", n, err)
+	}
+
 	// A pipeline over all shards.
 	pipe := client.Pipeline()
 	for i := range 100 {
