@@ -174,6 +174,22 @@ func implausible(c *Admit) string {
 	return badAddress(&c.Address)
 }
 
+// secondHolder returns why a joiner is not the member of the same id that left
+// without this cluster's knowledge, empty if it may be. The process that left
+// comes back under its own incarnation; one that was started since is only
+// believed when nobody answers for the member any more.
+func (d *draft) secondHolder(member *NodeRecord, joiner Lineage) string {
+	switch {
+	case joiner.Now() == member.Incarnation:
+		return ""
+	case !joiner.Continues(member.Incarnation):
+		return "ERR " + OtherHolder(member)
+	case !member.Failed && member.Incarnation.Start != 0:
+		return "ERR " + OtherHolder(member) + " (If it is the same node, which left alone: MEET again when it is shown as failed.)"
+	}
+	return ""
+}
+
 // admit takes the node in, or returns why it cannot.
 func (d *draft) admit(c *Admit) string {
 	if text := implausible(c); text != "" {
@@ -182,6 +198,9 @@ func (d *draft) admit(c *Admit) string {
 	if old := d.s.Node(c.Node); old != nil {
 		if d.s.Lone() {
 			return fmt.Sprintf("ERR node id %s is this cluster's only node", c.Node)
+		}
+		if text := d.secondHolder(old, c.Lineage); text != "" {
+			return text
 		}
 		// The node left without this cluster's knowledge, dropped its data and
 		// comes back. Its old memberships must not be taken for its new ones.
@@ -207,7 +226,7 @@ func (d *draft) admit(c *Admit) string {
 	d.s.Epoch = max(d.s.Epoch, c.Epoch, c.ConfigEpoch)
 	node := NodeRecord{
 		ID: c.Node, Address: c.Address, ConfigEpoch: c.ConfigEpoch,
-		MetaID: d.freshRaftID(), Token: c.Token, Follows: c.Follows,
+		MetaID: d.freshRaftID(), Token: c.Token, Follows: c.Follows, Incarnation: c.Lineage.Now(),
 	}
 	if slices.ContainsFunc(d.s.Nodes, func(n NodeRecord) bool { return n.ConfigEpoch == c.ConfigEpoch }) {
 		// As Redis resolves it when two masters meet with one epoch.

@@ -14,6 +14,7 @@ func (c *Init) apply(d *draft) Outcome {
 	d.s.Epoch = c.ConfigEpoch
 	d.insertNode(NodeRecord{
 		ID: c.Node, Address: c.Address, ConfigEpoch: c.ConfigEpoch, MetaID: c.MetaID, MetaVoter: true, Follows: c.Follows,
+		Incarnation: c.Incarnation,
 	})
 	return Outcome{}
 }
@@ -26,7 +27,13 @@ func (c *SetAddress) apply(d *draft) Outcome {
 	if text := badAddress(&c.Address); text != "" {
 		return Outcome{Error: text}
 	}
+	if !c.Lineage.Continues(node.Incarnation) {
+		return Outcome{Error: "ERR " + OtherHolder(node)}
+	}
 	node.Address = c.Address
+	if len(c.Lineage) > 0 {
+		node.Incarnation = c.Lineage.Now()
+	}
 	return Outcome{}
 }
 

@@ -73,6 +73,8 @@
 //     are still to be reunited: testdata/reunite.txt, violations.
 //   - A node that left is not removed again by a late Leave after it came back:
 //     testdata/leave.txt.
+//   - A member's recorded incarnation is only followed by one of a folder that
+//     continues it: TestAnnouncementsOfCopies, TestJoinersWithAMembersID.
 //   - The same (node, nonce, seq) is applied once; later ones get the first
 //     outcome, or Uncertain where that was forgotten, never a second
 //     application: TestRetriesGetTheFirstOutcome, checkStep.

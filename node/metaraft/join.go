@@ -122,6 +122,7 @@ func (n *Node) runJoin(ctx context.Context, j *join) error {
 	// gofail: var joinFrozen struct{}
 	j.enter("waiting for the answer of the cluster there")
 	frozen.Join.NewGroup = topology.GroupID(n.token())
+	frozen.Join.Lineage = n.opts.Lineage()
 	answer, err := n.requestAdmission(ctx, j, *frozen.Join)
 	if err != nil {
 		return err

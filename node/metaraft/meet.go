@@ -256,7 +256,7 @@ func (ap *approach) step(ctx context.Context) (done bool, err error) {
 	self := n.Info()
 	if peer.Node == self.Node {
 		if peer.Address.Raft != n.opts.Address.Raft {
-			return false, Error(fmt.Sprintf("ERR the node at %s has this node's id %s; CLUSTER RESET HARD one of them", ap.addr, self.Node))
+			return false, Error(fmt.Sprintf("ERR the node at %s has this node's id %s: the data folder of one is a copy of the other's; CLUSTER RESET HARD the copy", ap.addr, self.Node))
 		}
 		return true, nil
 	}
@@ -339,6 +339,9 @@ func (ap *approach) arrive(ctx context.Context, peer PeerInfo) (bool, error) {
 		ap.n.tell(ctx, []string{ap.addr}, notice{Cluster: v.ClusterID})
 		return false, errReevaluate
 	}
+	if err := ap.verify(peer); err != nil {
+		return false, err
+	}
 	wait, cancel := ap.n.within(ctx, ap.n.opts.CallTimeout)
 	defer cancel()
 	followers := sched.NewGroup(ap.n.sched)
@@ -347,6 +350,26 @@ func (ap *approach) arrive(ctx context.Context, peer PeerInfo) (bool, error) {
 	}
 	followers.Wait()
 	return true, nil
+}
+
+// verify returns an error if the peer only claims to be the member whose id it
+// has: its data folder is a copy, or an old state of it.
+func (ap *approach) verify(peer PeerInfo) error {
+	a, _ := ap.n.replica()
+	member := a.machine.State().Node(peer.Node)
+	if member == nil {
+		return errReevaluate
+	}
+	switch now := peer.Lineage.Now(); {
+	case now == member.Incarnation:
+		return nil
+	case !peer.Lineage.Continues(member.Incarnation):
+		return Error("ERR " + OtherHolder(member))
+	default:
+		ap.phase = fmt.Sprintf("waiting until %s, which says that it is member %s at %s, has announced its start; "+
+			"if it never does, its data folder is a copy", ap.name, member.ID, member.Address.Raft)
+		return errReevaluate
+	}
 }
 
 // awaitFollower returns when the node at addr is a settled member of cluster, or

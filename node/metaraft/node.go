@@ -287,13 +287,13 @@ func (n *Node) Info() PeerInfo {
 	a, _ := n.replica()
 	if a == nil || !a.ready() {
 		id := n.identity(a)
-		return PeerInfo{Node: id.Node, Cluster: id.Cluster, MetaID: id.MetaID, Address: n.opts.Address, Members: id.Bootstrap}
+		return PeerInfo{Node: id.Node, Cluster: id.Cluster, MetaID: id.MetaID, Address: n.opts.Address, Members: id.Bootstrap, Lineage: n.opts.Lineage()}
 	}
 	v, s := a.view(), a.machine.State()
 	p := PeerInfo{
 		Node: a.id.Node, Cluster: a.id.Cluster, MetaID: a.id.MetaID, Address: n.opts.Address,
 		Nodes: len(v.Nodes), Slots: v.Assigned(), Residue: len(v.Residue) > 0,
-		Settled: settled(s), Members: members(v),
+		Settled: settled(s), Members: members(v), Lineage: n.opts.Lineage(),
 	}
 	switch {
 	case s.Frozen != nil:

@@ -146,7 +146,11 @@ type Options struct {
 	// Random returns random numbers that no other node and no earlier boot of
 	// this one returns. It may be called concurrently.
 	Random func() uint64
-	Logger *slog.Logger
+	// Lineage returns that of the node's data folder; nil: none is kept. Recorded
+	// is told when MetaRaft has recorded its present incarnation; it may block.
+	Lineage  func() Lineage
+	Recorded func(Incarnation)
+	Logger   *slog.Logger
 }
 
 func (o Options) withDefaults() Options {
@@ -169,6 +173,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Sched == nil {
 		o.Sched = sched.System
+	}
+	if o.Lineage == nil {
+		o.Lineage = func() Lineage { return nil }
+	}
+	if o.Recorded == nil {
+		o.Recorded = func(Incarnation) {}
 	}
 	if o.Contact == nil {
 		o.Contact = func(topology.NodeID) topology.Contact { return topology.Contact{} }

@@ -59,12 +59,15 @@ type Init struct {
 	// dissolved: see NodeRecord.
 	ConfigEpoch uint64          `json:",omitempty"`
 	Follows     topology.NodeID `json:",omitempty"`
+	Incarnation Incarnation     `json:",omitzero"`
 }
 
-// SetAddress records where a node is reached.
+// SetAddress records where a node is reached, and its present incarnation. It is
+// refused where the node's folder does not continue the recorded one.
 type SetAddress struct {
 	Node    topology.NodeID
 	Address topology.Address
+	Lineage Lineage `json:",omitempty"`
 }
 
 // AddSlots gives unassigned slots to the shard that Node leads. NewGroup is a
@@ -165,6 +168,7 @@ type Admit struct {
 	// if this join reunites a replica with a master that has no shard yet.
 	Follows  topology.NodeID  `json:",omitempty"`
 	NewGroup topology.GroupID `json:",omitempty"`
+	Lineage  Lineage          `json:",omitempty"`
 }
 
 // Import is a shard that comes with a joining node.

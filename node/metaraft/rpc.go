@@ -55,6 +55,7 @@ type PeerInfo struct {
 	Joining string `json:"joining,omitempty"`
 	// Members are the Raft addresses of all nodes of the cluster.
 	Members []string `json:"members"`
+	Lineage Lineage  `json:"lineage,omitempty"`
 }
 
 // lone reports whether the node is a cluster of one.

@@ -52,6 +52,8 @@ type NodeRecord struct {
 	// Follows is the node whose replica this one was in a cluster that
 	// dissolved; they are reunited as soon as both are members. 0: none.
 	Follows topology.NodeID `json:",omitempty"`
+	// Incarnation is the last start of the node that it has announced.
+	Incarnation Incarnation `json:",omitzero"`
 }
 
 // ShardRecord is a shard without its slots, which SlotTable has.

@@ -82,8 +82,11 @@ func (n *Node) attend(a *attachment) {
 		if a.id.PendingTarget != "" && s.Lone() {
 			duty("pursue", func(ctx context.Context) { n.pursue(ctx, a.id.PendingTarget) })
 		}
-		if me.Address != n.opts.Address {
+		now := n.opts.Lineage().Now()
+		if me.Address != n.opts.Address || me.Incarnation != now && now.Start != 0 {
 			duty("address", func(ctx context.Context) { n.announce(ctx, a) })
+		} else if now.Start != 0 {
+			n.opts.Recorded(now)
 		}
 	}
 }
@@ -92,7 +95,7 @@ func (n *Node) attend(a *attachment) {
 func (n *Node) found(ctx context.Context, a *attachment) {
 	_, err := n.proposeIn(ctx, a, &Init{
 		ClusterID: a.id.Cluster, Node: a.id.Node, Address: n.opts.Address, MetaID: a.id.MetaID, Feature: n.opts.Feature,
-		ConfigEpoch: a.id.ConfigEpoch, Follows: a.id.Follows,
+		ConfigEpoch: a.id.ConfigEpoch, Follows: a.id.Follows, Incarnation: n.opts.Lineage().Now(),
 	})
 	if err == nil {
 		n.log.Info("MetaRaft cluster of one founded", "cluster", a.id.Cluster, "node", a.id.Node)
@@ -126,12 +129,13 @@ func (n *Node) pursue(ctx context.Context, target string) {
 	}
 }
 
-// announce records the address that this node has now.
+// announce records the address and the incarnation that this node has now.
 func (n *Node) announce(ctx context.Context, a *attachment) {
 	bounded, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
-	_, err := n.proposeIn(bounded, a, &SetAddress{Node: a.id.Node, Address: n.opts.Address})
+	_, err := n.proposeIn(bounded, a, &SetAddress{Node: a.id.Node, Address: n.opts.Address, Lineage: n.opts.Lineage()})
 	if err != nil && !errors.Is(err, context.Canceled) {
+		n.log.Warn("MetaRaft does not take this node's address", "node", a.id.Node, "error", err)
 		sched.Sleep(ctx, n.sched, time.Second)
 		return
 	}

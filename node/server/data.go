@@ -22,6 +22,7 @@ import (
 // dataDir is the node's data folder:
 //
 //	FORMAT      the layout's version
+//	INCARNATION which start of the node this is, see metaraft.Lineage
 //	wal/        the shared Raft log, and the node's identity in it
 //	meta/…/     the applied state of MetaRaft
 //	shards/…/   the data of each shard replica

@@ -61,6 +61,10 @@ type home struct {
 	replica atomic.Pointer[metaReplica]
 	kick    chan struct{} // signalled when follow is to look again
 	links   links
+	// opened and stored are what load has found: the MetaRaft replica, which has no
+	// group yet, and the groups of the log.
+	opened *metaReplica
+	stored []multiraft.Stored
 }
 
 // metaReplica is a MetaRaft replica and what belongs to it.
@@ -98,7 +102,7 @@ func newHome(n *node) *home {
 }
 
 // load reads the identity from the log, or invents that of a new node, which
-// is stored with its first group.
+// is stored with its first group, and opens MetaRaft's state.
 func (h *home) load() error {
 	blob := h.node.data.log.Identity()
 	id := identity{Node: topology.NodeID(randomID()), Cluster: randomID(), MetaID: 1}
@@ -109,28 +113,33 @@ func (h *home) load() error {
 		}
 	}
 	h.current.Store(&id)
-	return nil
+	return h.openStored(id)
 }
 
-// restore brings the replicas back that the log holds, or founds a cluster of
-// one.
-func (h *home) restore(ctx context.Context) error {
-	id := *h.current.Load()
-	stored, err := multiraft.StoredGroups(h.node.data.log)
-	if err != nil {
+// openStored opens what the node has of MetaRaft's state.
+func (h *home) openStored(id identity) (err error) {
+	if h.stored, err = multiraft.StoredGroups(h.node.data.log); err != nil {
 		return err
 	}
-	generation, err := metaGeneration(stored, id)
+	generation, err := metaGeneration(h.stored, id)
 	if err != nil {
 		return err
 	}
 	if err := h.removeMetaDirs(h.metaDir(id, generation)); err != nil {
 		return err
 	}
-	meta, err := h.openReplica(id, generation)
-	if err != nil {
+	h.opened, err = h.openReplica(id, generation)
+	return err
+}
+
+// restore brings the replicas back that the log holds, or founds a cluster of
+// one.
+func (h *home) restore(ctx context.Context) error {
+	if err := h.mayStart(ctx); err != nil {
 		return err
 	}
+	id, meta := *h.current.Load(), h.opened
+	var err error
 	if len(h.node.data.log.Identity()) == 0 {
 		if err := h.establish(ctx, meta, multiraft.Change{}, h.node.host.Apply, true); err != nil {
 			return err
@@ -138,7 +147,7 @@ func (h *home) restore(ctx context.Context) error {
 		return h.node.replicas.Restore(ctx, nil)
 	}
 	var shards []multiraft.Stored
-	for _, s := range stored {
+	for _, s := range h.stored {
 		if s.ID != id.metaGroup() {
 			shards = append(shards, s)
 			continue
@@ -320,7 +329,7 @@ func (h *home) Identity() metaraft.Identity {
 // hello is the identity that the transport tells its peers.
 func (h *home) hello() transport.Identity {
 	i := h.current.Load()
-	return transport.Identity{ClusterID: i.Cluster, NodeID: uint64(i.Node), RaftAddr: h.node.address.Raft}
+	return transport.Identity{ClusterID: i.Cluster, NodeID: uint64(i.Node), RaftAddr: h.node.address.Raft, Incarnation: h.node.past.hello()}
 }
 
 // Adopt implements metaraft.Home.

@@ -37,6 +37,7 @@ type node struct {
 	sched     sched.Sched
 	uptime    func() time.Duration // the clock for leases; nil: none are taken
 	data      *dataDir
+	past      *folderPast
 	handler   *peerHandler
 	transport network
 	clients   metaraft.ClientPort // those of other nodes
@@ -153,6 +154,9 @@ func (n *node) open() error {
 	if n.data, err = openDataDir(n.cfg, n.log); err != nil {
 		return err
 	}
+	if n.past, err = openPast(n.cfg.Storage.DataDir, n.log); err != nil {
+		return fmt.Errorf("cannot use the data folder: %w", err)
+	}
 	n.handler = newPeerHandler(n)
 	n.home = newHome(n)
 	if err := n.home.load(); err != nil {
@@ -163,7 +167,7 @@ func (n *node) open() error {
 		return err
 	}
 	t, err := transport.New(transport.Options{
-		Listener: n.raftListener, Identity: n.home.hello, Tokens: secrets,
+		Listener: n.raftListener, Identity: n.home.hello, Tokens: secrets, Admit: n.home.admit,
 		Handler: n.handler, Logger: n.log,
 		VoteDelay: multiraft.VoteDelay(time.Duration(n.cfg.Raft.Tick), n.cfg.Raft.ElectionTicks),
 	})
@@ -238,6 +242,7 @@ func (n *node) metaOptions() metaraft.Options {
 		Contact: n.contact, Led: n.led, Address: n.address, Seeds: n.cfg.Raft.Seeds, Feature: featureLevel,
 		CommandTimeout: time.Duration(c.CommandTimeout), MeetTimeout: time.Duration(c.MeetTimeout),
 		NodeTimeout: time.Duration(c.NodeTimeout), RelieveAfter: time.Duration(c.ArbiterGrace),
+		Lineage: n.past.lineage, Recorded: n.past.recorded,
 		Sched: n.sched, Random: randomID, Logger: n.log,
 	}
 }

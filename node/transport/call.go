@@ -133,8 +133,7 @@ func (t *Transport) serveCall(ctx context.Context, body []byte) (*message, error
 	}
 	h, err := decodeHello([]byte(head))
 	if err == nil {
-		own := t.ownHello(classCall, 0)
-		err = h.checkAccess(&own)
+		err = t.admit(&h, h.checkAccess)
 	}
 	if err != nil {
 		if t.logged.allow("call "+err.Error(), time.Now()) {

@@ -218,8 +218,7 @@ func (t *Transport) feed(ctx context.Context, cancel context.CancelCauseFunc, st
 	}
 	h, err := decodeHello([]byte(head))
 	if err == nil {
-		own := t.ownHello(0, 0)
-		err = h.checkPeer(&own)
+		err = t.admit(&h, h.checkPeer)
 	}
 	if err != nil {
 		t.logRefusal(stream, err)

@@ -37,6 +37,7 @@ type hello struct {
 	target                   uint64 // the node meant; 0 in a call, whose address decides
 	class                    Class
 	raftAddr                 string
+	incarnation              string
 	voteDelay                time.Duration
 }
 
@@ -51,6 +52,7 @@ func (h *hello) append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, h.nodeID)
 	dst = binary.LittleEndian.AppendUint64(dst, h.target)
 	dst = appendText(dst, h.raftAddr)
+	dst = appendText(dst, h.incarnation)
 	return binary.AppendUvarint(dst, uint64(h.voteDelay.Milliseconds()))
 }
 
@@ -85,6 +87,9 @@ func decodeHello(b []byte) (hello, error) {
 	if h.raftAddr, b, ok = cutText(b); !ok {
 		return hello{}, errHelloFormat
 	}
+	if h.incarnation, b, ok = cutText(b); !ok {
+		return hello{}, errHelloFormat
+	}
 	ms, size := binary.Uvarint(b)
 	if size <= 0 || ms >= 1<<32 {
 		return hello{}, errHelloFormat
@@ -104,7 +109,7 @@ func cutText(b []byte) (string, []byte, bool) {
 
 // identity is what the sender says about itself.
 func (h *hello) identity() Identity {
-	return Identity{ClusterID: h.clusterID, NodeID: h.nodeID, RaftAddr: h.raftAddr}
+	return Identity{ClusterID: h.clusterID, NodeID: h.nodeID, RaftAddr: h.raftAddr, Incarnation: h.incarnation}
 }
 
 // checkAccess says why a hello is not even let in for a call, or nil.

@@ -9,7 +9,7 @@ import (
 func TestHelloRoundTrip(t *testing.T) {
 	h := hello{
 		protocolMin: 1, protocolMax: 300, features: 1 << 60, clusterID: 5, nodeID: 6, target: 7,
-		class: Bulk, raftAddr: "[::1]:50051", voteDelay: 300 * time.Millisecond,
+		class: Bulk, raftAddr: "[::1]:50051", incarnation: "first", voteDelay: 300 * time.Millisecond,
 	}
 	b := h.append(nil)
 	got, err := decodeHello(b)

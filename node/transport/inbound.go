@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -151,12 +152,43 @@ func (t *Transport) register(in *inbound, h hello) (previous *inbound, err error
 	if err := h.checkStream(&own); err != nil {
 		return nil, err
 	}
+	if err := t.admitLocked(&h, &own); err != nil {
+		return nil, err
+	}
 	n := t.nodeLocked(h.nodeID)
 	in.from, in.class = n, h.class
-	n.voteDelay = h.voteDelay
+	n.voteDelay, n.incarnation = h.voteDelay, h.incarnation
 	previous = n.inbound[h.class]
 	n.inbound[h.class] = in
 	return previous, nil
+}
+
+// admitLocked asks the owner about a node of the same cluster; t.mu is held, so that
+// of two hellos in one name the second is judged after the first.
+func (t *Transport) admitLocked(h, own *hello) error {
+	if h.clusterID != own.clusterID {
+		return nil
+	}
+	known := Presence{Apart: math.MaxInt64}
+	if n := t.nodes[h.nodeID]; n != nil {
+		known.Incarnation = n.incarnation
+		known.Standing = n.inbound != [classes]*inbound{}
+	}
+	if p := (*t.peers.Load())[h.nodeID]; p != nil {
+		known.Reached, known.Apart = p.links[Control].across()
+	}
+	return t.opts.Admit(h.identity(), known)
+}
+
+// admit is checkAccess and what the owner says about a member's call or fetch.
+func (t *Transport) admit(h *hello, check func(own *hello) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own := t.ownHello(h.class, 0)
+	if err := check(&own); err != nil {
+		return err
+	}
+	return t.admitLocked(h, &own)
 }
 
 func (t *Transport) unregister(in *inbound) {

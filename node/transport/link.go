@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type link struct {
 	mu         sync.Mutex
 	connected  bool
 	since      time.Time // of the last change of connected
+	reached    string    // the incarnation of who is connected
 	lastErr    string
 	endSession context.CancelCauseFunc // of the stream that stands or is being opened
 }
@@ -73,6 +75,17 @@ func (l *link) state() (connected bool, since time.Time, lastErr string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.connected, l.since, l.lastErr
+}
+
+// across returns the incarnation of who is at the other end, or for how long
+// nobody has been.
+func (l *link) across() (incarnation string, apart time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.connected {
+		return l.reached, 0
+	}
+	return "", time.Since(l.since)
 }
 
 func (l *link) setState(connected bool, lastErr string) {
@@ -168,9 +181,17 @@ func (l *link) greet(ctx context.Context, cc *grpc.ClientConn) (grpc.ClientStrea
 	if err := stream.RecvMsg(&answer); err != nil {
 		return nil, plainError(err)
 	}
-	if _, err := decodeHello(answer.body); err != nil {
+	h, err := decodeHello(answer.body)
+	if err != nil {
 		return nil, fmt.Errorf("its answer to the hello: %w", err)
 	}
+	// It is where the node is to be reached, but perhaps an old state of it.
+	if err := l.t.opts.Admit(h.identity(), Presence{Apart: math.MaxInt64}); err != nil {
+		return nil, fmt.Errorf("its answer to the hello: %w", err)
+	}
+	l.mu.Lock()
+	l.reached = h.incarnation
+	l.mu.Unlock()
 	return stream, nil
 }
 

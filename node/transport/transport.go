@@ -41,6 +41,22 @@ type Identity struct {
 	ClusterID uint64
 	NodeID    uint64
 	RaftAddr  string // the announced Raft address, host:port
+	// Incarnation tells the processes apart that claim to be one node; what it
+	// says is for Options.Admit to read. 64 KB at most.
+	Incarnation string
+}
+
+// Presence is what is known of a node when a hello comes in its name.
+type Presence struct {
+	// Incarnation is that of its last stream that was let in, empty if there was
+	// none, and Standing says whether such a stream stands.
+	Incarnation string
+	Standing    bool
+	// Reached is the incarnation of who is at the other end of this node's own
+	// control stream to it, empty while there is none; Apart is for how long there
+	// has been none, very long for a node that is no peer.
+	Reached string
+	Apart   time.Duration
 }
 
 // Handler receives what other nodes send.
@@ -69,6 +85,10 @@ type Options struct {
 	// Tokens are the secrets of the cluster, two at most: a peer has to know one of
 	// them. Without any, a peer has to have none.
 	Tokens []string
+	// Admit says why a node is not let in that has the same cluster id and a token,
+	// or nil. It is asked of every hello, sometimes with internal locks held: it
+	// must be quick and not call the transport. nil lets everybody in.
+	Admit func(from Identity, known Presence) error
 	// VoteDelay is told to peers, which ask with Transport.VoteDelay: for how long
 	// this node votes for nobody else after it has heard of a leader. Whole
 	// milliseconds count.
@@ -90,6 +110,9 @@ type Options struct {
 func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Admit == nil {
+		o.Admit = func(Identity, Presence) error { return nil }
 	}
 	if o.MaxFrame <= 0 {
 		o.MaxFrame = 128 << 20
@@ -150,6 +173,7 @@ type node struct {
 	lastSent     atomic.Int64 // since Transport.start; 0: never
 	lastReceived atomic.Int64
 	voteDelay    time.Duration     // from the last hello; guarded by Transport.mu
+	incarnation  string            // the same
 	inbound      [classes]*inbound // guarded by Transport.mu
 }
 
@@ -201,7 +225,8 @@ func (t *Transport) ownHello(class Class, target uint64) hello {
 		protocolMin: t.opts.protocol[0], protocolMax: t.opts.protocol[1],
 		features:  Features,
 		clusterID: id.ClusterID, nodeID: id.NodeID, raftAddr: id.RaftAddr,
-		target: target, class: class, voteDelay: t.opts.VoteDelay,
+		incarnation: id.Incarnation,
+		target:      target, class: class, voteDelay: t.opts.VoteDelay,
 	}
 }
 
