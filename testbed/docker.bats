@@ -23,8 +23,11 @@ setup_file() {
   go build -o "$ACKED" "$ROOT/testbed/acked"
   mkdir "$DOCKER"
   cp "$ROOT"/docker/*.yml "$DOCKER/"
+  cp -R "$ROOT/docker/single" "$DOCKER/"
   sed -e "s/^COMPOSE_PROJECT_NAME=.*/COMPOSE_PROJECT_NAME=$PROJECT/" -e "s/^AIKV_IMAGE=.*/AIKV_IMAGE=$IMAGE/" \
-    -e "s/^AIKV_PORT=.*/AIKV_PORT=$((BASE + 6))/" "$ROOT/docker/.env.example" >"$DOCKER/.env"
+    "$ROOT/docker/.env.example" >"$DOCKER/.env"
+  sed -e "s/^COMPOSE_PROJECT_NAME=.*/COMPOSE_PROJECT_NAME=${PROJECT}b/" -e "s/^AIKV_IMAGE=.*/AIKV_IMAGE=$IMAGE/" \
+    -e "s/^AIKV_PORT=.*/AIKV_PORT=$((BASE + 6))/" "$ROOT/docker/single/.env.example" >"$DOCKER/single/.env"
   local node
   for node in 1 2 3 4 5 6; do
     sed "s/^AIKV_PORT_$node=.*/AIKV_PORT_$node=$((BASE + node - 1))/" "$DOCKER/.env" >"$DOCKER/.env.new"
@@ -83,6 +86,7 @@ compose() {
   # shellcheck disable=SC2086 # it may be two words
   (cd "$DOCKER" && $DOCKER_COMPOSE "$@" 3>&-)
 }
+single() { (DOCKER="$DOCKER/single" && compose "$@"); }
 cluster() { compose -f docker-compose.cluster.yml "$@"; }
 with_apps() { compose -f docker-compose.cluster.yml -f docker-compose.apps.yml "$@"; }
 
@@ -232,11 +236,12 @@ ports() {
 }
 
 @test "the files as they come: default ports on 127.0.0.1, the same inside and out, no Raft port" {
-  run grep -nE '^(version|name):|start_interval|container_name|subnet' "$ROOT"/docker/*.yml
+  run grep -nE '^(version|name):|start_interval|container_name|subnet' "$ROOT"/docker/*.yml "$ROOT"/docker/single/*.yml
   [ -z "$output" ]
   local DOCKER=$BATS_TEST_TMPDIR want=""
   cp "$ROOT"/docker/*.yml "$DOCKER/"
-  compose -p x config >"$DOCKER/one"
+  cp -R "$ROOT/docker/single" "$DOCKER/"
+  single -p x config >"$DOCKER/one"
   is 127.0.0.1:6379:6379 ports <"$DOCKER/one"
   cluster -p x config >"$DOCKER/six"
   want=$(for want in 6379 6380 6381 6382 6383 6384; do echo "127.0.0.1:$want:$want"; done)
@@ -246,8 +251,9 @@ ports() {
   [ "$(grep -c '^    restart:' "$DOCKER/six")" -eq 6 ]
   # .env.example changes nothing but the project's name.
   cp "$ROOT/docker/.env.example" "$DOCKER/.env"
+  cp "$DOCKER/single/.env.example" "$DOCKER/single/.env"
   is "" diff "$DOCKER/six" <(cluster -p x config)
-  is "" diff "$DOCKER/one" <(compose -p x config)
+  is "" diff "$DOCKER/one" <(single -p x config)
 }
 
 @test "up -d, then cluster_init.sh: it waits, initialises and verifies" {
@@ -393,12 +399,29 @@ in_network() { docker run --rm --network "$NETWORK" --label "com.docker.compose.
   exits 0 init --check-only
 }
 
-@test "one node, a project of its own beside the other" {
-  compose -p "${PROJECT}b" up -d
+@test "one node beside the six: no word of orphans, and its end is not theirs" {
+  cluster up -d
+  single up -d >"$BATS_TEST_TMPDIR/out" 2>&1
+  run ! grep -i orphan "$BATS_TEST_TMPDIR/out"
+  is 6 bash -c "docker ps -q --filter label=com.docker.compose.project=$PROJECT | wc -l | tr -d ' '"
   local BASE=$((BASE + 6))
   exits 0 init --shards 1 --replicas-per-shard 0
   is OK on 0 SET alone here
-  compose -p "${PROJECT}b" down
-  compose -p "${PROJECT}b" up -d
+  single down --remove-orphans
+  is 6 bash -c "docker ps -q --filter label=com.docker.compose.project=$PROJECT | wc -l | tr -d ' '"
+  single up -d
   retry 60 is here on 0 GET alone
+  # By default the two have names of their own as well.
+  run grep -h ^COMPOSE_PROJECT_NAME "$ROOT/docker/.env.example" "$ROOT/docker/single/.env.example"
+  [ "${lines[0]}" != "${lines[1]}" ]
+}
+
+@test "another port inside than outside: clients are told the one outside" {
+  local port=$((BASE + 7))
+  docker run -d --rm --label "com.docker.compose.project=${PROJECT}b" -p "127.0.0.1:$port:6379" \
+    -e AIKV_ANNOUNCE_HOST=127.0.0.1 -e AIKV_ANNOUNCE_PORT="$port" "$IMAGE" >/dev/null
+  retry 60 redis-cli -p "$port" PING
+  exits 0 cluster_init.sh -m "127.0.0.1:$port" --timeout $((60 * PATIENCE))
+  has "127.0.0.1:$port@" redis-cli -p "$port" CLUSTER NODES
+  exits 0 aikv-tool cluster doctor -m "127.0.0.1:$port"
 }

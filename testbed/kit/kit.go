@@ -10,7 +10,7 @@
 // Ready means that every node answers cluster_state:ok and shows the same
 // nodes, roles and slots, that every Raft group has its wished members and all
 // of them have caught up, and that a key written through each node is read
-// through the next one.
+// through the next one: the checklist of cluster_init.sh.
 package kit
 
 import (
