@@ -33,6 +33,8 @@
 //     left tells those who stay what is committed (hint.go).
 //     membership_test.go, hint_test.go
 //  7. Ticks that a stalled process missed are not replayed. host_test.go
+//     A group needs only its own voters: it opens with the members and addresses of
+//     the last wish, which the log keeps with it. known_test.go
 //  8. A restart at any applied index gives raft the configuration that it had
 //     there. restore_test.go
 //  9. A gather ends at its time; an idle group never waits. gather_test.go

@@ -26,6 +26,7 @@ type Group struct {
 	store  *wal.GroupLog
 
 	applier *applier
+	record  groupRecord // as the persister was last given it
 
 	// lead, appliedTerm and appliedIndex are written by loop and applier and
 	// read by everyone.
@@ -33,6 +34,7 @@ type Group struct {
 	appliedIndex atomic.Uint64
 	appliedTerm  atomic.Uint64
 	routes       atomic.Pointer[map[uint64]uint64] // Raft id → node
+	known        atomic.Pointer[[]Member]          // see Members
 
 	// last is the last entry that raft has: of the log or on its way there.
 	last uint64
@@ -153,7 +155,9 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 	g.trimming.cut = g.LogStart()
 	routes := make(map[uint64]uint64)
 	g.routes.Store(&routes)
-	g.setMembers(spec.Members)
+	if err := g.recall(spec); err != nil {
+		return nil, err
+	}
 	g.applier = newApplier(g, spec.Machine)
 	return g, nil
 }
@@ -321,6 +325,7 @@ func (g *Group) noteState() {
 		g.failQueued(ErrNotLeader)
 		g.loseWaits()
 	}
+	g.expectProof()
 	g.served = g.Leads()
 	g.host.notify(g.id)
 }

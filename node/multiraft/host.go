@@ -221,7 +221,8 @@ type Spec struct {
 	// Prompt groups are served first and their messages are never held back;
 	// their barriers work on any replica, not only on the leader.
 	Prompt bool
-	// Members are the peers known at the start.
+	// Members are the peers known at the start, besides those that the log
+	// remembers of the last wish.
 	Members []Member
 	// Meta is a small blob kept with the group in the log.
 	Meta []byte
@@ -278,7 +279,7 @@ func (c Change) record(b *wal.Batch) error {
 		b.DestroyGroup(uint64(id))
 	}
 	for _, spec := range c.Create {
-		b.CreateGroup(uint64(spec.ID), appendGroupMeta(nil, spec))
+		b.CreateGroup(uint64(spec.ID), recordOf(spec).encode())
 		if spec.Bootstrap {
 			hard, entry, err := bootstrap(spec.RaftID)
 			if err != nil {

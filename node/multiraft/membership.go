@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -28,6 +27,9 @@ type Member struct {
 	// Copy is set for an arbiter that has a state machine all the same: what it
 	// holds counts as held, and others may fetch the state from it.
 	Copy bool
+	// Addr is where the node can be reached, for whoever connects; the group keeps
+	// it as long as it has the member.
+	Addr string
 }
 
 func (m Member) isArbiter() bool { return m.Arbiter }
@@ -54,6 +56,10 @@ type Wish struct {
 // membership is what the loop knows of a group's members.
 type membership struct {
 	wish Wish
+	// recalled says that the wish is what the log remembered of the last one: it
+	// tells who is who and where, but may be out of date, so nothing is changed
+	// on its account.
+	recalled bool
 	// conf is the configuration as of the applied entry confIndex.
 	conf      *pb.ConfState
 	confIndex uint64
@@ -61,53 +67,43 @@ type membership struct {
 	// configuration was first seen; 0 if none is known to be pending.
 	pendingSince int64
 	caughtUp     map[uint64]bool // learners reported as caught up
-	// spread is the confIndex that a quorum is known to have learned of, asking
-	// whether that is being found out.
-	spread atomic.Uint64
-	asking atomic.Bool
+	// spread is the confIndex that a quorum is known to have stored as committed;
+	// provenBy, on a leader, is the first index at which an entry proves that, and
+	// asked the tick at which one was made for that purpose.
+	spread   uint64
+	provenBy uint64
+	asked    int64
 }
 
-// spreading finds out, by a read round, that a quorum has learned that the
-// latest change is committed: the round's heartbeats carry the commit index, as
-// far as it is within the log that the receiver is known to have. Until then the
-// death of this leader would leave the others in the configuration before, which
-// may need its vote.
-type spreading struct {
-	call        Call
-	g           *Group
-	index, term uint64
-}
-
-// Done implements Call's Done. A round that another leader answered proves
-// nothing of this one's heartbeats.
-func (s *spreading) Done() {
-	m := &s.g.members
-	if l := s.g.lead.Load(); s.call.Err == nil && l.role == raft.StateLeader && l.term == s.term {
-		m.spread.Store(s.index)
-		s.g.host.inbox.addControl(s.g.noteReport)
-	}
-	m.asking.Store(false)
-}
-
-// settle asks for the proof that the latest change has spread, once every voter
-// has it in its log: whichever quorum then answers has learned of it.
+// settle finds out whether a quorum has stored that the latest change is
+// committed. Until then the death of this leader, or a power cut, would leave the
+// others in the configuration before, which may need votes of members that are
+// gone by then. The proof is an entry that this leader made after it had applied
+// the change: whoever stores that has been told so by the same message, and stores
+// both as one. An idle group gets an empty entry for it.
 func (g *Group) settle(ticks int64) {
 	m := &g.members
-	if m.spread.Load() >= m.confIndex || !g.Leads() || m.asking.Load() {
+	if m.spread >= m.confIndex || !g.Leads() {
 		return
 	}
 	behind := false
 	g.rn.WithProgress(func(_ uint64, typ raft.ProgressType, pr tracker.Progress) {
 		behind = behind || typ != raft.ProgressTypeLearner && pr.Match < m.confIndex
 	})
-	if behind {
-		return
+	switch {
+	case behind:
+	case g.rn.BasicStatus().GetCommit() >= m.provenBy:
+		m.spread = m.confIndex
+		g.host.notify(g.id)
+	case m.asked == 0 || ticks-m.asked >= int64(g.host.opts.ElectionTicks):
+		if g.rn.Propose(nil) == nil {
+			m.asked = max(ticks, 1)
+		}
 	}
-	m.asking.Store(true)
-	s := &spreading{g: g, index: m.confIndex, term: g.lead.Load().term}
-	s.call = Call{Done: s, deadline: ticks + g.host.requestTicks()}
-	g.reads.calls = append(g.reads.calls, &s.call)
 }
+
+// expectProof says that an entry made from now on proves what settle looks for.
+func (g *Group) expectProof() { g.members.provenBy, g.members.asked = g.last+1, 0 }
 
 // SetWish tells the replica what the membership should be. The leader changes
 // it step by step; the others keep the wish for when they lead.
@@ -116,10 +112,8 @@ func (g *Group) SetWish(w Wish) {
 		if g.detached {
 			return
 		}
-		g.setMembers(w.Voters)
-		g.setMembers(w.Learners)
-		g.setMembers(w.Others)
-		g.members.wish = w
+		g.members.wish, g.members.recalled = w, false
+		g.remember(slices.Concat(w.Voters, w.Learners, w.Others))
 		g.reconcile(g.host.ticks)
 		g.noteReport()
 	})
@@ -140,6 +134,8 @@ func (g *Group) applyChange(e *pb.Entry) {
 	}
 	g.members.conf = g.rn.ApplyConfChange(change)
 	g.members.confIndex = e.GetIndex()
+	g.expectProof()
+	g.publishMembers()
 	g.dropLease()
 	g.host.opts.Logger.Debug("membership changed", "group", g.id, "index", e.GetIndex(),
 		"voters", g.members.conf.GetVoters(), "learners", g.members.conf.GetLearners())
@@ -192,7 +188,7 @@ func (g *Group) reconcile(ticks int64) {
 		g.leaveJoint(ticks)
 		return
 	}
-	if m.pendingSince != 0 && ticks-m.pendingSince < int64(g.host.opts.ElectionTicks) {
+	if m.recalled || m.pendingSince != 0 && ticks-m.pendingSince < int64(g.host.opts.ElectionTicks) {
 		return
 	}
 	if changes := m.missing(); len(changes) > 0 {

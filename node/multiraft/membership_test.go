@@ -276,9 +276,14 @@ func TestSettledSurvivesTheLeader(t *testing.T) {
 		}
 		l.fate = func(packet) []time.Duration { return lossy(l, 30) }
 		l.wish(testGroup, Wish{Version: 2, Voters: labMembers(1, 2, 3)})
-		// Look after every step, not only after every tick.
+		// Look after every step, not only after every tick. Another node may lead by then.
+		var leader *labNode
 		settled := func() bool {
-			st := l.node(1).replicas[testGroup].group.status()
+			leader = l.leader(testGroup)
+			if leader == nil {
+				return false
+			}
+			st := leader.replicas[testGroup].group.status()
 			return st.Settled && st.WishVersion == 2
 		}
 		for i := 0; !settled(); i++ {
@@ -287,7 +292,7 @@ func TestSettledSurvivesTheLeader(t *testing.T) {
 			}
 			l.jiggle(i)
 		}
-		index := l.node(1).replicas[testGroup].group.members.confIndex
+		index := leader.replicas[testGroup].group.members.confIndex
 		know := 0
 		for _, n := range l.nodes {
 			if n.replicas[testGroup].group.rn.BasicStatus().GetCommit() >= index {
@@ -298,7 +303,7 @@ func TestSettledSurvivesTheLeader(t *testing.T) {
 			t.Fatalf("seed %d: settled, but only %d of 3 know that entry %d is committed", seed, know, index)
 		}
 		l.fate = nil
-		l.node(1).crash()
+		leader.crash()
 		l.until("the others to go on", func() bool { return l.leader(testGroup) != nil })
 	}
 }

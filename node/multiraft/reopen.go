@@ -89,7 +89,9 @@ func (h *Host) mayReopen(spec Spec, at *Point) error {
 // that its state is whoever calls's to read.
 func (g *Group) reopening(b *wal.Batch, spec Spec, at *Point) error {
 	id := uint64(g.id)
-	b.SetGroupMeta(id, appendGroupMeta(nil, spec))
+	next := recordOf(spec)
+	next.members = knownMembers(g.record.members, spec.Members)
+	b.SetGroupMeta(id, next.encode())
 	if at != nil {
 		b.Truncate(id, at.Index, at.Term, at.Conf)
 		// The state may be of a later term than this replica has seen. In that

@@ -109,7 +109,7 @@ func (g *Group) fillReport(r *Report) {
 // settled reports whether the membership is as wished, for good: Status.Settled.
 func (g *Group) settled(lagging bool) bool {
 	m := &g.members
-	return g.Leads() && !lagging && m.spread.Load() >= m.confIndex && len(m.conf.GetVotersOutgoing()) == 0 &&
+	return g.Leads() && !lagging && !m.recalled && m.spread >= m.confIndex && len(m.conf.GetVotersOutgoing()) == 0 &&
 		len(m.wish.Voters) > 0 && len(m.missing()) == 0 && len(m.difference(raft.None)) == 0
 }
 

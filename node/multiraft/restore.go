@@ -2,6 +2,7 @@ package multiraft
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"go.etcd.io/raft/v3"
@@ -121,20 +122,88 @@ func (s *startStorage) InitialState() (*pb.HardState, *pb.ConfState, error) {
 
 var _ raft.Storage = (*startStorage)(nil)
 
-// groupMeta is what the log keeps of a replica beside raft's own state:
+// groupRecord is what the log keeps of a replica beside raft's own state:
 //
-//	meta = format(1) raftID(8) data(1) blob
-const groupMetaFormat = 1
+//	record = format(1) raftID(8) data(1) count(uvarint) member... blob
+//	member = raftID(8) node(8) flags(1) length(uvarint) addr
+//
+// Format 1 has no members.
+type groupRecord struct {
+	raftID uint64
+	data   bool
+	// members are those that the group may have, as far as the replica was last
+	// told: with them it finds its peers after a restart, whoever else is there.
+	members []Member
+	blob    []byte // Spec.Meta
+}
 
-func appendGroupMeta(dst []byte, spec Spec) []byte {
-	dst = append(dst, groupMetaFormat)
-	dst = binary.LittleEndian.AppendUint64(dst, spec.RaftID)
-	data := byte(0)
-	if spec.Machine != nil {
-		data = 1
+const recordFormat, recordHeader, recordMember = 2, 10, 18
+
+// recordOf describes the replica that spec makes.
+func recordOf(spec Spec) groupRecord {
+	return groupRecord{raftID: spec.RaftID, data: spec.Machine != nil, members: spec.Members, blob: spec.Meta}
+}
+
+func (r groupRecord) encode() []byte {
+	dst := []byte{recordFormat}
+	dst = binary.LittleEndian.AppendUint64(dst, r.raftID)
+	dst = append(dst, flag(r.data))
+	dst = binary.AppendUvarint(dst, uint64(len(r.members)))
+	for _, m := range r.members {
+		dst = binary.LittleEndian.AppendUint64(dst, m.RaftID)
+		dst = binary.LittleEndian.AppendUint64(dst, m.Node)
+		dst = append(dst, flag(m.Arbiter)|flag(m.Copy)<<1)
+		dst = binary.AppendUvarint(dst, uint64(len(m.Addr)))
+		dst = append(dst, m.Addr...)
 	}
-	dst = append(dst, data)
-	return append(dst, spec.Meta...)
+	return append(dst, r.blob...)
+}
+
+func flag(set bool) byte {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+// errRecord: a later version wrote the log, or something else did.
+var errRecord = errors.New("the log's record of the replica has an unknown format")
+
+func decodeRecord(b []byte) (r groupRecord, err error) {
+	if len(b) < recordHeader || b[0] != 1 && b[0] != recordFormat {
+		return r, errRecord
+	}
+	r.raftID, r.data = binary.LittleEndian.Uint64(b[1:]), b[9] == 1
+	rest := b[recordHeader:]
+	if b[0] == recordFormat {
+		if r.members, rest, err = decodeMembers(rest); err != nil {
+			return r, err
+		}
+	}
+	r.blob = rest
+	return r, nil
+}
+
+func decodeMembers(b []byte) (members []Member, rest []byte, err error) {
+	count, size := binary.Uvarint(b)
+	if size <= 0 || count > uint64(len(b)-size)/recordMember {
+		return nil, nil, errRecord
+	}
+	for rest = b[size:]; count > 0; count-- {
+		if len(rest) < recordMember {
+			return nil, nil, errRecord
+		}
+		m := Member{
+			RaftID: binary.LittleEndian.Uint64(rest), Node: binary.LittleEndian.Uint64(rest[8:]), Arbiter: rest[16]&1 != 0, Copy: rest[16]&2 != 0,
+		}
+		length, size := binary.Uvarint(rest[17:])
+		if rest = rest[17:]; size <= 0 || length > uint64(len(rest)-size) {
+			return nil, nil, errRecord
+		}
+		m.Addr = string(rest[size:][:length])
+		members, rest = append(members, m), rest[size+int(length):]
+	}
+	return members, rest, nil
 }
 
 // Stored is a replica that the log holds.
@@ -150,13 +219,11 @@ type Stored struct {
 func StoredGroups(log *wal.Log) ([]Stored, error) {
 	var groups []Stored
 	for _, id := range log.Groups() {
-		meta := log.GroupMeta(id)
-		if len(meta) < 10 || meta[0] != groupMetaFormat {
-			return nil, fmt.Errorf("multiraft: group %016x has metadata of an unknown format", id)
+		r, err := decodeRecord(log.GroupMeta(id))
+		if err != nil {
+			return nil, fmt.Errorf("multiraft: group %016x: %w", id, err)
 		}
-		groups = append(groups, Stored{
-			ID: GroupID(id), RaftID: binary.LittleEndian.Uint64(meta[1:]), Data: meta[9] == 1, Meta: meta[10:],
-		})
+		groups = append(groups, Stored{ID: GroupID(id), RaftID: r.raftID, Data: r.data, Meta: r.blob})
 	}
 	return groups, nil
 }

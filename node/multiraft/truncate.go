@@ -147,8 +147,8 @@ func (g *Group) LogStart() uint64 {
 // log has lost is so in its state. A member that is to hold data counts from the
 // beginning: so the logs of bare arbiters stay whole until it does.
 func (g *Group) noteHeld() {
-	if !g.leading() || !slices.ContainsFunc(g.members.wish.Voters, Member.isArbiter) {
-		return // nobody to tell
+	if !g.leading() || g.members.recalled || !slices.ContainsFunc(g.members.wish.Voters, Member.isArbiter) {
+		return // nobody to tell, or not known whom
 	}
 	t := &g.trimming
 	t.held = max(t.held, g.heldBy(Member.holds))

@@ -24,13 +24,13 @@ import (
 const retryFetch = 500 * time.Millisecond
 
 // catchUp does what an offer of the leader's asks for.
-func (m *Manager) catchUp(ctx context.Context, r *Replica, s *topology.Shard) error {
+func (m *Manager) catchUp(ctx context.Context, r *Replica, view *topology.View, s *topology.Shard) error {
 	if f := r.inflow.take(); f != nil {
 		if !r.data { // it was to hold data when that began
 			r.group.KeepLog(false)
 			return f.discard()
 		}
-		return m.goOver(ctx, r, f, s)
+		return m.goOver(ctx, r, f, view, s)
 	}
 	offer := r.group.Offer()
 	switch {
@@ -39,7 +39,7 @@ func (m *Manager) catchUp(ctx context.Context, r *Replica, s *topology.Shard) er
 		m.fetch(ctx, r, []uint64{offer.Node}, func() { r.group.Decline(offer) })
 	default: // the place in the log is all it needs
 		next := newReplica(m, r.id, r.raftID, false, r.generation)
-		group, err := m.opts.Host.Reopen(ctx, next.spec(false, raftMembers(s)), &offer.Point)
+		group, err := m.opts.Host.Reopen(ctx, next.spec(false, raftMembers(view, s)), &offer.Point)
 		if errors.Is(err, multiraft.ErrObsolete) {
 			r.group.Decline(offer)
 			return nil
@@ -58,7 +58,7 @@ func (m *Manager) catchUp(ctx context.Context, r *Replica, s *topology.Shard) er
 // log has lost the beginning. Any data member's state will do.
 func (m *Manager) fetchData(ctx context.Context, r *Replica, view *topology.View, s *topology.Shard) error {
 	if f := r.inflow.take(); f != nil {
-		return m.goOver(ctx, r, f, s)
+		return m.goOver(ctx, r, f, view, s)
 	}
 	nodes := []uint64{r.group.LeaderNode()}
 	for _, o := range s.Members {
@@ -129,10 +129,10 @@ func (r *Replica) fetchFromNode(ctx context.Context, node uint64) (*fetched, err
 }
 
 // goOver makes the replica go on from a fetched state.
-func (m *Manager) goOver(ctx context.Context, old *Replica, f *fetched, s *topology.Shard) error {
+func (m *Manager) goOver(ctx context.Context, old *Replica, f *fetched, view *topology.View, s *topology.Shard) error {
 	next := f.replica
 	// gofail: var snapshotFlip struct{}
-	group, err := m.opts.Host.Reopen(ctx, next.spec(false, raftMembers(s)), &f.state.At)
+	group, err := m.opts.Host.Reopen(ctx, next.spec(false, raftMembers(view, s)), &f.state.At)
 	if errors.Is(err, multiraft.ErrObsolete) {
 		old.group.KeepLog(false)
 		m.opts.Logger.Info("fetched state is not needed any more", "shard", old.id, "reason", err)

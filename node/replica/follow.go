@@ -21,7 +21,7 @@ func (r *Replica) follow(ctx context.Context, view *topology.View) {
 		return
 	}
 	if r.wished != s.Version+1 {
-		r.group.SetWish(wish(s))
+		r.group.SetWish(wish(view, s))
 		r.wished = s.Version + 1
 	}
 	if !r.group.Leads() || r.machine == nil {
@@ -49,8 +49,8 @@ func (r *Replica) follow(ctx context.Context, view *topology.View) {
 }
 
 // wish is the shard's membership as its group should have it.
-func wish(s *topology.Shard) multiraft.Wish {
-	all := raftMembers(s)
+func wish(view *topology.View, s *topology.Shard) multiraft.Wish {
+	all := raftMembers(view, s)
 	return multiraft.Wish{Version: s.Version, Others: all[:len(s.Leaving)], Voters: all[len(s.Leaving):]}
 }
 

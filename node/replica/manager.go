@@ -237,7 +237,7 @@ func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.S
 			return err
 		}
 	}
-	spec := r.spec(founder(s, member, view.Self), raftMembers(s))
+	spec := r.spec(founder(s, member, view.Self), raftMembers(view, s))
 	groups, err := m.opts.Host.Apply(ctx, multiraft.Change{Create: []multiraft.Spec{spec}})
 	if err != nil {
 		return fmt.Errorf("create a replica of shard %s: %w", s.ID, err)
@@ -255,18 +255,18 @@ func (m *Manager) keep(ctx context.Context, r *Replica, view *topology.View, s *
 	r.serves.Store(member.Kind == topology.Data)
 	switch {
 	case leaving || r.data == member.HoldsState():
-		return m.catchUp(ctx, r, s)
+		return m.catchUp(ctx, r, view, s)
 	case !r.data && r.group.LogStart() > 0:
 		return m.fetchData(ctx, r, view, s)
 	default:
-		return m.convert(ctx, r, s)
+		return m.convert(ctx, r, view, s)
 	}
 }
 
 // convert makes a replica with data of a bare arbiter, or the other way round.
 // Its log goes on; the data is built up from it, or deleted once the members that
 // serve hold what the log has lost.
-func (m *Manager) convert(ctx context.Context, old *Replica, s *topology.Shard) error {
+func (m *Manager) convert(ctx context.Context, old *Replica, view *topology.View, s *topology.Shard) error {
 	r := newReplica(m, old.id, old.raftID, !old.data, old.generation+1)
 	r.serves.Store(old.serves.Load())
 	if r.data {
@@ -274,7 +274,7 @@ func (m *Manager) convert(ctx context.Context, old *Replica, s *topology.Shard) 
 			return err
 		}
 	}
-	group, err := m.opts.Host.Reopen(ctx, r.spec(false, raftMembers(s)), nil)
+	group, err := m.opts.Host.Reopen(ctx, r.spec(false, raftMembers(view, s)), nil)
 	switch {
 	case errors.Is(err, multiraft.ErrObsolete):
 		return r.destroy() // the log has been cut meanwhile
@@ -369,13 +369,15 @@ func (m *Manager) publish(id topology.GroupID, r *Replica) {
 }
 
 // raftMembers lists everyone who may be in the shard's group.
-func raftMembers(s *topology.Shard) []multiraft.Member {
+func raftMembers(view *topology.View, s *topology.Shard) []multiraft.Member {
 	var members []multiraft.Member
 	for _, list := range [][]topology.Member{s.Leaving, s.Members} {
 		for _, o := range list {
-			members = append(members, multiraft.Member{
-				RaftID: o.RaftID, Node: uint64(o.Node), Arbiter: o.Kind == topology.Arbiter, Copy: o.Copy,
-			})
+			member := multiraft.Member{RaftID: o.RaftID, Node: uint64(o.Node), Arbiter: o.Kind == topology.Arbiter, Copy: o.Copy}
+			if node := view.Node(o.Node); node != nil {
+				member.Addr = node.Address.Raft
+			}
+			members = append(members, member)
 		}
 	}
 	return members

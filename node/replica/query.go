@@ -38,6 +38,20 @@ func (m *Manager) All() []*Replica {
 	return slices.SortedFunc(maps.Values(*m.replicas.Load()), func(a, b *Replica) int { return cmp.Compare(a.id, b.id) })
 }
 
+// Peers returns the Raft addresses of nodes that are in a group of this node, as
+// far as they are known: MetaRaft may have forgotten some of them already.
+func (m *Manager) Peers() map[uint64]string {
+	peers := make(map[uint64]string)
+	for _, r := range m.All() {
+		for _, o := range r.group.Members() {
+			if o.Addr != "" {
+				peers[o.Node] = o.Addr
+			}
+		}
+	}
+	return peers
+}
+
 // LeaderNode returns the node that leads the shard as far as this node's own
 // replica knows; ok is false if it has none.
 func (m *Manager) LeaderNode(id topology.GroupID) (node topology.NodeID, ok bool) {

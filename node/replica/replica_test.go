@@ -36,7 +36,7 @@ func TestFounder(t *testing.T) {
 }
 
 func TestWishNamesLeaversAsReachable(t *testing.T) {
-	w := wish(&topology.Shard{
+	w := wish(&topology.View{}, &topology.Shard{
 		Version: 3,
 		Members: []topology.Member{{Node: 1, RaftID: 5}, {Node: 2, RaftID: 9, Kind: topology.Arbiter}},
 		Leaving: []topology.Member{{Node: 3, RaftID: 7}},

@@ -239,7 +239,7 @@ func (r *metaReplica) spec(bootstrap bool) multiraft.Spec {
 		s.Meta = binary.AppendUvarint(nil, r.generation)
 	}
 	for _, p := range r.identity.Peers {
-		s.Members = append(s.Members, multiraft.Member{RaftID: p.MetaID, Node: uint64(p.Node)})
+		s.Members = append(s.Members, multiraft.Member{RaftID: p.MetaID, Node: uint64(p.Node), Addr: p.RaftAddr})
 	}
 	return s
 }
@@ -388,7 +388,7 @@ func (h *home) follow(ctx context.Context) {
 func metaWish(s *metaraft.State) multiraft.Wish {
 	w := multiraft.Wish{Version: s.Index}
 	for _, m := range s.MetaMembers() {
-		member := multiraft.Member{RaftID: m.MetaID, Node: uint64(m.Node)}
+		member := multiraft.Member{RaftID: m.MetaID, Node: uint64(m.Node), Addr: m.RaftAddr}
 		if m.Voter {
 			w.Voters = append(w.Voters, member)
 		} else {
@@ -410,11 +410,17 @@ type links struct {
 }
 
 // connect keeps streams to all other members, to those that the node was told
-// of when it came, and for a while to those that were removed.
+// of when it came, to those that are in a group of this node whatever the state
+// says, and for a while to those that were removed.
 func (h *home) connect() {
 	r := h.replica.Load()
-	wanted := make(map[uint64]string)
 	s := r.machine.State()
+	wanted := h.node.replicas.Peers()
+	for _, m := range r.group.Members() {
+		if m.Addr != "" {
+			wanted[m.Node] = m.Addr
+		}
+	}
 	if s.Node(r.identity.Node) == nil {
 		for _, p := range r.identity.Peers {
 			wanted[uint64(p.Node)] = p.RaftAddr

@@ -92,8 +92,16 @@ type reporter struct{ node *node }
 // Current implements replica.Topology.
 func (r reporter) Current() *topology.View { return r.node.meta.Current() }
 
-// Recovered implements replica.Topology.
-func (r reporter) Recovered() bool { return r.node.home.replica.Load().recovered() }
+// Recovered implements replica.Topology. A node that was forgotten has a view of
+// the time when it was a member, which is older than the state it has applied.
+func (r reporter) Recovered() bool {
+	replica := r.node.home.replica.Load()
+	if !replica.recovered() {
+		return false
+	}
+	s, v := replica.machine.State(), r.Current()
+	return v.ClusterID != s.ClusterID || v.Index >= s.Index
+}
 
 // Takeover implements replica.Topology.
 func (r reporter) Takeover(ctx context.Context, cluster uint64, shard topology.GroupID, term uint64) error {
