@@ -51,8 +51,8 @@ func clusterChangeRows() []*Command {
 			Local: clusterFlushSlots,
 		},
 		{
-			Name: "forget", Arity: 3, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<node-id>", Summary: "Removes a node from the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			Name: "forget", Arity: -3, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
+			Doc:   Doc{Usage: "<node-id> [FORCE]", Summary: "Removes a node from the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
 			Local: clusterForget,
 		},
 		{
@@ -240,7 +240,19 @@ func clusterForget(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	if bad != nil {
 		return *bad
 	}
-	return okOr(c.Node.Forget(ctx, id))
+	force := false
+	switch {
+	case len(args) == 3:
+	case len(args) == 4 && lower(args[3]) == "force":
+		force = true
+	default:
+		return errSyntax()
+	}
+	warning, err := c.Node.Forget(ctx, id, force)
+	if err == nil && warning != "" {
+		return resp.Simple("OK " + warning)
+	}
+	return okOr(err)
 }
 
 func clusterReplicate(ctx context.Context, c *Call, args [][]byte) resp.Value {

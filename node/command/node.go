@@ -24,7 +24,8 @@ type Node interface {
 	// Meet joins this node's cluster with that of the node at host:port;
 	// busPort is 0 if the client named none.
 	Meet(ctx context.Context, host string, port, busPort int) error
-	Forget(ctx context.Context, id topology.NodeID) error
+	// Forget's warning says what was lost by force; empty otherwise.
+	Forget(ctx context.Context, id topology.NodeID, force bool) (warning string, err error)
 	// AddSlots gives unassigned slots to this node, DelSlots takes slots from
 	// whoever owns them, FlushSlots takes all from this node.
 	AddSlots(ctx context.Context, slots slot.Set) error

@@ -96,8 +96,11 @@ func (n *testNode) Meet(_ context.Context, host string, port, busPort int) error
 	return n.note("meet %s %d %d", host, port, busPort)
 }
 
-func (n *testNode) Forget(_ context.Context, id topology.NodeID) error {
-	return n.note("forget %d", id)
+func (n *testNode) Forget(_ context.Context, id topology.NodeID, force bool) (warning string, err error) {
+	if force {
+		return "slots 0-5 are lost", n.note("forget %d by force", id)
+	}
+	return "", n.note("forget %d", id)
 }
 
 func (n *testNode) AddSlots(_ context.Context, s slot.Set) error { return n.note("add %s", s) }

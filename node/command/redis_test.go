@@ -88,8 +88,11 @@ func TestCommandInfoIsRedis(t *testing.T) {
 				}
 				continue
 			}
-			const subcommands = 9
+			const arity, subcommands = 1, 9
 			for i := range subcommands {
+				if i == arity && row.FullName() == "cluster|forget" {
+					continue // ours also takes FORCE
+				}
 				ours, wanted := resp.Append(nil, row.info.Elems[i], 3), resp.Append(nil, theirs.Elems[i], 3)
 				if !bytes.Equal(ours, wanted) {
 					t.Errorf("%s, field %d:\n%q\nRedis says\n%q", row.FullName(), i, ours, wanted)

@@ -37,46 +37,6 @@ func (c *SetAddress) apply(d *draft) Outcome {
 	return Outcome{}
 }
 
-// A node that serves the only copy of slots would go on acknowledging writes for a
-// moment, and they would be lost with it.
-func (c *Forget) apply(d *draft) Outcome {
-	node, shard := d.s.Node(c.Node), d.s.ShardOf(c.Node)
-	if node != nil && !node.Failed && shard != nil && shard.data() == 1 && !d.s.Lone() {
-		if owned := d.s.Slots.Of(shard.ID); !owned.Empty() {
-			return refuse("Node %s lives and has the only copy of its slots: CLUSTER DELSLOTS them or give it a replica first", c.Node)
-		}
-	}
-	return d.forget(c.Node)
-}
-
-func (c *Leave) apply(d *draft) Outcome {
-	if node := d.s.Node(c.Node); node == nil || node.MetaID != c.MetaID {
-		return Outcome{}
-	}
-	return d.forget(c.Node)
-}
-
-func (d *draft) forget(id topology.NodeID) Outcome {
-	member := d.s.Node(id) != nil
-	switch {
-	case !member && !d.s.Tombstone(id):
-		return unknownNode(id)
-	case member && d.s.Lone():
-		return refuse("I tried hard but I can't forget myself...")
-	case member:
-		d.removeNode(id)
-	}
-	for i := range d.s.Nodes {
-		if node := &d.s.Nodes[i]; node.Follows == id {
-			node.Follows = 0
-		}
-	}
-	if i, ok := slices.BinarySearch(d.s.Tombstones, id); !ok {
-		d.s.Tombstones = slices.Insert(d.s.Tombstones, i, id)
-	}
-	return Outcome{}
-}
-
 func (c *SetConfigEpoch) apply(d *draft) Outcome {
 	node := d.s.Node(c.Node)
 	switch {

@@ -28,6 +28,9 @@ func (c *Replicate) apply(d *draft) Outcome {
 	case target != nil && old.ID == target.ID:
 		return Outcome{} // it is a replica of that master already
 	case old.Master != c.Node:
+		if g := d.s.mayFollow(old, c.Node); g != nil {
+			return g.outcome()
+		}
 		old.remove(c.Node)
 	default:
 		if owned := d.s.Slots.Of(old.ID); !owned.Empty() || d.s.holdsResidue(old.ID) {
@@ -51,7 +54,7 @@ func (c *Takeover) apply(d *draft) Outcome {
 	if shard == nil || c.Term <= shard.MasterTerm || c.Term >= maxCounter {
 		return Outcome{}
 	}
-	if m, ok := shard.member(c.Node); !ok || m.Kind != topology.Data {
+	if m, ok := shard.member(c.Node); !ok || m.Kind != topology.Data || c.RaftID != 0 && c.RaftID != m.RaftID {
 		return Outcome{}
 	}
 	shard.MasterTerm, shard.Unled = c.Term, false

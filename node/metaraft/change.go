@@ -155,7 +155,12 @@ func (n *Node) Replicate(ctx context.Context, master topology.NodeID) error {
 			return Error("ERR To set a master the node must be empty and without assigned slots.")
 		}
 	}
-	_, err := n.Propose(ctx, &Replicate{Node: me.ID, Master: master, NewGroup: topology.GroupID(n.token())})
+	_, err := n.proposePatiently(ctx, &Replicate{Node: me.ID, Master: master, NewGroup: topology.GroupID(n.token())}, func(s *State) *guarded {
+		if shard := s.ShardOf(me.ID); shard != nil && shard.Master != me.ID {
+			return s.mayFollow(shard, me.ID)
+		}
+		return nil
+	})
 	return err
 }
 
@@ -190,26 +195,57 @@ func (n *Node) MetaPromote(ctx context.Context, ids []topology.NodeID) (warning 
 }
 
 // Forget removes another node from the cluster. Forgetting a node that was
-// removed before is no error.
-func (n *Node) Forget(ctx context.Context, id topology.NodeID) error {
+// removed before is no error. What would lose a shard's last copy or its majority is
+// refused, and waited for where it passes; with force it is done, and the warning
+// says what is lost.
+func (n *Node) Forget(ctx context.Context, id topology.NodeID, force bool) (warning string, err error) {
 	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
 	v := n.View(ctx)
 	me := v.Me()
 	switch {
 	case id == me.ID:
-		return Error("ERR I tried hard but I can't forget myself...")
-	case me.Replica() && me.Shard.Master == id:
-		return Error("ERR Can't forget my master!")
+		return "", Error("ERR I tried hard but I can't forget myself...")
+	case me.Replica() && me.Shard.Master == id && !force:
+		return "", Error("ERR Can't forget my master!")
 	}
-	if _, err := n.Propose(ctx, &Forget{Node: id}); err != nil {
-		return err
+	outcome, err := n.proposePatiently(ctx, &Forget{Node: id, Force: force}, func(s *State) *guarded { return s.mayRemove(id, false) })
+	if err != nil {
+		return "", err
 	}
 	n.log.Info("MetaRaft forgot a node", "node", id)
+	if outcome.Warning != "" {
+		n.log.Warn("MetaRaft forgot a node by force", "node", id, "loss", outcome.Warning)
+	}
 	if node := v.Node(id); node != nil {
 		n.duty(fmt.Sprintf("tell %d", id), func(ctx context.Context) {
 			n.tell(ctx, []string{node.Address.Raft}, notice{Cluster: v.ClusterID})
 		})
 	}
-	return nil
+	return outcome.Warning, nil
+}
+
+// proposePatiently is Propose for a change that a guard may refuse for the time
+// being: such as while an earlier change of the same shard is still being carried
+// out, or a copy is on its way. It proposes again as soon as the guard has nothing
+// against it any more, or finds something that stays, as long as ctx has time.
+func (n *Node) proposePatiently(ctx context.Context, change Change, guard func(*State) *guarded) (Outcome, error) {
+	deadline, _ := ctx.Deadline()
+	wait, stop := n.within(ctx, deadline.Sub(n.sched.Now())*8/10) // the last word takes time as well
+	defer stop()
+	for {
+		outcome, err := n.Propose(ctx, change)
+		if err == nil || !outcome.Passing {
+			return outcome, err
+		}
+		if _, late := n.await(wait, func(a *attachment) bool {
+			if a.machine.Applied() < outcome.Index {
+				return false
+			}
+			g := guard(a.machine.State())
+			return g == nil || !g.passing
+		}); late != nil {
+			return outcome, err
+		}
+	}
 }

@@ -269,9 +269,9 @@ func TestReplicateTexts(t *testing.T) {
 	wantError(t, nodes[2].running().Replicate(ctx, id(2)), "ERR Can't replicate myself")
 	wantError(t, nodes[2].running().Replicate(ctx, id(1)), "ERR I can only replicate a master, not a replica.")
 	wantError(t, nodes[0].running().Replicate(ctx, id(2)), "ERR To set a master the node must be empty and without assigned slots.")
-	wantError(t, nodes[1].running().Forget(ctx, id(0)), "ERR Can't forget my master!")
-	wantError(t, nodes[1].running().Forget(ctx, id(1)), "ERR I tried hard but I can't forget myself...")
-	wantError(t, nodes[1].running().Forget(ctx, 77), "ERR Unknown node "+topology.NodeID(77).String())
+	wantError(t, forget(ctx, nodes[1].running(), id(0)), "ERR Can't forget my master!")
+	wantError(t, forget(ctx, nodes[1].running(), id(1)), "ERR I tried hard but I can't forget myself...")
+	wantError(t, forget(ctx, nodes[1].running(), 77), "ERR Unknown node "+topology.NodeID(77).String())
 	wantError(t, nodes[2].running().SetConfigEpoch(ctx, 9),
 		"ERR The user can assign a config epoch only when the node does not know any other node.")
 
@@ -347,6 +347,12 @@ func TestResetAlone(t *testing.T) {
 	w.mustBeTogether(nodes)
 }
 
+// forget is Forget without force, which has nothing to warn of.
+func forget(ctx context.Context, n *Node, id topology.NodeID) error {
+	_, err := n.Forget(ctx, id, false)
+	return err
+}
+
 // TestForget forgets nodes that run, that are down, and the leader itself; each
 // learns it and becomes lone.
 func TestForget(t *testing.T) {
@@ -361,8 +367,8 @@ func TestForget(t *testing.T) {
 	second := other(nodes, down, leader, running, asker)
 	for _, victim := range []*simNode{down, running, leader} {
 		id := victim.Identity().Node
-		w.must(asker.running().Forget(ctx, id))
-		w.must(second.running().Forget(ctx, id))
+		w.must(forget(ctx, asker.running(), id))
+		w.must(forget(ctx, second.running(), id))
 		if asker.view().Node(id) != nil || second.view().Node(id) != nil {
 			t.Error("a forgotten node is shown")
 		}

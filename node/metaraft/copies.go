@@ -14,10 +14,7 @@ import (
 const shardCopies = 2
 
 // lives reports whether the member's node is not failed.
-func (s *State) lives(m topology.Member) bool {
-	node := s.Node(m.Node)
-	return node != nil && !node.Failed
-}
+func (s *State) lives(m topology.Member) bool { return s.alive(m.Node) }
 
 // serving returns how many of the shard's data members live and are known to have
 // the whole state.

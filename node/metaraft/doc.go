@@ -43,6 +43,10 @@
 //     twice; a membership that ended never returns, and its node and kind never
 //     change: violations, history. A member of MetaRaft keeps its id for life.
 //   - A shard's version rises whenever its members change: history.
+//   - A node that is forgotten, leaves or follows another master never takes along
+//     the last copy of a shard's data that is whole and alive, nor the majority of
+//     its group, unless by force or as the sole data member that said it is empty:
+//     guardViolations, testdata/guard.txt, testdata/force.txt.
 //   - Only members that are to hold the shard's state are synced; a report older
 //     than the last one changes nothing: violations, testdata/synced.txt.
 //   - A published State never changes: runRandomSequence.

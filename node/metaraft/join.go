@@ -264,7 +264,7 @@ func (n *Node) serveBurn(ctx context.Context, request burnRequest) joinReply {
 	}
 	outcome, _ := n.proposeIn(ctx, a, &BurnToken{Token: request.Token})
 	if outcome.Admit != nil && outcome.Admit.Status == Admitted {
-		if _, err := n.proposeIn(ctx, a, &Leave{Node: request.Node, MetaID: outcome.Admit.MetaID}); err != nil {
+		if _, err := n.proposeIn(ctx, a, &Leave{Node: request.Node, MetaID: outcome.Admit.MetaID, Gone: true}); err != nil {
 			return joinReply{}
 		}
 	}

@@ -30,11 +30,16 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 	if !hard && pristine(a) {
 		return nil
 	}
+	if err := n.awaitDispensable(ctx, a); err != nil {
+		return err
+	}
 	if err := n.giveUpSlots(ctx, a); err != nil {
 		return err
 	}
 	// gofail: var resetWithoutSlots struct{}
-	n.leave(ctx, a)
+	if err := n.leave(ctx, a); err != nil {
+		return err
+	}
 	// gofail: var resetLeft struct{}
 	n.log.Info("MetaRaft reset", "node", a.id.Node, "hard", hard)
 	// From here on not bounded by the client: the step is atomic.
@@ -87,6 +92,31 @@ func (n *Node) giveUpSlots(ctx context.Context, a *attachment) error {
 	return n.mayDrop(ctx)
 }
 
+// awaitDispensable returns nil once no shard needs this node any more, as far as is
+// known here: neither as the last that has the data nor for its majority. What
+// does not pass by itself is refused at once. The last word is that of MetaRaft.
+func (n *Node) awaitDispensable(ctx context.Context, a *attachment) error {
+	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
+	defer cancel()
+	var g *guarded
+	_, _ = n.await(ctx, func(b *attachment) bool {
+		g = a.needed()
+		return b != a || g == nil || !g.passing
+	})
+	if g != nil {
+		return Error(g.text)
+	}
+	return nil
+}
+
+// needed returns why the node may not leave its cluster, nil if it may.
+func (a *attachment) needed() *guarded {
+	if s := a.machine.State(); a.ready() && settled(s) && !s.Lone() {
+		return s.mayRemove(a.id.Node, true)
+	}
+	return nil
+}
+
 // pristine reports whether a soft reset has nothing to do.
 func pristine(a *attachment) bool {
 	if !a.ready() || a.id.PendingTarget != "" {
@@ -119,8 +149,8 @@ func (n *Node) interrupt(ctx context.Context) error {
 }
 
 // leave takes the node out of its cluster in order, as far as that is possible
-// within the leave timeout.
-func (n *Node) leave(ctx context.Context, a *attachment) {
+// within the leave timeout. An error means that it may not leave.
+func (n *Node) leave(ctx context.Context, a *attachment) error {
 	ctx, cancel := n.within(ctx, n.opts.LeaveTimeout)
 	defer cancel()
 	s := a.machine.State()
@@ -128,21 +158,26 @@ func (n *Node) leave(ctx context.Context, a *attachment) {
 		if !n.withdraw(ctx, a, f) {
 			n.log.Warn("MetaRaft can't withdraw a join, so the node leaves alone", "target", f.TargetAddr)
 		}
-		return
+		return nil
 	}
 	if s.Dissolved != nil || a.ready() && s.Lone() {
-		return
+		return nil
 	}
 	peers := n.others()
 	// The group may drop this replica before it hears that the entry is
 	// committed, so there is no waiting for it here.
-	if _, err := n.submit(ctx, a, &Leave{Node: a.id.Node, MetaID: a.id.MetaID}); err != nil {
+	outcome, err := n.submit(ctx, a, &Leave{Node: a.id.Node, MetaID: a.id.MetaID})
+	switch {
+	case outcome.Error != "":
+		return err
+	case err != nil:
 		n.log.Warn("MetaRaft can't leave in order, so the node leaves alone", "error", err)
-		return
+		return nil
 	}
 	if !n.awaitDeparted(ctx, a, peers) {
 		n.log.Warn("MetaRaft left, but its voters have not confirmed that they go on without this node")
 	}
+	return nil
 }
 
 // withdraw makes sure that the target of a join does not admit a node that is no

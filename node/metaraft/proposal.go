@@ -121,12 +121,13 @@ type Replicate struct {
 	NewGroup     topology.GroupID
 }
 
-// Takeover records that Node leads Shard's group in Raft term Term. Ignored
-// unless Node is a wished data member and the term rises.
+// Takeover records that Node, under RaftID, leads Shard's group in Raft term Term.
+// Ignored unless that is a wished data member and the term rises.
 type Takeover struct {
-	Shard topology.GroupID
-	Node  topology.NodeID
-	Term  uint64
+	Shard  topology.GroupID
+	Node   topology.NodeID
+	RaftID uint64 `json:",omitempty"` // 0: whichever it has
+	Term   uint64
 }
 
 // MembershipDone reports that the group contains exactly the members of that
@@ -205,14 +206,23 @@ type Dissolve struct {
 	TargetCluster uint64
 }
 
-// Forget removes a member for good and leaves a tombstone.
-type Forget struct{ Node topology.NodeID }
+// Forget removes a member for good and leaves a tombstone. What a guard refuses
+// (guard.go) is done with Force, and Outcome.Warning says what is lost by that: a
+// shard of which no whole copy stays is dropped, and one that has lost its majority
+// goes on from a copy that lives (topology.Shard.Refound).
+type Forget struct {
+	Node  topology.NodeID
+	Force bool `json:",omitempty"`
+}
 
 // Leave is how a member removes itself (CLUSTER RESET). It ends the membership
 // with that MetaRaft id alone: a late one does nothing to a node that came back.
+// The node has made sure that it holds no keys that only it has. Gone says that it
+// has dropped its data already, so that there is nothing left to guard.
 type Leave struct {
 	Node   topology.NodeID
 	MetaID uint64
+	Gone   bool `json:",omitempty"`
 }
 
 // SetConfigEpoch sets the config epoch of a lone node that has none.
@@ -264,7 +274,8 @@ type Outcome struct {
 	Epoch   uint64        `json:",omitempty"` // AddSlots, DelSlots: slot epoch; epoch commands: config epoch
 	Bumped  bool          `json:",omitempty"` // BumpEpoch
 	Intent  uint64        `json:",omitempty"` // DelSlots
-	Warning string        `json:",omitempty"` // Promote
+	Warning string        `json:",omitempty"` // Promote, Forget
+	Passing bool          `json:",omitempty"` // the refusal will not last: see guarded
 	Admit   *AdmitOutcome `json:",omitempty"` // Admit, BurnToken
 	Join    *Admit        `json:",omitempty"` // Freeze
 }

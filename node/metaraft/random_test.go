@@ -237,6 +237,62 @@ func (h *history) see(s *State) []string {
 	return broken
 }
 
+// guardViolations returns what a change took that guard.go is to keep. It judges by
+// the states alone: who was and is synced and alive, and who votes.
+func guardViolations(before, after *State, c Change) (broken []string) {
+	switch c := c.(type) {
+	case *Forget:
+		if c.Force {
+			return nil
+		}
+	case *Leave, *Replicate:
+	default:
+		return nil
+	}
+	for i := range before.Shards {
+		was := &before.Shards[i]
+		owned := before.Slots.Of(was.ID)
+		if owned.Empty() && !before.holdsResidue(was.ID) {
+			continue
+		}
+		now := after.Shard(was.ID)
+		if leave, ok := c.(*Leave); ok {
+			if m, ok := was.member(leave.Node); ok && m.Kind == topology.Data && was.data() == 1 || leave.Gone {
+				continue
+			}
+		}
+		if now == nil {
+			broken = append(broken, fmt.Sprintf("shard %d was dropped", was.ID))
+			continue
+		}
+		copies := func(s *State, r *ShardRecord) (n int) {
+			for _, m := range r.Members {
+				if node := s.Node(m.Node); m.Synced && node != nil && !node.Failed {
+					n++
+				}
+			}
+			return n
+		}
+		if copies(before, was) > 0 && copies(after, now) == 0 {
+			broken = append(broken, fmt.Sprintf("shard %d has lost its last copy", was.ID))
+		}
+		alive := func(s *State, r *ShardRecord) (n int) {
+			for _, id := range r.Voters {
+				for _, m := range slices.Concat(r.Members, r.Leaving) {
+					if node := s.Node(m.Node); m.RaftID == id && node != nil && !node.Failed {
+						n++
+					}
+				}
+			}
+			return n
+		}
+		if had, has := alive(before, was), alive(after, now); has < had && 2*has <= len(now.Voters) && len(now.Voters) != 2 && len(now.Voters) > 0 {
+			broken = append(broken, fmt.Sprintf("shard %d has %d of %d voters left", was.ID, has, len(now.Voters)))
+		}
+	}
+	return broken
+}
+
 // generator makes changes that fit the state more often than not.
 type generator struct {
 	*rand.Rand
@@ -342,7 +398,7 @@ func (g *generator) change(s *State) Change {
 		if g.IntN(3) == 0 {
 			return &Leave{Node: g.node(s)}
 		}
-		return &Forget{Node: g.node(s)}
+		return &Forget{Node: g.node(s), Force: g.IntN(3) == 0}
 	case 14:
 		if g.IntN(2) == 0 {
 			return &SettleCopies{Shards: []topology.GroupID{g.group(s), g.group(s)}}
@@ -466,7 +522,7 @@ func checkStep(t *testing.T, before, after *State, p Proposal, result []byte, pa
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, broken := range slices.Concat(violations(after), past.see(after)) {
+	for _, broken := range slices.Concat(violations(after), past.see(after), guardViolations(before, after, p.Change)) {
 		t.Error(broken)
 	}
 	if _, cancel := p.Change.(*CancelIntent); o.Error != "" && !cancel && !bytes.Equal(essence(t, before), essence(t, after)) {

@@ -134,7 +134,7 @@ func (c *stormClient) step() {
 		if node == nil {
 			return
 		}
-		done, known := c.note("forget at "+peer.addr.Raft, node.Forget(ctx, c.self.Identity().Node))
+		done, known := c.note("forget at "+peer.addr.Raft, forget(ctx, node, c.self.Identity().Node))
 		// A node that is in no cluster, and was in the other one before, is
 		// forgotten there and keeps what it owns.
 		c.left(false, known && !done)
@@ -269,7 +269,7 @@ func TestMeetAfterForget(t *testing.T) {
 		x := other(nodes, w.leader(nodes))
 		y := other(nodes, x)
 		w.unaware(x)
-		w.must(y.running().Forget(t.Context(), x.Identity().Node))
+		w.must(forget(t.Context(), y.running(), x.Identity().Node))
 		w.setFault(nil)
 		if info := x.running().Info(); info.Nodes != 3 {
 			t.Fatalf("the forgotten node knows it: %+v", info)
@@ -349,7 +349,7 @@ func TestForgottenBeforeDissolve(t *testing.T) {
 	x := other(island, w.leader(island))
 	y := other(island, x)
 	w.unaware(x)
-	w.must(y.running().Forget(ctx, x.Identity().Node))
+	w.must(forget(ctx, y.running(), x.Identity().Node))
 	owner := w.boot(10)
 	w.must(owner.running().AddSlots(ctx, slotRange(0, 9)))
 	w.must(y.meet(owner))

@@ -67,7 +67,7 @@ func (r *Replica) nextStep(ctx context.Context, view *topology.View, s *topology
 	wished := slices.ContainsFunc(s.Members, func(m topology.Member) bool { return m.RaftID == r.raftID })
 	if wished && r.serves.Load() && term > s.MasterTerm {
 		return func(ctx context.Context) error {
-			return r.manager.opts.Topology.Takeover(ctx, view.ClusterID, r.id, term)
+			return r.manager.opts.Topology.Takeover(ctx, view.ClusterID, r.id, r.raftID, term)
 		}
 	}
 	if step := r.residueStep(view, s); step != nil {

@@ -31,7 +31,8 @@ type Topology interface {
 	// the process was restarted: the machine's crash may have taken some of it
 	// back, which is applied again.
 	Recovered() bool
-	Takeover(ctx context.Context, cluster uint64, shard topology.GroupID, term uint64) error
+	// Takeover says that this node, whose Raft id is leader, leads the group.
+	Takeover(ctx context.Context, cluster uint64, shard topology.GroupID, leader, term uint64) error
 	// Report passes on what this node, whose Raft id is leader, knows of the group
 	// that it leads. Seq rises with each report of a term.
 	Report(ctx context.Context, cluster uint64, shard topology.GroupID, leader, seq uint64, report *multiraft.Report) error
@@ -219,6 +220,9 @@ func (m *Manager) reconcile(ctx context.Context) error {
 // ensure makes the replica exist that the view wishes for.
 func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.Shard, member topology.Member, leaving bool) error {
 	r := m.replica(s.ID)
+	if r != nil && r.raftID != member.RaftID && s.Refound == member.RaftID {
+		return nil // its state is what the shard goes on from
+	}
 	if r != nil && r.raftID != member.RaftID {
 		if err := m.drop(ctx, r); err != nil {
 			return err
@@ -293,7 +297,7 @@ func (m *Manager) convert(ctx context.Context, old *Replica, view *topology.View
 // founder reports whether the node is to create the shard's group: it is its
 // first member, and nobody has led the group yet.
 func founder(s *topology.Shard, member topology.Member, self topology.NodeID) bool {
-	if s.MasterTerm != 0 || s.Master != self {
+	if s.MasterTerm != 0 || s.Master != self || s.Refound != 0 {
 		return false
 	}
 	for _, o := range append(append([]topology.Member{}, s.Members...), s.Leaving...) {

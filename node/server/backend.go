@@ -81,8 +81,9 @@ func (b *backend) Meet(ctx context.Context, host string, port, busPort int) erro
 }
 
 // Forget implements command.Node.
-func (b *backend) Forget(ctx context.Context, id topology.NodeID) error {
-	return clientError(b.node.meta.Forget(ctx, id))
+func (b *backend) Forget(ctx context.Context, id topology.NodeID, force bool) (warning string, err error) {
+	warning, err = b.node.meta.Forget(ctx, id, force)
+	return warning, clientError(err)
 }
 
 // AddSlots implements command.Node.

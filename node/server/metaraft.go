@@ -104,10 +104,10 @@ func (r reporter) Recovered() bool {
 }
 
 // Takeover implements replica.Topology.
-func (r reporter) Takeover(ctx context.Context, cluster uint64, shard topology.GroupID, term uint64) error {
+func (r reporter) Takeover(ctx context.Context, cluster uint64, shard topology.GroupID, leader, term uint64) error {
 	self := r.node.home.Identity().Node
 	r.node.log.Info("MetaRaft is told of a master", "shard", shard, "node", self, "term", term)
-	return r.propose(ctx, cluster, &metaraft.Takeover{Shard: shard, Node: self, Term: term})
+	return r.propose(ctx, cluster, &metaraft.Takeover{Shard: shard, Node: self, RaftID: leader, Term: term})
 }
 
 // Report implements replica.Topology.

@@ -268,7 +268,7 @@ func (c *simCluster) forget(n *simNode) {
 	id := me.ID
 	c.away = true
 	c.outside.Go("forget", func() {
-		if c.order(other, fmt.Sprintf("FORGET %d", n.index), func(ctx context.Context, o *node) error { return o.meta.Forget(ctx, id) }) != nil {
+		if c.order(other, fmt.Sprintf("FORGET %d", n.index), func(ctx context.Context, o *node) error { _, err := o.meta.Forget(ctx, id, false); return err }) != nil {
 			return
 		}
 		for range 20 {
