@@ -52,6 +52,10 @@
 //     snapshot_test.go, sim_test.go
 //  13. A member that needs a snapshot gets one in the end, whatever is lost,
 //     stops or changes on the way. snapshot_test.go, sim_test.go
+//  14. What a peer says about terms, indexes, entries, memberships and offers is
+//     held against what the replica has before raft sees it; what cannot be is
+//     dropped and logged, and a membership change that cannot be is passed over by
+//     every replica: nothing that a peer sends ends the process. plausible_test.go
 //
 // # Shape
 //

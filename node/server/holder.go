@@ -19,7 +19,8 @@ import (
 // has heard itself, and by where the member is to be found. MetaRaft records an
 // incarnation only if it continues the recorded one. And a node that starts asks
 // the other members before it takes part (mayStart): a second vote under one Raft
-// id could otherwise be given before anybody notices.
+// id could otherwise be given before anybody notices. Where it reached nobody, it
+// asks when one of them refuses it later (watchHolder).
 
 const (
 	// secondHolder begins every refusal that is about who holds an id, and onceMore
@@ -88,7 +89,7 @@ func (h *home) mayStart(ctx context.Context) error {
 	if len(h.node.past.lineage()) == 0 {
 		return nil
 	}
-	addrs := h.otherMembers()
+	addrs := h.otherMembers(h.opened.machine.State())
 	deadline := h.node.sched.Now().Add(holderPatience)
 	for {
 		refusals := h.askMembers(ctx, addrs)
@@ -97,7 +98,7 @@ func (h *home) mayStart(ctx context.Context) error {
 		}
 		for _, text := range refusals {
 			if !strings.HasSuffix(text, onceMore) || h.node.sched.Now().After(deadline) {
-				return fmt.Errorf("cannot use the data folder %s: %s", h.node.cfg.Storage.DataDir, strings.TrimSuffix(text, onceMore))
+				return h.copyError(text)
 			}
 		}
 		h.node.log.Info("another process is still taken for this node", "reason", refusals[0])
@@ -107,11 +108,42 @@ func (h *home) mayStart(ctx context.Context) error {
 	}
 }
 
+// holderInterval is how often a running node looks whether it is refused.
+const holderInterval = time.Second
+
+// watchHolder ends a node that a majority of the other members has come to take
+// for a copy: what it serves by itself is not what the cluster has.
+func (n *node) watchHolder(ctx context.Context) {
+	if len(n.past.lineage()) == 0 {
+		return
+	}
+	for sched.Sleep(ctx, n.sched, holderInterval) {
+		state := n.home.metaMachine().State()
+		for _, m := range state.MetaMembers() {
+			refusal := n.transport.Contact(uint64(m.Node)).LastError
+			if !strings.Contains(refusal, secondHolder) || strings.HasSuffix(refusal, onceMore) {
+				continue
+			}
+			addrs := n.home.otherMembers(state)
+			if texts := n.home.askMembers(ctx, addrs); 2*len(texts) > len(addrs) && !strings.HasSuffix(texts[0], onceMore) {
+				n.fail(n.home.copyError(texts[0]))
+				return
+			}
+			break
+		}
+	}
+}
+
+// copyError is what a node ends with that is not let in.
+func (h *home) copyError(text string) error {
+	return fmt.Errorf("cannot use the data folder %s: %s", h.node.cfg.Storage.DataDir, strings.TrimSuffix(text, onceMore))
+}
+
 // otherMembers returns the Raft addresses of the other members, as far as the
 // node knows them.
-func (h *home) otherMembers() (addrs []string) {
+func (h *home) otherMembers(state *metaraft.State) (addrs []string) {
 	id := h.current.Load()
-	members := h.opened.machine.State().MetaMembers()
+	members := state.MetaMembers()
 	if len(members) == 0 {
 		members = id.Peers
 	}

@@ -283,6 +283,7 @@ func (n *node) takePart(ctx context.Context) error {
 	n.work.Go("home", func() { n.home.follow(ctx) })
 	n.work.Go("replicas", func() { n.replicas.Run(ctx) })
 	n.work.Go("beats", func() { n.sendBeats(ctx) })
+	n.work.Go("holder", func() { n.watchHolder(ctx) })
 	return nil
 }
 

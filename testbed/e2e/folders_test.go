@@ -282,3 +282,33 @@ func TestOwnFolder(t *testing.T) {
 	f.united()
 	eventually(t, func() error { return keysOf(f, 0, 1, 2) })
 }
+
+// A copy that starts while nobody is there to say so runs, as the node would whose
+// folder it is. When the original comes, and others with it, the copy ends.
+func TestCopyThatStartsAlone(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, 4)
+	copied := f.spare(3)
+	f.among(f.nodes[:3]...)
+	formTrio(f)
+	for _, p := range f.nodes {
+		p.kill()
+	}
+	copyFolder(t, f.nodes[0].data(), copied.data())
+	copied.mustStart("")
+	for _, p := range f.nodes {
+		p.mustStart("")
+	}
+	f.united()
+	eventually(t, func() error {
+		if !copied.down() {
+			return errors.New("the copy still runs")
+		}
+		return nil
+	})
+	if log := copied.logOf(0); !strings.Contains(log, "cannot use the data folder") || strings.Contains(log, "panic") {
+		t.Errorf("it ended with:\n%s", log)
+	}
+	f.united()
+	eventually(t, func() error { return keysOf(f, 0, 1, 2) })
+}
