@@ -397,24 +397,33 @@ func shardNode(v *topology.View, n *topology.Node, endpoint string, offset uint6
 	)...)
 }
 
-// clusterLinks describes the stream to each connected peer.
+// clusterLinks describes the streams to each peer and from it. Frames go only one
+// way: what comes in has no send buffer.
 func clusterLinks(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	live := c.Node.Live()
 	links := []resp.Value{}
+	add := func(direction string, n *topology.Node, since time.Time, events string, queued int) {
+		links = append(links, resp.Map(
+			resp.BulkString("direction"), resp.BulkString(direction),
+			resp.BulkString("node"), resp.BulkString(n.ID.String()),
+			resp.BulkString("create-time"), resp.Int(since.UnixMilli()),
+			resp.BulkString("events"), resp.BulkString(events),
+			resp.BulkString("send-buffer-allocated"), resp.Int(int64(queued)),
+			resp.BulkString("send-buffer-used"), resp.Int(int64(queued)),
+		))
+	}
 	for _, n := range v.Nodes {
-		contact := live.Contact(n.ID)
-		if n.ID == v.Self || !contact.Connected {
+		if n.ID == v.Self {
 			continue
 		}
-		links = append(links, resp.Map(
-			resp.BulkString("direction"), resp.BulkString("to"),
-			resp.BulkString("node"), resp.BulkString(n.ID.String()),
-			resp.BulkString("create-time"), resp.Int(contact.Since.UnixMilli()),
-			resp.BulkString("events"), resp.BulkString("rw"),
-			resp.BulkString("send-buffer-allocated"), resp.Int(int64(contact.SendBuffer)),
-			resp.BulkString("send-buffer-used"), resp.Int(int64(contact.SendBuffer)),
-		))
+		contact := live.Contact(n.ID)
+		if contact.Connected {
+			add("to", n, contact.Since, "rw", contact.SendBuffer)
+		}
+		if !contact.From.IsZero() {
+			add("from", n, contact.From, "r", 0)
+		}
 	}
 	return resp.Array(links...)
 }

@@ -204,7 +204,7 @@ func hello(_ context.Context, c *Call, args [][]byte) resp.Value {
 	if o.user != nil && !authenticate(c, o.user, o.password) {
 		return errWrongPass()
 	}
-	if !c.Session.Authenticated {
+	if !c.Session.Authenticated && c.Node.Config().Value("requirepass") != "" {
 		return resp.FromError(resp.Error("NOAUTH HELLO must be called with the client already authenticated, " +
 			"otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and " +
 			"select the RESP protocol version at the same time"))

@@ -96,6 +96,12 @@ func moduleSubcommands() []*Command {
 func functionSubcommands() []*Command {
 	return []*Command{
 		{
+			Name: "flush", Arity: -2, Flags: FlagWrite | FlagNoScript, ACL: CatScripting,
+			Tips:  []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+			Doc:   Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes all libraries, of which there are none.", Since: "7.0.0", Group: "scripting", Complexity: "O(N)"},
+			Local: functionFlush,
+		},
+		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale, ACL: CatScripting,
 			Doc:   Doc{Summary: "Lists the subcommands.", Since: "7.0.0", Group: "scripting", Complexity: "O(1)"},
 			Local: help,
@@ -104,9 +110,37 @@ func functionSubcommands() []*Command {
 			Name: "list", Arity: -2, Flags: FlagNoScript, ACL: CatScripting,
 			Tips:  []string{"nondeterministic_output_order"},
 			Doc:   Doc{Usage: "[LIBRARYNAME <pattern>] [WITHCODE]", Summary: "Lists the function libraries.", Since: "7.0.0", Group: "scripting", Complexity: "O(N)"},
-			Local: emptyList,
+			Local: functionList,
 		},
 	}
+}
+
+func functionFlush(_ context.Context, _ *Call, args [][]byte) resp.Value {
+	switch {
+	case len(args) > 3:
+		return errSubcommand(args)
+	case len(args) == 3 && !is(args[2], "async") && !is(args[2], "sync"):
+		return resp.Err("FUNCTION FLUSH only supports SYNC|ASYNC option")
+	}
+	return resp.OK
+}
+
+func functionList(_ context.Context, _ *Call, args [][]byte) resp.Value {
+	named, withCode := false, false
+	for rest := args[2:]; len(rest) > 0; rest = rest[1:] {
+		switch {
+		case !withCode && is(rest[0], "withcode"):
+			withCode = true
+		case !named && is(rest[0], "libraryname"):
+			if len(rest) < 2 {
+				return resp.Err("library name argument was not given")
+			}
+			named, rest = true, rest[1:]
+		default:
+			return resp.Err("Unknown argument %s", printable(rest[0], 128))
+		}
+	}
+	return resp.Array()
 }
 
 // recordOverhead is about what a key takes in the store beside key and value:

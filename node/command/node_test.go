@@ -175,6 +175,7 @@ type testLive struct{}
 func (testLive) Contact(peer topology.NodeID) topology.Contact {
 	return topology.Contact{
 		Connected: peer == 2 || peer == 3, Suspect: peer == 2, Since: time.UnixMilli(12345), SendBuffer: 10,
+		From:   map[topology.NodeID]time.Time{2: time.UnixMilli(12346)}[peer],
 		Offset: map[topology.NodeID]uint64{2: 900, 3: 48, 4: 5, 5: 30}[peer],
 	}
 }

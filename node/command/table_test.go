@@ -348,3 +348,17 @@ func TestReplicaWithoutDataIsNotOffered(t *testing.T) {
 		t.Errorf("a replica without data: offered %v, %s", in, health)
 	}
 }
+
+// Every command with subcommands tells of them.
+func TestEveryContainerHasHelp(t *testing.T) {
+	b := newBench(t)
+	for _, c := range b.table.Commands() {
+		if c.Subcommands == nil {
+			continue
+		}
+		reply := b.do(words(t, c.Name+" HELP"))
+		if reply.IsError() || len(reply.Elems) < 2*len(c.Subcommands) {
+			t.Errorf("%s HELP: %s", c.Name, resp.FormatCLI(reply, false))
+		}
+	}
+}

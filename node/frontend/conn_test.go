@@ -196,6 +196,22 @@ func TestIdleTimeout(t *testing.T) {
 	}
 }
 
+// A client that connected while a password was needed is welcome when it is not
+// needed any more.
+func TestHelloAfterPasswordIsRemoved(t *testing.T) {
+	f := start(t, nil)
+	admin := f.dial()
+	admin.want([]string{"CONFIG SET requirepass secret"}, "OK")
+	c := f.dial()
+	if got := c.do("HELLO")[0]; !strings.HasPrefix(got, "-NOAUTH") {
+		t.Errorf("with a password: %s", got)
+	}
+	admin.want([]string{`CONFIG SET requirepass ""`}, "OK")
+	if got := c.do("HELLO 3")[0]; !strings.Contains(got, "proto :3") {
+		t.Errorf("without one: %s", got)
+	}
+}
+
 func TestKillListPause(t *testing.T) {
 	f := start(t, nil)
 	a, b := f.dial(), f.dial()

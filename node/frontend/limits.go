@@ -52,6 +52,12 @@ const freeOutput = 16 << 10
 // exceeds reports whether so many bytes of replies break the hard limit.
 func (l OutputLimit) exceeds(held int) bool { return l.Hard > 0 && held-freeOutput >= l.Hard }
 
+// exceedsWithList is exceeds for replies with a list among them: Redis does not
+// put a long one, such as that of KEYS, into the buffer that does not count.
+func (l OutputLimit) exceedsWithList(held int) bool {
+	return l.Hard > 0 && held > freeOutput && held >= l.Hard
+}
+
 func (l Limits) withDefaults() Limits {
 	defaultTo(&l.MaxClients, 10000)
 	defaultTo(&l.MaxBulk, 64<<20)

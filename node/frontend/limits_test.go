@@ -60,6 +60,30 @@ func TestOutputHardLimit(t *testing.T) {
 	eventually(t, "an empty backlog", func() bool { return f.server.Stats().Backlog == 0 })
 }
 
+// A list that is larger than the hard limit alone is not sent, as in Redis, which
+// counts all of it; of another reply, the first 16 KB are free.
+func TestOutputHardLimitOfOneReply(t *testing.T) {
+	f := start(t, func(o *Options) { o.Limits.Output.Hard = 100_000 })
+	c := f.dial()
+	for i := range 110 {
+		c.want([]string{fmt.Sprintf("SET %03d%s 1", i, strings.Repeat("k", 990))}, "OK")
+	}
+	c.send("KEYS *\r\n")
+	if got := c.closed(); got != "" {
+		t.Errorf("got %d bytes of the keys", len(got))
+	}
+	f.gone("the client is closed", outputDisconnections)
+	c = f.dial()
+	c.send("KEYS 00*\r\n")
+	if got := c.reply(); strings.Count(got, " ") != 9 {
+		t.Errorf("a list below the limit: %.100s", got)
+	}
+	c.send(fmt.Sprintf("*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$110000\r\n%s\r\nGET v\r\n", strings.Repeat("v", 110_000)))
+	if got := c.reply() + c.reply(); len(got) != len("OK")+110_000 {
+		t.Errorf("got %d bytes of a value", len(got))
+	}
+}
+
 func TestOutputSoftLimit(t *testing.T) {
 	f := start(t, func(o *Options) { o.Limits.WriteTimeout = time.Hour })
 	f.put(60 << 10)

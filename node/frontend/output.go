@@ -35,7 +35,8 @@ type output struct {
 	server *Server
 	taken  func() // the client took something
 
-	buf []byte // encoded, not yet flushed
+	buf    []byte // encoded, not yet flushed
+	listed bool   // there is a list in it
 	// narrow is set while the client has not authenticated.
 	narrow bool
 
@@ -69,6 +70,7 @@ func newOutput(conn net.Conn, server *Server, taken func()) *output {
 // value encodes a reply.
 func (o *output) value(v resp.Value, proto int) {
 	o.buf = resp.Append(o.buf, v, proto)
+	o.listed = o.listed || len(v.Elems) > 0
 }
 
 // flush hands everything encoded to the socket or the backlog. An error means
@@ -80,9 +82,10 @@ func (o *output) flush() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	rest := o.buf
-	if o.server.limits.Load().Output.exceeds(o.pending() + len(rest)) {
+	if held, limit := o.pending()+len(rest), o.server.limits.Load().Output; limit.exceeds(held) || o.listed && limit.exceedsWithList(held) {
 		o.fail(errOutputLimit)
 	}
+	o.listed = false
 	if o.err == nil {
 		o.server.counters.sent.Add(int64(len(rest)))
 		if !o.writing && o.raw != nil {

@@ -26,7 +26,7 @@ func Append(dst []byte, v Value, proto int) []byte {
 	case KindSimple:
 		return appendLine(dst, '+', v.Str)
 	case KindError:
-		return appendLine(dst, '-', v.Str)
+		return appendError(dst, v.Str)
 	case KindInt:
 		return appendNumber(dst, ':', v.Int)
 	case KindBulk:
@@ -91,6 +91,24 @@ func appendLine(dst []byte, kind byte, text []byte) []byte {
 	}
 	for _, b := range text {
 		if b == '\r' || b == '\n' {
+			b = ' '
+		}
+		dst = append(dst, b)
+	}
+	return append(dst, '\r', '\n')
+}
+
+// appendError appends an error. Its text may quote what a client sent, so what
+// would end the line or the text for those who read it becomes a space, and it
+// does not begin with "-", which is what marks the reply.
+func appendError(dst, text []byte) []byte {
+	text = bytes.TrimLeft(text, "-")
+	if len(text) == 0 {
+		text = []byte("ERR")
+	}
+	dst = append(dst, '-')
+	for _, b := range text {
+		if b == '\r' || b == '\n' || b == 0 {
 			b = ' '
 		}
 		dst = append(dst, b)

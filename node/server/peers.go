@@ -170,7 +170,7 @@ func (n *node) contact(id topology.NodeID) topology.Contact {
 	c := n.transport.Contact(uint64(id))
 	heard := c.LastReceived
 	return topology.Contact{
-		Connected: c.Connected, Ping: c.LastSent, Pong: heard, Since: c.Since, SendBuffer: c.QueuedBytes,
+		Connected: c.Connected, Ping: c.LastSent, Pong: heard, Since: c.Since, SendBuffer: c.QueuedBytes, From: c.InboundSince,
 		Offset:  n.hearsay.offset(id),
 		Suspect: !heard.IsZero() && n.sched.Now().Sub(heard) > time.Duration(n.cfg.Cluster.NodeTimeout),
 	}

@@ -259,6 +259,8 @@ type Contact struct {
 	// Since is when the link was opened; SendBuffer the bytes queued on it.
 	Since      time.Time
 	SendBuffer int
+	// From is when the peer's own link to us was opened; zero: it has none.
+	From time.Time
 	// Offset is the last entry of its own shard's log that the peer said it has
 	// applied; 0 if it said nothing.
 	Offset uint64

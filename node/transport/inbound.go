@@ -28,6 +28,7 @@ type inbound struct {
 	err    error // what RecvMsg ended with; valid once done is closed
 	from   *node // valid once accepted is closed
 	class  Class
+	since  time.Time // when it was accepted; as from
 }
 
 var errSuperseded = errors.New("a newer stream took the place of this one")
@@ -156,7 +157,7 @@ func (t *Transport) register(in *inbound, h hello) (previous *inbound, err error
 		return nil, err
 	}
 	n := t.nodeLocked(h.nodeID)
-	in.from, in.class = n, h.class
+	in.from, in.class, in.since = n, h.class, time.Now()
 	n.voteDelay, n.incarnation = h.voteDelay, h.incarnation
 	previous = n.inbound[h.class]
 	n.inbound[h.class] = in

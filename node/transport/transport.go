@@ -340,6 +340,7 @@ func (t *Transport) Send(to uint64, class Class, frame []byte) bool {
 type Contact struct {
 	Connected    bool      // a control stream to it stands
 	Inbound      bool      // a control stream from it stands
+	InboundSince time.Time // since when
 	Since        time.Time // of the last change of Connected; zero: not a peer
 	LastSent     time.Time // a frame of any class was handed to the network; zero: never
 	LastReceived time.Time // a frame of any class arrived; zero: never
@@ -357,9 +358,11 @@ func (t *Transport) Contact(id uint64) Contact {
 		return Contact{}
 	}
 	c := Contact{
-		Inbound:      n.inbound[Control] != nil,
 		LastSent:     t.at(n.lastSent.Load()),
 		LastReceived: t.at(n.lastReceived.Load()),
+	}
+	if in := n.inbound[Control]; in != nil {
+		c.Inbound, c.InboundSince = true, in.since
 	}
 	if p := (*t.peers.Load())[id]; p != nil {
 		c.Connected, c.Since, c.LastError = p.links[Control].state()

@@ -191,7 +191,7 @@ func TestFramesArriveInOrderPerClass(t *testing.T) {
 	// A frame can arrive before the sender has noted that it is sent.
 	eventually(t, "the contact is known", func() bool { return !b.Contact(1).LastSent.IsZero() })
 	contact := b.Contact(1)
-	if !contact.Connected || !contact.Inbound || contact.LastReceived.IsZero() || contact.LastError != "" {
+	if !contact.Connected || !contact.Inbound || contact.InboundSince.IsZero() || contact.LastReceived.IsZero() || contact.LastError != "" {
 		t.Errorf("contact %+v", contact)
 	}
 	if b.Send(3, Control, nil) || b.Send(99, Control, nil) || b.Send(1, classes, nil) {
