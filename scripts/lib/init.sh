@@ -432,12 +432,13 @@ finish() {
   ui_now
   local ms=$((NOW_MS - UI_START)) connect
   split_addr "${ADDRS[0]}"
-  connect="redis-cli -c -h $NODE_HOST -p $NODE_PORT"
-  if ! command -v redis-cli >/dev/null 2>&1; then connect="aikv cli -c -h $NODE_HOST -p $NODE_PORT PING"; fi
+  connect="$(client) -c -h $NODE_HOST -p $NODE_PORT"
+  if ((${#CLI[@]} == 0)); then connect="$connect PING"; fi
+  json_string "$connect"
   ui_seconds "$ms"
   if ((UI_JSON == 1)); then
-    printf '{"schema":1,"ok":true,"action":"%s","ms":%d,"shards":%d,"replicas_per_shard":%d,"connect":"%s","nodes":[%s],"steps":[%s],"checks":[%s]}\n' \
-      "$1" "$ms" "$MASTERS" "$REPLICAS" "$connect" "$NODES_JSON" "$UI_STEPS" "$CHECKS"
+    printf '{"schema":1,"ok":true,"action":"%s","ms":%d,"shards":%d,"replicas_per_shard":%d,"connect":%s,"nodes":[%s],"steps":[%s],"checks":[%s]}\n' \
+      "$1" "$ms" "$MASTERS" "$REPLICAS" "$JSON_TEXT" "$NODES_JSON" "$UI_STEPS" "$CHECKS"
     return 0
   fi
   local text masters
