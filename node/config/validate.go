@@ -77,6 +77,8 @@ func checkStorage(c *Config) error {
 		between("storage.block_cache", s.BlockCache, 0, 64<<30),
 		between("storage.bloom_bits", s.BloomBits, 0, 64),
 		between("storage.hot_cache", s.HotCache, 0, 64<<30),
+		between("storage.attic_keep", s.AtticKeep, 0, Duration(365*24*time.Hour)),
+		between("storage.attic_free", s.AtticFree, 0, 1<<50),
 		between("wal.segment_size", w.SegmentSize, 64<<10, 4<<30),
 		between("wal.preallocate", w.Preallocate, 4<<10, w.SegmentSize),
 		oneOf("wal.fsync", w.Fsync, FsyncAlways, FsyncInterval, FsyncNever),

@@ -14,6 +14,8 @@
 //     needed. A replica under another Raft id is destroyed first: ids are never
 //     reused. An arbiter that is to hold data, or the other way round, goes on
 //     under its id, over its log.
+//   - What is dropped goes to an attic, and is deleted when it is old or the disk
+//     needs the space: attic.go.
 //   - A replica whose log no longer connects to its leader's, and an arbiter that
 //     is to hold data and whose log has lost the beginning, gets a state that is
 //     fetched beside everything else: catchup.go.

@@ -48,6 +48,8 @@ type Options struct {
 	Table    *command.Table
 	// Dir is the folder that holds one folder for each data replica; it exists.
 	Dir string
+	// Attic is where the data of replicas that are dropped is kept for a while.
+	Attic Attic
 	// OpenStore opens the database in a folder, or creates both, durably.
 	OpenStore func(dir string) (storage.Store, error)
 	Shard     shard.Options
@@ -71,6 +73,7 @@ type Manager struct {
 	// changing serializes reconcile with Reset.
 	changing *sched.Mutex
 	reports  *sched.Group
+	attic    keeper
 }
 
 // NewManager returns a Manager without replicas; see Restore and Run.
@@ -78,6 +81,7 @@ func NewManager(opts Options) *Manager {
 	m := &Manager{
 		opts: opts, kick: make(chan struct{}, 1),
 		changing: sched.NewMutex(opts.Sched), reports: sched.NewGroup(opts.Sched),
+		attic: keeper{Attic: opts.Attic, logger: opts.Logger},
 	}
 	m.replicas.Store(&map[topology.GroupID]*Replica{})
 	return m
@@ -128,7 +132,8 @@ func (m *Manager) arbiter(id topology.GroupID) bool {
 	return ok && member.Kind == topology.Arbiter
 }
 
-// removeStrangers deletes folders of replicas that are no more.
+// removeStrangers deletes folders of replicas that are no more, or moves them to
+// the attic.
 func (m *Manager) removeStrangers(keep map[string]bool) error {
 	entries, err := os.ReadDir(m.opts.Dir)
 	if err != nil {
@@ -136,7 +141,7 @@ func (m *Manager) removeStrangers(keep map[string]bool) error {
 	}
 	for _, e := range entries {
 		if !keep[e.Name()] {
-			if err := os.RemoveAll(filepath.Join(m.opts.Dir, e.Name())); err != nil {
+			if err := m.attic.retire(filepath.Join(m.opts.Dir, e.Name()), m.opts.Sched.Now()); err != nil {
 				return err
 			}
 		}
@@ -179,6 +184,9 @@ func (m *Manager) sweep(ctx context.Context) (again bool) {
 	for _, r := range m.All() {
 		r.sweep(ctx)
 		again = r.unfinished.Load() || r.awaited.Load() || r.inflow.due(m.opts.Sched.Now()) || again
+	}
+	if now := m.opts.Sched.Now(); m.attic.due(now) {
+		m.reports.Go("attic", func() { m.attic.tidy(now) })
 	}
 	return again || !m.opts.Topology.Recovered()
 }
@@ -308,24 +316,30 @@ func founder(s *topology.Shard, member topology.Member, self topology.NodeID) bo
 	return true
 }
 
-// drop destroys a replica and its data.
+// drop removes a replica; its data goes to the attic.
 func (m *Manager) drop(ctx context.Context, r *Replica) error {
 	m.take(r)
+	if err := r.mark(); err != nil {
+		return err
+	}
 	change := multiraft.Change{Remove: []multiraft.GroupID{multiraft.GroupID(r.id)}}
 	if _, err := m.opts.Host.Apply(ctx, change); err != nil {
 		return fmt.Errorf("remove a replica of shard %s: %w", r.id, err)
 	}
 	m.opts.Logger.Info("replica removed", "shard", r.id, "raft_id", r.raftID)
-	return r.destroy()
+	return r.retire()
 }
 
-// Reset removes every replica with its data, in one step of the log together
-// with change: this is how a node leaves its cluster.
+// Reset removes every replica, in one step of the log together with change: this is
+// how a node leaves its cluster. The data goes to the attic.
 func (m *Manager) Reset(ctx context.Context, change multiraft.Change) ([]*multiraft.Group, error) {
 	m.changing.Lock()
 	defer m.changing.Unlock()
 	gone := m.All()
 	for _, r := range gone {
+		if err := r.mark(); err != nil {
+			return nil, err
+		}
 		change.Remove = append(change.Remove, multiraft.GroupID(r.id))
 	}
 	m.replicas.Store(&map[topology.GroupID]*Replica{})
@@ -334,7 +348,7 @@ func (m *Manager) Reset(ctx context.Context, change multiraft.Change) ([]*multir
 		return nil, err
 	}
 	for _, r := range gone {
-		if err := r.destroy(); err != nil {
+		if err := r.retire(); err != nil {
 			return nil, err
 		}
 	}

@@ -120,6 +120,27 @@ func (r *Replica) destroy() error {
 	return os.RemoveAll(r.dir)
 }
 
+// mark says in the folder of a replica that is about to be dropped that it has keys
+// to keep.
+func (r *Replica) mark() error {
+	if r.machine == nil || r.machine.Keys() == 0 {
+		return nil
+	}
+	return r.manager.attic.mark(r.dir)
+}
+
+// retire closes the state of a replica that was dropped; its group has stopped. If
+// it was marked it goes to the attic.
+func (r *Replica) retire() error {
+	if err := r.closeMachine(); err != nil {
+		return err
+	}
+	if !r.data {
+		return nil
+	}
+	return r.manager.attic.retire(r.dir, r.manager.opts.Sched.Now())
+}
+
 // spec describes the replica to the host.
 func (r *Replica) spec(bootstrap bool, members []multiraft.Member) multiraft.Spec {
 	s := multiraft.Spec{

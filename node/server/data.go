@@ -12,8 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/genuineh/aikv/node/config"
 	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/replica"
 	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/wal"
@@ -26,6 +29,7 @@ import (
 //	wal/        the shared Raft log, and the node's identity in it
 //	meta/…/     the applied state of MetaRaft
 //	shards/…/   the data of each shard replica
+//	attic/…/    the data of shard replicas that were dropped, for a while
 type dataDir struct {
 	cfg          config.Config
 	logger       *slog.Logger
@@ -127,6 +131,24 @@ func (d *dataDir) openShard(dir string) (storage.Store, error) {
 		WriteBuffer: int(s.WriteBuffer), BlockCache: orNone(int(s.BlockCache)), BloomBits: orNone(s.BloomBits),
 		Logger: d.logger,
 	})
+}
+
+// attic is where the data of dropped replicas goes.
+func (d *dataDir) attic() replica.Attic {
+	s := d.cfg.Storage
+	return replica.Attic{
+		Dir:  filepath.Join(filepath.Dir(d.shards), "attic"),
+		Keep: time.Duration(s.AtticKeep), MinFree: int64(s.AtticFree), Free: freeBytes,
+	}
+}
+
+// freeBytes returns how much of a folder's disk can still be written.
+func freeBytes(dir string) (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, err
+	}
+	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
 func (d *dataDir) shardOptions() shard.Options {

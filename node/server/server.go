@@ -228,7 +228,7 @@ func leaseClock(cfg config.Config, log *slog.Logger) func() time.Duration {
 
 func (n *node) replicaOptions() replica.Options {
 	return replica.Options{
-		Host: n.host, Topology: reporter{n}, Table: n.table, Dir: n.data.shards,
+		Host: n.host, Topology: reporter{n}, Table: n.table, Dir: n.data.shards, Attic: n.data.attic(),
 		OpenStore: n.data.openShard, Shard: n.data.shardOptions(), Snapshots: n.snapshots,
 		ReportTimeout: time.Duration(n.cfg.Cluster.CommandTimeout),
 		Sched:         n.sched, Logger: n.log, Fatal: n.fail,

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -200,6 +201,15 @@ func TestNodesAreForgottenInARow(t *testing.T) {
 	}
 	for i := 3; i < 6; i++ {
 		f.nodes[0].must("cluster", "forget", ids[i])
+	}
+	for _, p := range f.nodes[3:] { // what they had is kept for a while
+		eventually(t, func() error {
+			kept, err := filepath.Glob(filepath.Join(p.dir, "data", "attic", "*"))
+			if err == nil && len(kept) != 1 {
+				err = fmt.Errorf("the attic of node %d has %q", p.index, kept)
+			}
+			return err
+		})
 	}
 	for i := range keys {
 		if got, err := c.Get(t.Context(), fmt.Sprint("k", i)).Int(); err != nil || got != i {
