@@ -9,8 +9,9 @@ import (
 // ErrArgs is returned for bytes that AppendArgs did not write.
 var ErrArgs = errors.New("command: malformed arguments")
 
-// maxArgs bounds the arguments of one command, as the front end does.
-const maxArgs = 1 << 20
+// MaxArgs bounds the arguments of one command, its name among them: the front
+// end takes no more from a client, and no more are read from the log.
+const MaxArgs = 1 << 20
 
 // AppendArgs appends the form in which a command stands in the Raft log: the
 // number of arguments as a uvarint, then the length (uvarint) and the bytes of
@@ -31,7 +32,7 @@ func AppendArgs(dst []byte, args [][]byte) []byte {
 func DecodeArgs(dst [][]byte, payload []byte) ([][]byte, error) {
 	count, payload, ok := uvarint(payload)
 	// Every argument takes a byte at least: a count that lies costs nothing.
-	if !ok || count == 0 || count > maxArgs || count > uint64(len(payload)) {
+	if !ok || count == 0 || count > MaxArgs || count > uint64(len(payload)) {
 		return nil, ErrArgs
 	}
 	for range count {
@@ -58,19 +59,12 @@ func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 	return n, b[size:], true
 }
 
-// largestString bounds strings in bytes, whatever proto-max-bulk-len is set to:
-// a longer one would fit into no command, nor into what nodes send each other.
-const largestString = 100 << 20
+// MaxString returns how long a string may become, in bytes, where
+// proto-max-bulk-len is set so: a longer one would fit into no command.
+func MaxString(protoMaxBulkLen int) int { return min(protoMaxBulkLen, MaxBulkLength) }
 
-// WithLimit returns the arguments that the handler of a Bounded command gets:
-// args, and behind them how long a string may be, in bytes. The limit of the
-// node that takes a write stands in the log, so that all replicas keep to it.
-func WithLimit(args [][]byte, protoMaxBulkLen int) [][]byte {
-	limit := strconv.AppendInt(nil, int64(min(protoMaxBulkLen, largestString)), 10)
-	return append(args[:len(args):len(args)], limit)
-}
-
-// cutLimit undoes WithLimit.
+// cutLimit splits the limit off the arguments of a Bounded command that an older
+// version has logged: then it was the last of them.
 func cutLimit(args [][]byte) (rest [][]byte, limit int) {
 	last := len(args) - 1
 	n, _ := parseInt(args[last])

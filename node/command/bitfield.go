@@ -35,7 +35,7 @@ const (
 )
 
 func bitField(tx *keyspace.Tx, args [][]byte) resp.Value {
-	args, limit := cutLimit(args)
+	limit := tx.Limit()
 	ops, size, bad := parseFieldOps(args[2:], limit)
 	if bad != nil {
 		return *bad
@@ -56,7 +56,7 @@ func bitField(tx *keyspace.Tx, args [][]byte) resp.Value {
 }
 
 func bitFieldRO(tx ReadTx, args [][]byte) resp.Value {
-	args, limit := cutLimit(args)
+	limit := tx.MaxString
 	ops, size, bad := parseFieldOps(args[2:], limit)
 	if bad != nil {
 		return *bad

@@ -68,7 +68,7 @@ func errBitOffset() resp.Value { return resp.Err("bit offset is not an integer o
 func maskOf(offset int64) byte { return 0x80 >> (offset & 7) }
 
 func setBit(tx *keyspace.Tx, args [][]byte) resp.Value {
-	args, limit := cutLimit(args)
+	limit := tx.Limit()
 	offset, ok := parseBitOffset(args[2], limit)
 	if !ok {
 		return errBitOffset()
@@ -100,7 +100,7 @@ func setBit(tx *keyspace.Tx, args [][]byte) resp.Value {
 }
 
 func getBit(tx ReadTx, args [][]byte) resp.Value {
-	args, limit := cutLimit(args)
+	limit := tx.MaxString
 	offset, ok := parseBitOffset(args[2], limit)
 	if !ok {
 		return errBitOffset()

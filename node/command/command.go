@@ -23,8 +23,8 @@ type Command struct {
 	Tips  []string // as COMMAND shows them
 	Keys  []KeySpec
 	Doc   Doc
-	// Bounded commands make or address strings of any length. Their handlers
-	// get one argument more than the client gave, see WithLimit.
+	// Bounded commands keep to the limit of strings. Older versions logged it as
+	// an argument of theirs.
 	Bounded bool
 	// InMulti commands run between MULTI and EXEC too, at once, as in Redis.
 	InMulti bool
@@ -47,18 +47,28 @@ type Command struct {
 // ReadTx is what a Read handler works with: applied state, and the time.
 type ReadTx struct {
 	*keyspace.Tx
-	localNow int64
+	Reading
 }
 
-// At returns tx as seen at localNow, the reader's clock in unix ms.
-func At(tx *keyspace.Tx, localNow int64) ReadTx { return ReadTx{tx, localNow} }
+// Reading is what a read brings with it from the node that answers it.
+type Reading struct {
+	// LocalNow is the reader's clock in unix ms.
+	LocalNow int64
+	// MaxString is how long a string may be, see package function MaxString.
+	MaxString int
+}
+
+// With returns tx as r sees it.
+func With(tx *keyspace.Tx, r Reading) ReadTx { return ReadTx{tx, r} }
 
 // Time returns the reader's clock in unix ms. The replicated one, tx.Now, only
 // moves with the log, so times to live must not be counted by it.
-func (tx ReadTx) Time() int64 { return max(tx.localNow, tx.Now()) }
+func (tx ReadTx) Time() int64 { return max(tx.LocalNow, tx.Now()) }
 
 // ReadEmpty evaluates a Read command where there is no data.
-func (c *Command) ReadEmpty(args [][]byte) resp.Value { return c.Read(At(keyspace.Empty(), 0), args) }
+func (c *Command) ReadEmpty(args [][]byte, r Reading) resp.Value {
+	return c.Read(With(keyspace.Empty(), r), args)
+}
 
 // Call is what a Local handler works with. It is for one goroutine.
 type Call struct {

@@ -47,22 +47,18 @@ func newBench(t *testing.T) *bench {
 
 // do runs one command.
 func (b *bench) do(args [][]byte) resp.Value {
-	find := b.table.Lookup
+	cmd, err := b.table.Lookup(args)
 	if strings.HasPrefix(string(args[0]), "\x00") {
-		find = b.table.Replicated
+		cmd, args, _, err = b.table.Replicated(args, true)
 	}
-	cmd, err := find(args)
 	if err != nil {
 		return resp.FromError(err)
-	}
-	if cmd.Bounded {
-		args = WithLimit(args, b.limit)
 	}
 	switch {
 	case cmd.Read != nil:
 		tx := b.keys.View(b.now)
 		defer tx.Close()
-		v := cmd.Read(At(tx, b.now), args)
+		v := cmd.Read(With(tx, Reading{LocalNow: b.now, MaxString: MaxString(b.limit)}), args)
 		b.behind = tx.Behind()
 		return v
 	case cmd.Write != nil:
@@ -70,6 +66,7 @@ func (b *bench) do(args [][]byte) resp.Value {
 		tx := b.keys.Begin()
 		defer tx.Discard()
 		tx.StartEntry(b.index, b.now)
+		tx.SetLimit(MaxString(b.limit))
 		v := cmd.Write(tx, args)
 		if err := tx.Commit(); err != nil {
 			b.t.Fatal(err)

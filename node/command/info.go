@@ -217,6 +217,7 @@ func infoStats(w *infoWriter, s *infoSource) {
 	w.line("total_error_replies", n.TotalErrorReplies)
 	w.line("client_query_buffer_limit_disconnections", n.QueryLimitDisconnections)
 	w.line("client_output_buffer_limit_disconnections", n.OutputLimitDisconnections)
+	w.line("internal_errors", n.InternalErrors)
 }
 
 func infoReplication(w *infoWriter, s *infoSource) {

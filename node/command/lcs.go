@@ -15,7 +15,7 @@ type lcsOptions struct {
 
 // lcs finds the longest common subsequence of two strings.
 func lcs(tx ReadTx, args [][]byte) resp.Value {
-	args, limit := cutLimit(args)
+	limit := tx.MaxString
 	var texts [2][]byte
 	for i := range texts {
 		m, found := tx.Lookup(args[1+i])

@@ -156,7 +156,9 @@ type NodeInfo struct {
 	NetInputBytes, NetOutputBytes             int64
 	InputKbps, OutputKbps                     float64
 	KeyspaceHits, KeyspaceMisses, ExpiredKeys int64
-	TotalErrorReplies                         int64
+	// InternalErrors counts commands whose handlers have panicked.
+	InternalErrors    int64
+	TotalErrorReplies int64
 	// OutputBacklog is how many bytes of replies the clients have yet to take;
 	// the others count clients that were closed for breaking a limit.
 	OutputBacklog                                       int64

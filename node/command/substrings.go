@@ -52,7 +52,7 @@ func errTooLong() resp.Value {
 }
 
 func appendTo(tx *keyspace.Tx, args [][]byte) resp.Value {
-	args, limit := cutLimit(args)
+	limit := tx.Limit()
 	m, found, bad := stringAt(tx, args[1])
 	if bad != nil {
 		return *bad
@@ -109,7 +109,7 @@ func within(start, end, n int64) (first, last int64) {
 func backwards(start, end int64) bool { return start < 0 && end < 0 && start > end }
 
 func setRange(tx *keyspace.Tx, args [][]byte) resp.Value {
-	args, limit := cutLimit(args)
+	limit := tx.Limit()
 	offset, ok := parseInt(args[2])
 	if !ok {
 		return errNotInteger()

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,11 +59,6 @@ func (t *Table) add(into map[string]*Command, c *Command) {
 	if handlers > 1 || handlers == 0 && c.Subcommands == nil {
 		panic("command: " + c.Name + " needs exactly one handler")
 	}
-	for _, k := range c.Keys {
-		if c.Bounded && k.Last < 0 {
-			panic("command: " + c.Name + " would take its limit for a key")
-		}
-	}
 	if len(c.Name) >= maxName || c.Name != strings.ToLower(c.Name) {
 		panic("command: bad name " + c.Name)
 	}
@@ -107,24 +103,30 @@ func (t *Table) row(args [][]byte) (*Command, error) {
 	return c, nil
 }
 
-// Replicated returns the row that a committed log entry's command names: what
-// Lookup finds, the internal commands besides, and Bounded ones with the
-// argument that WithLimit has added.
-func (t *Table) Replicated(args [][]byte) (*Command, error) {
+// ErrNoCommand is wrapped by Replicated's error for a name that the table does
+// not have.
+var ErrNoCommand = errors.New("command: no such command can be replicated")
+
+// Replicated returns the row that a log entry's command names, and its
+// arguments: what Lookup finds, and the internal commands besides. limited says
+// that the entry's head has the limit of strings; the entries of older versions
+// have it as one argument more of a Bounded command, which is cut off and
+// returned. The errors are ErrNoCommand, or a reply for a command that no
+// version would run.
+func (t *Table) Replicated(args [][]byte, limited bool) (c *Command, rest [][]byte, limit int, err error) {
 	if len(args[0]) > 0 && args[0][0] == 0 {
-		if c := find(t.internal, args[0]); c != nil && c.arityFits(len(args)) {
-			return c, nil
-		}
+		c = find(t.internal, args[0])
+	} else if c, err = t.row(args); err != nil {
+		c = nil
 	}
-	c, err := t.row(args)
-	if err != nil {
-		return nil, err
+	if c == nil || c.Write == nil && c.Read == nil {
+		return nil, nil, 0, fmt.Errorf("%w: %q", ErrNoCommand, printable(args[0], 128))
 	}
-	n := len(args)
-	if c.Bounded {
-		n--
+	if c.Bounded && !limited && len(args) > 1 {
+		args, limit = cutLimit(args)
 	}
-	return c.fitting(n)
+	c, err = c.fitting(len(args))
+	return c, args, limit, err
 }
 
 // ByFullName returns the row named so, "get" or "cluster|slots" in any case, or nil.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,40 +119,39 @@ func TestArgs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := NewTable().Replicated(args); err != nil {
+		if _, _, _, err := NewTable().Replicated(args, true); err != nil {
 			t.Errorf("%q: %v", internal, err)
 		}
 	}
 }
 
-// TestLimit: a Bounded command stands in the log with one argument more than
-// clients may give, and no other does.
-func TestLimit(t *testing.T) {
+// TestLimitOfOldLogs: the entries of older versions have a Bounded command's
+// limit as an argument more than clients may give, and no other's.
+func TestLimitOfOldLogs(t *testing.T) {
 	table := NewTable()
-	for line, limit := range map[string]int{"append k v": 1000, "getbit k 5": 1 << 40} {
+	for _, line := range []string{"append k v", "setbit k 5 1"} {
 		args := words(t, line)
 		c, err := table.Lookup(args)
 		if err != nil || !c.Bounded {
 			t.Fatalf("%s: %v", line, err)
 		}
-		logged := WithLimit(args, limit)
-		if rest, got := cutLimit(logged); len(rest) != len(args) || got != min(limit, largestString) {
-			t.Errorf("%s: the log has %q and %d", line, rest, got)
+		old := append(slices.Clone(args), []byte("1000"))
+		if found, rest, limit, err := table.Replicated(old, false); found != c || len(rest) != len(args) || limit != 1000 {
+			t.Errorf("%s: an old log's is read as %q with the limit %d, %v", line, rest, limit, err)
 		}
-		if found, err := table.Replicated(logged); found != c {
-			t.Errorf("%s: the log's is refused: %v", line, err)
+		if _, _, _, err := table.Replicated(old, true); err == nil {
+			t.Errorf("%s: a limit may still be an argument", line)
 		}
-		if _, err := table.Lookup(logged); err == nil {
-			t.Errorf("%s: a client may send the log's", line)
+		if found, rest, _, err := table.Replicated(args, true); found != c || len(rest) != len(args) {
+			t.Errorf("%s: read as %q, %v", line, rest, err)
 		}
-		if _, err := table.Replicated(args); err == nil {
-			t.Errorf("%s: the log may lack the limit", line)
-		}
-		if _, err := table.Replicated(args[:1]); err == nil {
-			t.Errorf("%s: the log may have the name alone", line)
+		for _, short := range [][][]byte{args, args[:1]} {
+			if _, _, _, err := table.Replicated(short, false); err == nil {
+				t.Errorf("%s: an old log may have %q", line, short)
+			}
 		}
 	}
-	if _, err := table.Replicated(WithLimit(words(t, "get k"), 1000)); err == nil {
+	if _, _, _, err := table.Replicated(words(t, "get k 1000"), false); err == nil {
 		t.Error("GET may have a limit")
 	}
 }

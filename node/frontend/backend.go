@@ -50,6 +50,7 @@ type Replica interface {
 	// Read evaluates a Read command against applied state. behind is true if
 	// the reply depends on a key that has expired by the local clock but not
 	// by the replicated one: then the caller submits command.AppendTick's write
-	// and reads again (so that no successor with a slower clock revives it).
-	Read(cmd *command.Command, args [][]byte) (reply resp.Value, behind bool)
+	// and reads again (so that no successor with a slower clock revives it). The
+	// replica sets the reading's time.
+	Read(cmd *command.Command, args [][]byte, r command.Reading) (reply resp.Value, behind bool)
 }

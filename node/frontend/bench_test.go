@@ -32,7 +32,9 @@ func (n *instantNode) Submit(calls ...*multiraft.Call) {
 	}
 }
 
-func (n *instantNode) Read(*command.Command, [][]byte) (resp.Value, bool) { return resp.OK, false }
+func (n *instantNode) Read(*command.Command, [][]byte, command.Reading) (resp.Value, bool) {
+	return resp.OK, false
+}
 
 // replay is a connection on which the same pipeline arrives again and again.
 type replay struct {

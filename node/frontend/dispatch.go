@@ -85,9 +85,6 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 	if !c.run.accepts(kind, to) {
 		c.finish()
 	}
-	if cmd.Bounded {
-		args = command.WithLimit(args, c.server.limits.Load().MaxBulk)
-	}
 	c.run.join(kind, to, cmd, args)
 }
 

@@ -1,6 +1,10 @@
 package frontend
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/genuineh/aikv/node/command"
+)
 
 // protocolError is what a client that breaks the protocol is told before its
 // connection is closed.
@@ -12,8 +16,8 @@ const (
 	// maxLine bounds an inline command and the line of a count or a length.
 	maxLine = 64 << 10
 	// maxArgs bounds the arguments of one command, so that a frame of empty
-	// ones cannot make us allocate many times its size.
-	maxArgs = 1 << 20
+	// ones cannot make us allocate many times its size. The log takes as many.
+	maxArgs = command.MaxArgs
 )
 
 // frameKind tells what the guard found at the beginning of the input.

@@ -46,6 +46,8 @@ type testReplica struct {
 	gate chan struct{}
 	// leases are what Holds answers next; without any there is no lease.
 	leases []bool
+	// limit, if not nil, is what the node puts into its entries.
+	limit func() int
 	// stepDown makes the replica a follower when a call fails.
 	stepDown bool
 }
@@ -133,13 +135,16 @@ func (r *testReplica) Submit(calls ...*multiraft.Call) {
 
 func (r *testReplica) apply(call *multiraft.Call) {
 	args, _ := command.DecodeArgs(nil, call.Payload)
-	cmd, err := r.table.Replicated(args)
+	cmd, args, _, err := r.table.Replicated(args, true)
 	if err != nil {
 		panic(err)
 	}
 	r.index++
 	tx := r.ks.Begin()
 	tx.StartEntry(r.index, r.entry.Load())
+	if r.limit != nil {
+		tx.SetLimit(r.limit())
+	}
 	*call.Result.(*resp.Value) = cmd.Write(tx, args)
 	if err := tx.Commit(); err != nil {
 		panic(err)
@@ -171,14 +176,15 @@ func (r *testReplica) Holds(uint64) bool {
 	return holds
 }
 
-func (r *testReplica) Read(cmd *command.Command, args [][]byte) (resp.Value, bool) {
+func (r *testReplica) Read(cmd *command.Command, args [][]byte, reading command.Reading) (resp.Value, bool) {
 	r.mu.Lock()
 	r.note("read %s", cmd.Name)
 	r.mu.Unlock()
 	now := r.local.Load()
+	reading.LocalNow = now
 	tx := r.ks.View(now)
 	defer tx.Close()
-	reply := cmd.Read(command.At(tx, now), args)
+	reply := cmd.Read(command.With(tx, reading), args)
 	return reply, tx.Behind()
 }
 
@@ -325,6 +331,7 @@ func start(t *testing.T, change func(*Options)) *fixture {
 		t.Fatal(err)
 	}
 	node.server = server
+	node.own.limit = func() int { return server.limits.Load().MaxBulk }
 	f := &fixture{t: t, node: node, server: server, served: make(chan error, 1)}
 	go func() { f.served <- server.Serve() }()
 	t.Cleanup(func() {

@@ -27,6 +27,7 @@ var (
 	errReadOnly    error = resp.Error("READONLY You can't write against a read only replica.")
 	errSuperseded  error = resp.Error("TRYAGAIN The write was superseded, it was not applied")
 	errUncertain   error = resp.Error("UNCERTAIN the write may or may not have been applied")
+	errTooLarge    error = resp.Error("ERR the command is too large")
 	errAuthRequire error = resp.Error("NOAUTH Authentication required.")
 )
 

@@ -153,6 +153,10 @@ func (c *conn) failedWrite(o *op) error {
 		return errNoQuorum
 	case errors.Is(err, multiraft.ErrClosed):
 		return errClosing
+	case errors.Is(err, multiraft.ErrTooLarge):
+		return errTooLarge
+	case errors.Is(err, multiraft.ErrRefused):
+		return err // it says why
 	default:
 		// ErrUncertain, and anything that is not known to be harmless.
 		return errUncertain
@@ -231,7 +235,7 @@ func payloadSize(v *resp.Value) int {
 func (c *conn) evaluate(o *op, failure error) resp.Value {
 	r := c.run
 	if r.replica == nil {
-		return o.cmd.ReadEmpty(o.args)
+		return o.cmd.ReadEmpty(o.args, c.reading())
 	}
 	if errors.Is(failure, multiraft.ErrNotLeader) && !o.keyed {
 		// The node has become a follower, and those answer for what they have.
@@ -241,7 +245,7 @@ func (c *conn) evaluate(o *op, failure error) resp.Value {
 		return refusal(c.failedRead(o, failure))
 	}
 	for ticks := 0; ; ticks++ {
-		reply, behind := r.replica.Read(o.cmd, o.args)
+		reply, behind := r.replica.Read(o.cmd, o.args, c.reading())
 		if behind && !r.linear && o.keyed {
 			// Only the leader may end the key's life, so it is asked instead.
 			return refusal(c.moved(o))
@@ -253,6 +257,11 @@ func (c *conn) evaluate(o *op, failure error) resp.Value {
 			return refusal(c.failedRead(o, err))
 		}
 	}
+}
+
+// reading is what a read brings with it; the replica adds the time.
+func (c *conn) reading() command.Reading {
+	return command.Reading{MaxString: command.MaxString(c.server.limits.Load().MaxBulk)}
 }
 
 // failedRead tells the client why its read was not answered. It may always

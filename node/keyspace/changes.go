@@ -21,17 +21,25 @@ type changeSet struct {
 
 // find returns the change of key, or nil. It is valid until the next add.
 func (s *changeSet) find(hash uint64, key []byte) *change {
+	if i := s.index(hash, key); i >= 0 {
+		return &s.list[i]
+	}
+	return nil
+}
+
+// index returns the place of the key's change in the list, -1 if it has none.
+func (s *changeSet) index(hash uint64, key []byte) int {
 	if s == nil || len(s.list) == 0 {
-		return nil
+		return -1
 	}
 	mask := uint64(len(s.table) - 1)
 	for i := hash & mask; s.table[i] != 0; i = (i + 1) & mask {
-		c := &s.list[s.table[i]-1]
-		if c.hash == hash && bytes.Equal(c.stored.key(), key) {
-			return c
+		at := int(s.table[i] - 1)
+		if c := &s.list[at]; c.hash == hash && bytes.Equal(c.stored.key(), key) {
+			return at
 		}
 	}
-	return nil
+	return -1
 }
 
 // add enters a change of a key that has none yet.
@@ -55,6 +63,19 @@ func (s *changeSet) enter(index int) {
 
 func (s *changeSet) grow() {
 	s.table = make([]int32, max(2*len(s.table), 64))
+	for i := range s.list {
+		s.enter(i)
+	}
+}
+
+// cut drops all changes but the first n.
+func (s *changeSet) cut(n int) {
+	if n == len(s.list) {
+		return
+	}
+	clear(s.list[n:])
+	s.list = s.list[:n]
+	clear(s.table)
 	for i := range s.list {
 		s.enter(i)
 	}

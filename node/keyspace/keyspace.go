@@ -39,6 +39,7 @@ type Keyspace struct {
 
 	writer sync.Mutex    // held by the write transaction
 	batch  storage.Batch // the writer's, kept for its memory
+	undo   []undone      // the writer's, kept for its memory
 	failed error         // the writer's: the first commit that failed
 }
 
@@ -220,7 +221,7 @@ func (ks *Keyspace) Begin() *Tx {
 	ks.writer.Lock()
 	base := ks.latest.Load()
 	return &Tx{ks: ks, base: base, now: base.clock, err: ks.failed, write: &writeState{
-		index: base.applied, total: base.total, changes: &changeSet{},
+		index: base.applied, total: base.total, changes: &changeSet{}, undo: ks.undo[:0],
 	}}
 }
 

@@ -51,6 +51,11 @@ type writeState struct {
 	total   int64
 	expired int64 // keys deleted or replaced after they had expired
 	flushed bool  // nothing stored counts any more
+	// limit is what SetLimit said; large is set when a record was refused.
+	limit int
+	large bool
+	// undo is what Undo needs to take back what was done since Save.
+	undo []undone
 }
 
 // StartEntry begins the next Raft entry: index must be larger than that of every
@@ -96,6 +101,7 @@ func (tx *Tx) Discard() {
 		return
 	}
 	tx.closed = true
+	tx.ks.keepUndo(tx.write.undo)
 	tx.ks.writer.Unlock()
 }
 
@@ -194,6 +200,8 @@ func (tx *Tx) SetString(key, value []byte, expireAt int64) {
 	old := tx.load(&r)
 	switch {
 	case tx.err != nil:
+	case len(key)+len(value) > MaxRecord:
+		tx.write.large = true
 	case expireAt == 0 || expireAt > tx.now:
 		at := r.stored
 		if at == nil && old != nil {
@@ -256,7 +264,9 @@ func (tx *Tx) set(r *ref, before, now *record) {
 	} else {
 		stored = before.stored
 	}
-	if c := w.changes.find(r.hash, r.key); c != nil {
+	if i := w.changes.index(r.hash, r.key); i >= 0 {
+		c := &w.changes.list[i]
+		w.undo = append(w.undo, undone{set: w.changes, index: i, stored: c.stored, now: c.now})
 		c.now, c.stored = now, stored
 	} else {
 		w.changes.add(change{hash: r.hash, stored: stored, old: before, now: now})
@@ -274,6 +284,8 @@ func (tx *Tx) count(s uint16, delta int64) {
 	if w.counts == nil {
 		w.counts = make(map[uint16]int64)
 	}
+	had, known := w.counts[s]
+	w.undo = append(w.undo, undone{counts: w.counts, slot: s, keys: had, fresh: !known})
 	w.counts[s] = tx.LenSlot(s) + delta
 	w.total += delta
 }

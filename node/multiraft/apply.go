@@ -129,10 +129,11 @@ func (a *applier) collect(e *pb.Entry, report *applied) error {
 	if e.GetType() != pb.EntryNormal {
 		report.changes = append(report.changes, e)
 	} else if len(e.GetData()) > 0 {
-		var err error
-		if c.Time, c.Payloads, err = decodeEntry(e.GetData()); err != nil {
+		head, payloads, err := decodeEntry(e.GetData())
+		if err != nil {
 			return fmt.Errorf("group %016x, index %d: %w", uint64(a.group.id), c.Index, err)
 		}
+		c.Time, c.MaxString, c.Payloads = head.time, head.maxString, payloads
 	}
 	if own := a.group.claim(c.Index, c.Term); own != nil {
 		c.Calls = own.calls // nil if they ended at their deadline

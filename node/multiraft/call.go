@@ -19,9 +19,18 @@ var (
 	// ErrUncertain: appended, and undecided at its deadline. It may still be
 	// applied, so it must not be retried.
 	ErrUncertain = errors.New("multiraft: the outcome is unknown")
+	// ErrRefused: certainly not appended; it is wrapped around what
+	// Machine.Check says of the payload, or ErrTooLarge.
+	ErrRefused = errors.New("multiraft: refused")
+	// ErrTooLarge: the payload is longer than MaxPayload.
+	ErrTooLarge = errors.New("multiraft: the command is too large")
 	// ErrClosed: certainly not appended; the group or the host is closing.
 	ErrClosed = errors.New("multiraft: closed")
 )
+
+// MaxPayload bounds a payload, in bytes. An entry of one such payload fits into
+// a frame between nodes; what is longer could be logged, but never replicated.
+const MaxPayload = 120 << 20
 
 // Call is one command on its way through a group: a write that Group.Submit
 // packs into an entry, or a read that waits for Group.Barrier. The group ends

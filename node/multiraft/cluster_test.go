@@ -87,6 +87,8 @@ func (m *sumMachine) Apply(entries []Committed) error {
 	return nil
 }
 
+func (m *sumMachine) Check([]byte) error { return nil }
+
 func (m *sumMachine) Sync() (uint64, error) { return m.Applied(), nil }
 
 func (m *sumMachine) values() []uint64 {

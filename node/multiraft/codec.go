@@ -307,21 +307,33 @@ func control(t pb.MessageType) bool {
 	return t != pb.MsgApp && t != pb.MsgAppResp
 }
 
-// An entry's data is the commands of the calls that it carries:
+// An entry's data is what all replicas must agree on, and the commands of the
+// calls that it carries:
 //
-//	data = format(1) time(8, unix ms) count(uvarint) (length(uvarint) payload)*
+//	data = format(1) time(8, unix ms) maxString(uvarint) count(uvarint) (length(uvarint) payload)*
+//
+// Format 1 had no maxString. What an entry of an unknown format means is not for
+// this program to guess, so a committed one ends the process.
 const (
-	entryFormat = 1
-	entryHeader = 1 + 8
+	entryFormat    = 2
+	entryFormatOld = 1
+	entryHeader    = 1 + 8
 )
 
 // errEntry is returned for entry data of an unknown or broken form: replicas
 // cannot agree on what they don't understand, so it ends the process.
 var errEntry = errors.New("multiraft: malformed entry")
 
-func appendEntry(dst []byte, now int64, calls []*Call) []byte {
+// entryHead is what an entry says before its commands.
+type entryHead struct {
+	time      int64  // the proposer's clock, unix ms
+	maxString uint64 // see Options.MaxString
+}
+
+func appendEntry(dst []byte, head entryHead, calls []*Call) []byte {
 	dst = append(dst, entryFormat)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(now))
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(head.time))
+	dst = binary.AppendUvarint(dst, head.maxString)
 	dst = binary.AppendUvarint(dst, uint64(len(calls)))
 	for _, c := range calls {
 		dst = appendBytes(dst, c.Payload)
@@ -329,23 +341,39 @@ func appendEntry(dst []byte, now int64, calls []*Call) []byte {
 	return dst
 }
 
-// decodeEntry returns the leader's time and the payloads, which alias data.
-func decodeEntry(data []byte) (now int64, payloads [][]byte, err error) {
-	if len(data) < entryHeader || data[0] != entryFormat {
-		return 0, nil, errEntry
+// cutEntryHead splits an entry into its head and what follows.
+func cutEntryHead(data []byte) (head entryHead, rest []byte, ok bool) {
+	if len(data) < entryHeader || data[0] != entryFormat && data[0] != entryFormatOld {
+		return head, nil, false
 	}
-	now = int64(binary.LittleEndian.Uint64(data[1:]))
-	r := reader{buf: data[entryHeader:]}
+	head.time, rest = int64(binary.LittleEndian.Uint64(data[1:])), data[entryHeader:]
+	if data[0] == entryFormatOld {
+		return head, rest, true
+	}
+	var n int
+	if head.maxString, n = binary.Uvarint(rest); n <= 0 {
+		return head, nil, false
+	}
+	return head, rest[n:], true
+}
+
+// decodeEntry returns an entry's head and the payloads, which alias data.
+func decodeEntry(data []byte) (head entryHead, payloads [][]byte, err error) {
+	head, rest, ok := cutEntryHead(data)
+	if !ok {
+		return head, nil, errEntry
+	}
+	r := reader{buf: rest}
 	count := r.uvarint()
 	if count > uint64(len(r.buf)) {
-		return 0, nil, errEntry
+		return head, nil, errEntry
 	}
 	payloads = make([][]byte, count)
 	for i := range payloads {
 		payloads[i] = r.bytes()
 	}
 	if r.bad || len(r.buf) > 0 {
-		return 0, nil, errEntry
+		return head, nil, errEntry
 	}
-	return now, payloads, nil
+	return head, payloads, nil
 }

@@ -255,7 +255,7 @@ func TestHostileCounts(t *testing.T) {
 			}); n > limit {
 				t.Errorf("count %d, %d bytes: a frame made the decoder allocate %d bytes", count, padding, n)
 			}
-			data := append(make([]byte, 0, 32), entryFormat)
+			data := append(make([]byte, 0, 32), entryFormatOld)
 			data = binary.AppendUvarint(append(data, make([]byte, 8)...), count)
 			data = append(data, make([]byte, padding)...)
 			if n := allocated(func() {
@@ -277,13 +277,14 @@ func TestEntryRoundTrip(t *testing.T) {
 		for i, p := range payloads {
 			calls[i] = &Call{Payload: p}
 		}
-		data := appendEntry(nil, -5, calls)
+		head := entryHead{time: -5, maxString: 1 << 60}
+		data := appendEntry(nil, head, calls)
 		if len(data) > entrySize(calls) {
 			t.Errorf("%d bytes, announced were %d", len(data), entrySize(calls))
 		}
 		now, got, err := decodeEntry(data)
-		if err != nil || now != -5 || len(got) != len(payloads) {
-			t.Fatalf("time %d, %d payloads, %v", now, len(got), err)
+		if err != nil || now != head || len(got) != len(payloads) {
+			t.Fatalf("head %v, %d payloads, %v", now, len(got), err)
 		}
 		for i := range got {
 			if !bytes.Equal(got[i], payloads[i]) {
@@ -367,8 +368,8 @@ func FuzzDecodeFrame(f *testing.F) {
 }
 
 func FuzzDecodeEntry(f *testing.F) {
-	f.Add(appendEntry(nil, 1, nil))
-	f.Add(appendEntry(nil, 1, []*Call{{Payload: []byte("a")}, {}}))
+	f.Add(appendEntry(nil, entryHead{time: 1}, nil))
+	f.Add(appendEntry(nil, entryHead{time: 1}, []*Call{{Payload: []byte("a")}, {}}))
 	f.Add([]byte{entryFormat, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		now, payloads, err := decodeEntry(data)
@@ -381,7 +382,7 @@ func FuzzDecodeEntry(f *testing.F) {
 		}
 		now2, payloads2, err := decodeEntry(appendEntry(nil, now, calls))
 		if err != nil || now2 != now || len(payloads2) != len(payloads) {
-			t.Fatalf("%v; %d and %d, %d and %d payloads", err, now, now2, len(payloads), len(payloads2))
+			t.Fatalf("%v; %v and %v, %d and %d payloads", err, now, now2, len(payloads), len(payloads2))
 		}
 		for i := range payloads {
 			if !bytes.Equal(payloads[i], payloads2[i]) {

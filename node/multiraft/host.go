@@ -33,6 +33,10 @@ type Machine interface {
 	// Sync returns once everything applied before is on stable storage, and the
 	// index that no crash can take back. It may run next to Apply.
 	Sync() (applied uint64, err error)
+	// Check returns why Apply could do nothing with a payload; such a call ends
+	// with ErrRefused before anything is proposed. Any number of goroutines may
+	// call it.
+	Check(payload []byte) error
 	// Apply applies entries in log order, all of them in one atomic step. An
 	// error ends the process. It sets the Result of the calls in them.
 	Apply(entries []Committed) error
@@ -44,14 +48,16 @@ type Machine interface {
 type Committed struct {
 	Index, Term uint64
 	// Time is the leader's clock when it made the entry, in unix milliseconds.
-	Time     int64
-	Payloads [][]byte
+	Time int64
+	// MaxString is what the proposer's Options.MaxString said; 0: nothing.
+	MaxString uint64
+	Payloads  [][]byte
 	// Calls are the calls that wait for the payloads, one each, or nil if the
 	// entry was not proposed here or nobody waits any more.
 	Calls []*Call
 }
 
-// Options configures a Host. All fields but Notify, Uptime and VoteDelay are
+// Options configures a Host. All fields but MaxString, Notify, Uptime and VoteDelay are
 // required.
 type Options struct {
 	Log       *wal.Log
@@ -67,6 +73,10 @@ type Options struct {
 	Gather time.Duration
 	// MaxEntryBytes bounds an entry, unless a single command is larger.
 	MaxEntryBytes int
+	// MaxString returns how long a string may become by the commands that this
+	// node proposes, in bytes. It travels in each entry, so that all replicas keep
+	// to the same. nil: the commands know no such limit.
+	MaxString func() uint64
 	// InflightEntries bounds the data entries of a group that are proposed and
 	// not yet applied.
 	InflightEntries int

@@ -125,6 +125,8 @@ func (m *labMachine) Apply(entries []Committed) error {
 	return nil
 }
 
+func (m *labMachine) Check([]byte) error { return nil }
+
 func (m *labMachine) Sync() (uint64, error) {
 	if m.syncErr == nil {
 		m.durable = m.applied

@@ -98,10 +98,10 @@ func implausibleEntries(m *pb.Message) string {
 
 // entryIsSound reports whether decodeEntry can read data. It allocates nothing.
 func entryIsSound(data []byte) bool {
-	if len(data) < entryHeader || data[0] != entryFormat {
+	_, rest, ok := cutEntryHead(data)
+	if !ok {
 		return false
 	}
-	rest := data[entryHeader:]
 	count, n := binary.Uvarint(rest)
 	if n <= 0 || count > uint64(len(rest)-n) {
 		return false

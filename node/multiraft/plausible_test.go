@@ -206,7 +206,7 @@ func FuzzFrames(f *testing.F) {
 
 // An entry is sound if and only if it can be decoded.
 func FuzzSoundEntry(f *testing.F) {
-	f.Add(appendEntry(nil, 1, []*Call{{Payload: []byte("a")}, {}}))
+	f.Add(appendEntry(nil, entryHead{time: 1}, []*Call{{Payload: []byte("a")}, {}}))
 	f.Add(binary.AppendUvarint([]byte{entryFormat, 0, 0, 0, 0, 0, 0, 0, 0}, math.MaxUint64))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if _, _, err := decodeEntry(data); (err == nil) != entryIsSound(data) {

@@ -1,6 +1,7 @@
 package multiraft
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
 	"time"
@@ -105,7 +106,11 @@ func (g *Group) propose(now time.Time) time.Time {
 		}
 		n := packable(g.writes.calls, opts.MaxEntryBytes)
 		batch := g.writes.calls[:n:n]
-		data := appendEntry(make([]byte, 0, entrySize(batch)), now.UnixMilli(), batch)
+		head := entryHead{time: now.UnixMilli()}
+		if opts.MaxString != nil {
+			head.maxString = opts.MaxString()
+		}
+		data := appendEntry(make([]byte, 0, entrySize(batch)), head, batch)
 		p := &proposal{
 			term: g.rn.BasicStatus().GetTerm(), calls: batch,
 			deadline: g.host.ticks + g.host.requestTicks(),
@@ -157,7 +162,7 @@ func packable(calls []*Call, limit int) int {
 }
 
 func entrySize(calls []*Call) int {
-	size := entryHeader + 5
+	size := entryHeader + binary.MaxVarintLen64 + 5
 	for _, c := range calls {
 		size += len(c.Payload) + 5
 	}

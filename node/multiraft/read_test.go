@@ -274,7 +274,7 @@ func TestArbiterBarriers(t *testing.T) {
 	n, g := l.node(1), l.node(1).replicas[testGroup].group
 	for v := uint64(1); v <= 20; v++ {
 		n.holdDisk = true // what the others' acknowledgements commit is not applied yet
-		if err := g.rn.Propose(appendEntry(nil, 1, []*Call{{Payload: payload(v)}})); err != nil {
+		if err := g.rn.Propose(appendEntry(nil, entryHead{time: 1}, []*Call{{Payload: payload(v)}})); err != nil {
 			t.Fatal(err)
 		}
 		n.stepLoop(false)

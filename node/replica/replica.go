@@ -168,12 +168,15 @@ func (m *machine) Applied() uint64 { return m.replica.machine.Applied() }
 // Sync implements multiraft.Machine.
 func (m *machine) Sync() (uint64, error) { return m.replica.machine.Sync() }
 
+// Check implements multiraft.Machine.
+func (m *machine) Check(payload []byte) error { return m.replica.machine.Check(payload) }
+
 // Apply implements multiraft.Machine.
 func (m *machine) Apply(committed []multiraft.Committed) error {
 	m.entries, m.results = m.entries[:0], m.results[:0]
 	for i := range committed {
 		c := &committed[i]
-		e := shard.Entry{Index: c.Index, Time: c.Time, Commands: c.Payloads}
+		e := shard.Entry{Index: c.Index, Time: c.Time, MaxString: int(min(c.MaxString, command.MaxBulkLength)), Commands: c.Payloads}
 		if len(c.Calls) == len(c.Payloads) && len(c.Calls) > 0 {
 			start := len(m.results)
 			for _, call := range c.Calls {
@@ -246,8 +249,9 @@ func (r *Replica) Holds(token uint64) bool { return r.group.Holds(token) }
 func (r *Replica) Age() (age time.Duration, ok bool) { return r.group.Age() }
 
 // Read evaluates a command against applied state.
-func (r *Replica) Read(cmd *command.Command, args [][]byte) (resp.Value, bool) {
-	return r.machine.Read(cmd, args, r.manager.opts.Sched.Now().UnixMilli())
+func (r *Replica) Read(cmd *command.Command, args [][]byte, reading command.Reading) (resp.Value, bool) {
+	reading.LocalNow = r.manager.opts.Sched.Now().UnixMilli()
+	return r.machine.Read(cmd, args, reading)
 }
 
 // Serves reports whether the replica is there to serve: an arbiter is not.

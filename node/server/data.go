@@ -37,6 +37,8 @@ type dataDir struct {
 	meta, shards string
 	// openStore opens a database: storage.OpenLevel.
 	openStore func(dir string, opts storage.LevelOptions) (storage.Store, error)
+	// recovered is shard.Options' Recovered.
+	recovered func(command string, reason any, stack []byte)
 }
 
 // dataFormat is the version of the layout that this program writes.
@@ -152,7 +154,10 @@ func freeBytes(dir string) (int64, error) {
 }
 
 func (d *dataDir) shardOptions() shard.Options {
-	return shard.Options{Keyspace: keyspace.Options{CacheBytes: int64(orNone(int(d.cfg.Storage.HotCache)))}}
+	return shard.Options{
+		Keyspace:  keyspace.Options{CacheBytes: int64(orNone(int(d.cfg.Storage.HotCache)))},
+		Recovered: d.recovered,
+	}
 }
 
 // orNone turns the configuration's 0 for "none" into the libraries' -1.

@@ -53,6 +53,7 @@ func (b *backend) Info() command.NodeInfo {
 		info.Keys, info.Expires = m.Keys(), m.Expiring()
 		stats := m.Stats()
 		info.KeyspaceHits, info.KeyspaceMisses, info.ExpiredKeys = stats.Hits, stats.Misses, stats.Expired
+		info.InternalErrors = stats.Panics
 	}
 	return info
 }
@@ -109,9 +110,12 @@ func newConfig(n *node, b *backend) *command.Config {
 				n.level.Set(slogLevel(value))
 				return nil
 			},
-			"maxclients":                 b.setMaxClients,
-			"timeout":                    b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
-			"proto-max-bulk-len":         b.limitHook(func(l *frontend.Limits, v int) { l.MaxBulk = v }),
+			"maxclients": b.setMaxClients,
+			"timeout":    b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
+			"proto-max-bulk-len": b.limitHook(func(l *frontend.Limits, v int) {
+				l.MaxBulk = v
+				b.node.maxString.Store(int64(command.MaxString(v)))
+			}),
 			"client-query-buffer-limit":  b.limitHook(func(l *frontend.Limits, v int) { l.QueryBuffer = v }),
 			"client-output-buffer-limit": b.setOutputLimit,
 		},

@@ -21,6 +21,12 @@ func (m *metaMachine) Applied() uint64 { return m.machine.Applied() }
 // Sync implements multiraft.Machine.
 func (m *metaMachine) Sync() (uint64, error) { return m.machine.Sync() }
 
+// Check implements multiraft.Machine.
+func (m *metaMachine) Check(payload []byte) error {
+	_, err := metaraft.DecodeProposal(payload)
+	return err
+}
+
 // Apply implements multiraft.Machine.
 func (m *metaMachine) Apply(committed []multiraft.Committed) error {
 	entries := make([]metaraft.Entry, len(committed))
@@ -53,6 +59,8 @@ func (r metaRaft) Propose(ctx context.Context, payload []byte) ([]byte, error) {
 		return *result, nil
 	case errors.Is(err, multiraft.ErrUncertain), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return nil, metaraft.ErrUncertain
+	case errors.Is(err, multiraft.ErrRefused):
+		return nil, err // another try would be refused too
 	default: // certainly not applied
 		return nil, metaraft.ErrNotLeader
 	}

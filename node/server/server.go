@@ -56,6 +56,8 @@ type node struct {
 	// Frames to and from peers.
 	sent, received atomic.Uint64
 
+	maxString atomic.Int64 // command.MaxString of the present proto-max-bulk-len
+
 	// fatal receives the error that ends the node.
 	fatal chan error
 	work  *sched.Group
@@ -104,6 +106,7 @@ func newNode(cfg config.Config, log *slog.Logger, s sched.Sched) *node {
 		hearsay: newHearsay(), beatNow: make(chan struct{}, 1),
 	}
 	n.clients = clientPort{n}
+	n.maxString.Store(int64(command.MaxString(int(cfg.Server.ProtoMaxBulkLen))))
 	return n
 }
 
@@ -157,6 +160,7 @@ func (n *node) open() error {
 	if n.past, err = openPast(n.cfg.Storage.DataDir, n.log); err != nil {
 		return fmt.Errorf("cannot use the data folder: %w", err)
 	}
+	n.data.recovered = n.handlerPanicked
 	n.handler = newPeerHandler(n)
 	n.home = newHome(n)
 	if err := n.home.load(); err != nil {
@@ -197,6 +201,7 @@ func (n *node) hostOptions() multiraft.Options {
 		Log: n.data.log, Transport: link{n}, Cluster: n.home.Identity().Cluster,
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
+		MaxString:      func() uint64 { return uint64(n.maxString.Load()) },
 		RequestTimeout: time.Duration(r.RequestTimeout), CommitDelay: time.Duration(r.CommitDelay),
 		LogEntries: n.cfg.WAL.GroupEntries, LogBytes: int64(n.cfg.WAL.GroupSize),
 		Now: n.sched.Now, Sched: n.sched, Logger: n.log, Fatal: n.fail,
@@ -245,6 +250,12 @@ func (n *node) metaOptions() metaraft.Options {
 		Lineage: n.past.lineage, Recorded: n.past.recorded,
 		Sched: n.sched, Random: randomID, Logger: n.log,
 	}
+}
+
+// handlerPanicked logs a mistake of the program that a command has met.
+func (n *node) handlerPanicked(command string, reason any, stack []byte) {
+	n.log.Error("internal error: a command's handler has panicked; it was undone and the node goes on",
+		"command", command, "reason", reason, "stack", string(stack))
 }
 
 // featureLevel is the replicated behaviour that this version brings to a

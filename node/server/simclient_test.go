@@ -49,7 +49,7 @@ func (n *node) serve(args [][]byte, held func()) simReply {
 		return outcome(value, err)
 	}
 	if token := r.Lease(); token != 0 {
-		value, _ := r.Read(cmd, args)
+		value, _ := r.Read(cmd, args, command.Reading{MaxString: command.MaxBulkLength})
 		answer := outcome(value, nil)
 		held()
 		if r.Holds(token) {
@@ -59,7 +59,7 @@ func (n *node) serve(args [][]byte, held func()) simReply {
 	if err := multiraft.Run(ctx, n.sched, new(multiraft.Call), r.Barrier); err != nil {
 		return outcome(resp.Null, err)
 	}
-	value, _ := r.Read(cmd, args)
+	value, _ := r.Read(cmd, args, command.Reading{MaxString: command.MaxBulkLength})
 	return outcome(value, nil)
 }
 

@@ -23,9 +23,14 @@
 //     log. So a leader whose view is old can refuse a write for a slot that has
 //     moved away, but never accept one.
 //
-// What a committed entry says must be understood: a payload that cannot be
-// read, or a command that this program does not know, is an error that ends the
-// node, since applying anything else would let the replicas drift apart. The
-// cluster's feature level keeps newer payloads out of the log while older nodes
-// are members.
+// What an entry says must be understood: a record that cannot be read, or the name
+// of a command that this program does not know, may be the words of a later
+// version, and is an error that ends the node, since applying anything else would
+// let the replicas drift apart. The cluster's feature level keeps newer payloads
+// out of the log while older nodes are members. A command that no version would
+// run (malformed, a wrong number of arguments, a record that nothing could carry)
+// is answered with an error by all replicas, and so is one whose handler panics:
+// what it did is undone.
+//
+// Machine.Check reads a payload as Apply does, and refuses it before it is proposed.
 package shard

@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/genuineh/aikv/node/command"
@@ -15,13 +16,18 @@ import (
 // Options tune a Machine.
 type Options struct {
 	Keyspace keyspace.Options
+	// Recovered is told when a handler has panicked: what it did is undone, its
+	// command is answered with an error, and the machine goes on. Without it the
+	// panic goes on, as it should in tests.
+	Recovered func(command string, reason any, stack []byte)
 }
 
 // Machine is one replica's state of a shard. Apply is for one goroutine; all
 // other methods may be called concurrently with it and each other.
 type Machine struct {
-	keys  *keyspace.Keyspace
-	table *command.Table
+	keys      *keyspace.Keyspace
+	table     *command.Table
+	recovered func(string, any, []byte) // Options.Recovered
 
 	slots slotTable // as of the applier's last entry
 	owned ownership // as of the last commit; what readers see
@@ -30,6 +36,7 @@ type Machine struct {
 
 	hits, misses atomic.Int64 // of reads that somebody was answered
 	expired      atomic.Int64 // of keys.Expired, what ResetStats has forgotten
+	panics       atomic.Int64
 }
 
 // Stats counts since Open or the last ResetStats.
@@ -38,12 +45,18 @@ type Stats struct {
 	// the node that answered them. Expired are the keys that this replica has
 	// removed because they had expired.
 	Hits, Misses, Expired int64
+	// Panics are the commands whose handlers have panicked: mistakes of the
+	// program.
+	Panics int64
 }
 
 // Entry is one committed entry of the group's log.
 type Entry struct {
 	Index uint64
 	Time  int64 // the leader's clock when it was proposed, unix ms
+	// MaxString is how long a string may become by the commands, in bytes; 0 in
+	// entries of older versions.
+	MaxString int
 	// Commands are the payloads, in order. Apply keeps none of their memory.
 	Commands [][]byte
 	// Results, if not nil, is as long as Commands; where an element is not
@@ -56,6 +69,14 @@ type Entry struct {
 // run.
 const errChanging = resp.Error("TRYAGAIN Slot is changing hands")
 
+// errTooLarge answers a command that would have made a record larger than
+// keyspace.MaxRecord, which may be because of the key: Redis's error knows the
+// value alone.
+const errTooLarge = resp.Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+
+// errPanicked answers a command whose handler has panicked.
+const errPanicked = resp.Error("ERR internal error: the command was undone, the node's log has the details")
+
 // slotsName is the named record that holds the slot table.
 const slotsName = "slots"
 
@@ -66,7 +87,7 @@ func Open(store storage.Store, table *command.Table, opts Options) (*Machine, er
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{keys: keys, table: table}
+	m := &Machine{keys: keys, table: table, recovered: opts.Recovered}
 	view := keys.View(0)
 	defer view.Close()
 	stored, err := view.Meta(slotsName)
@@ -105,6 +126,7 @@ func (m *Machine) Stats() Stats {
 	return Stats{
 		Hits: m.hits.Load(), Misses: m.misses.Load(),
 		Expired: m.keys.Expired() - m.expired.Load(),
+		Panics:  m.panics.Load(),
 	}
 }
 
@@ -112,6 +134,7 @@ func (m *Machine) Stats() Stats {
 func (m *Machine) ResetStats() {
 	m.hits.Store(0)
 	m.misses.Store(0)
+	m.panics.Store(0)
 	m.expired.Store(m.keys.Expired())
 }
 
@@ -164,7 +187,7 @@ func (m *Machine) Apply(entries []Entry) error {
 		tx.StartEntry(e.Index, e.Time)
 		for j, payload := range e.Commands {
 			answered := e.Results != nil && e.Results[j] != nil
-			reply, slotsChanged, err := m.applyOne(tx, payload, answered)
+			reply, slotsChanged, err := m.applyOne(tx, e, payload, answered)
 			if err == nil {
 				err = tx.Err()
 			}
@@ -191,37 +214,57 @@ func (m *Machine) Apply(entries []Entry) error {
 }
 
 // applyOne runs one payload; answered says whether somebody waits for the reply.
-func (m *Machine) applyOne(tx *keyspace.Tx, payload []byte, answered bool) (reply resp.Value, slotsChanged bool, err error) {
-	if len(payload) > 0 && payload[0] == recordMark {
-		r, err := decodeRecord(payload)
-		if err != nil {
-			return resp.Value{}, false, err
-		}
-		return resp.OK, m.slots.change(r), nil
-	}
-	if m.args, err = command.DecodeArgs(m.args[:0], payload); err != nil {
+// An error is one of the store, or of a payload that this version does not know.
+func (m *Machine) applyOne(tx *keyspace.Tx, e *Entry, payload []byte, answered bool) (reply resp.Value, slotsChanged bool, err error) {
+	p, err := m.decode(m.args[:0], payload, e.MaxString)
+	m.args = p.scratch
+	switch {
+	case errors.Is(err, errRecord), errors.Is(err, command.ErrNoCommand):
 		return resp.Value{}, false, err
-	}
-	cmd, err := m.table.Replicated(m.args)
-	if err != nil {
-		return resp.Value{}, false, fmt.Errorf("a committed command: %w", err)
-	}
-	if !m.mayRun(cmd, m.args) {
+	case err != nil:
+		return resp.FromError(err), false, nil
+	case p.record != nil:
+		return resp.OK, m.slots.change(*p.record), nil
+	case !m.mayRun(p.cmd, p.args):
 		return resp.FromError(errChanging), false, nil
 	}
-	switch {
-	case cmd.Write != nil:
-		return cmd.Write(tx, m.args), false, nil
-	case cmd.Read != nil: // a read at its own place between writes
-		hits, misses := tx.Lookups()
-		reply = cmd.Read(command.At(tx, 0), m.args)
-		if answered {
-			m.count(tx, hits, misses)
-		}
-		return reply, false, nil
-	default:
-		return resp.Value{}, false, fmt.Errorf("a committed command that cannot be replicated: %s", cmd.FullName())
+	hits, misses := tx.Lookups()
+	reply = m.run(tx, &p)
+	if p.cmd.Write == nil && answered {
+		m.count(tx, hits, misses)
 	}
+	return reply, false, nil
+}
+
+// run runs a command as one step: all of it, or nothing and an error.
+func (m *Machine) run(tx *keyspace.Tx, p *parsed) (reply resp.Value) {
+	save := tx.Save()
+	defer func() {
+		if m.recovered == nil {
+			return
+		}
+		if reason := recover(); reason != nil {
+			tx.Undo(save)
+			reply = m.panicked(p.cmd, reason)
+		}
+	}()
+	if p.cmd.Write == nil { // a read at its own place between writes
+		return p.cmd.Read(command.With(tx, command.Reading{MaxString: p.maxString}), p.args)
+	}
+	tx.SetLimit(p.maxString)
+	reply = p.cmd.Write(tx, p.args)
+	if tx.TooLarge() {
+		tx.Undo(save)
+		return resp.FromError(errTooLarge)
+	}
+	return reply
+}
+
+// panicked counts and tells what became of a handler, and returns the reply.
+func (m *Machine) panicked(cmd *command.Command, reason any) resp.Value {
+	m.panics.Add(1)
+	m.recovered(cmd.FullName(), reason, debug.Stack())
+	return resp.FromError(errPanicked)
 }
 
 // count adds the lookups of a read to the counters; before it, tx had made those
@@ -243,10 +286,10 @@ func (m *Machine) mayRun(cmd *command.Command, args [][]byte) bool {
 }
 
 // Read evaluates a Read command against applied state. behind is true if the
-// reply depends on a key that has expired by localNow (unix ms) but not by the
-// replicated clock: then the caller has the clock advanced (command.AppendTick)
-// and reads again. A store that cannot be read makes an error reply.
-func (m *Machine) Read(cmd *command.Command, args [][]byte, localNow int64) (reply resp.Value, behind bool) {
+// reply depends on a key that has expired by r.LocalNow but not by the replicated
+// clock: then the caller has the clock advanced (command.AppendTick) and reads
+// again. A store that cannot be read makes an error reply.
+func (m *Machine) Read(cmd *command.Command, args [][]byte, r command.Reading) (reply resp.Value, behind bool) {
 	s, keyed, cross := cmd.Slot(args)
 	var before slotState
 	if keyed {
@@ -254,11 +297,11 @@ func (m *Machine) Read(cmd *command.Command, args [][]byte, localNow int64) (rep
 			return resp.FromError(errChanging), false
 		}
 	}
-	tx := m.keys.View(localNow)
-	reply = cmd.Read(command.At(tx, localNow), args)
+	tx := m.keys.View(r.LocalNow)
+	defer tx.Close()
+	reply = m.evaluate(tx, cmd, args, r)
 	err := tx.Err()
 	behind = tx.Behind()
-	tx.Close()
 	switch {
 	case errors.Is(err, keyspace.ErrClosed): // another machine has taken its place
 		return resp.FromError(errChanging), false
@@ -272,4 +315,17 @@ func (m *Machine) Read(cmd *command.Command, args [][]byte, localNow int64) (rep
 		}
 		return reply, behind
 	}
+}
+
+// evaluate runs a read.
+func (m *Machine) evaluate(tx *keyspace.Tx, cmd *command.Command, args [][]byte, r command.Reading) (reply resp.Value) {
+	defer func() {
+		if m.recovered == nil {
+			return
+		}
+		if reason := recover(); reason != nil {
+			reply = m.panicked(cmd, reason)
+		}
+	}()
+	return cmd.Read(command.With(tx, r), args)
 }

@@ -106,7 +106,7 @@ func TestMachine(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					v, behind := m.Read(cmd, args, now)
+					v, behind := m.Read(cmd, args, command.Reading{LocalNow: now})
 					mark := ""
 					if behind {
 						mark = " [behind]"
@@ -156,15 +156,12 @@ func payloadOf(t *testing.T, line string) []byte {
 	}
 }
 
-// TestApplyRefuses: what a committed entry says must be understood, and after
-// a refusal nothing of the entry is there.
+// TestApplyRefuses: records, and the commands' names, must be understood, and
+// after a refusal nothing of the entry is there.
 func TestApplyRefuses(t *testing.T) {
 	full := AppendOwn(nil, slot.Full(), 1)
 	bad := map[string][]byte{
-		"empty":             {},
-		"garbage":           {200, 1, 2},
 		"unknown command":   payload("nosuch k"),
-		"wrong arity":       payload("get"),
 		"local command":     payload("ping"),
 		"unknown record":    {0, 9},
 		"short record":      full[:len(full)-1],
@@ -314,7 +311,7 @@ func TestReadsSeeNoForeignData(t *testing.T) {
 					return
 				default:
 				}
-				v, _ := m.Read(cmd, args, 1)
+				v, _ := m.Read(cmd, args, command.Reading{LocalNow: 1})
 				if text := string(v.Str); text != "v" && text != string(errChanging) {
 					t.Errorf("read %q", text)
 					return
@@ -347,7 +344,7 @@ func TestReadLooksTwice(t *testing.T) {
 				return resp.OK
 			},
 		}
-		if v, _ := m.Read(cmd, words("slow k"), 1); string(v.Str) != string(errChanging) {
+		if v, _ := m.Read(cmd, words("slow k"), command.Reading{LocalNow: 1}); string(v.Str) != string(errChanging) {
 			t.Errorf("owned at the end: %v; the read answered %q", owned, v.Str)
 		}
 		m.owned.publish(&m.slots)
@@ -449,7 +446,7 @@ func TestReadAfterClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if reply, _ := m.Read(cmd, words("get k"), 1); !strings.HasPrefix(string(reply.Str), "TRYAGAIN") {
+	if reply, _ := m.Read(cmd, words("get k"), command.Reading{LocalNow: 1}); !strings.HasPrefix(string(reply.Str), "TRYAGAIN") {
 		t.Errorf("got %s", resp.FormatCLI(reply, true))
 	}
 }

@@ -4,11 +4,15 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/slot"
 )
 
-// errRecord is returned for bytes that are no payload.
+// errRecord is returned for bytes that are no record.
 var errRecord = errors.New("malformed record")
+
+// errPayload answers a payload that holds no command.
+const errPayload = resp.Error("ERR the command cannot be read: too many arguments, or malformed")
 
 const (
 	recordMark = 0 // the first byte of this package's own payloads

@@ -354,6 +354,8 @@ func (c *counter) Applied() uint64 {
 	return c.applied
 }
 
+func (c *counter) Check([]byte) error { return nil }
+
 func (c *counter) Sync() (uint64, error) { return c.Applied(), nil }
 
 func (c *counter) Apply(entries []multiraft.Committed) error {

@@ -74,6 +74,10 @@ type Handler interface {
 	Feed(ctx context.Context, from Identity, request []byte, to *Feed) error
 }
 
+// DefaultMaxFrame is Options.MaxFrame's default: the largest entry of the log
+// (multiraft.MaxPayload) and the largest record (keyspace.MaxRecord) fit into it.
+const DefaultMaxFrame = 128 << 20
+
 // Options of New. Zero values mean the default.
 type Options struct {
 	Listen   string       // host:port to listen on, unless Listener is given
@@ -99,7 +103,7 @@ type Options struct {
 	ListenTLS *tls.Config // nil: no TLS
 	DialTLS   *tls.Config // nil: no TLS; an empty ServerName means the address's host
 
-	MaxFrame    int // bytes of the largest frame, request and answer; default 128 MiB
+	MaxFrame    int // bytes of the largest frame, request and answer; default DefaultMaxFrame
 	QueueFrames int // waiting frames per peer and class; default 4096
 	QueueBytes  int // waiting bytes per peer and class; default 64 MiB
 
@@ -115,7 +119,7 @@ func (o *Options) setDefaults() {
 		o.Admit = func(Identity, Presence) error { return nil }
 	}
 	if o.MaxFrame <= 0 {
-		o.MaxFrame = 128 << 20
+		o.MaxFrame = DefaultMaxFrame
 	}
 	if o.QueueFrames <= 0 {
 		o.QueueFrames = 4096

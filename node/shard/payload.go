@@ -1,0 +1,47 @@
+package shard
+
+import (
+	"github.com/genuineh/aikv/node/command"
+)
+
+// parsed is a payload as decode has read it: a record of this package, or a
+// command.
+type parsed struct {
+	record    *record
+	cmd       *command.Command
+	args      [][]byte
+	maxString int
+
+	scratch [][]byte // decode's first argument, grown
+}
+
+// decode reads a payload. Check refuses what it cannot read before that is
+// proposed, so only logs of older versions hold such payloads. Then the error
+// says what apply does: errRecord and command.ErrNoCommand may be the words of a
+// later version, and end the node; every other error is a reply that all replicas
+// give. maxString is the entry's, scratch is memory for the arguments.
+func (m *Machine) decode(scratch [][]byte, payload []byte, maxString int) (p parsed, err error) {
+	p.scratch = scratch
+	if len(payload) > 0 && payload[0] == recordMark {
+		r, err := decodeRecord(payload)
+		p.record = &r
+		return p, err
+	}
+	if p.scratch, err = command.DecodeArgs(scratch, payload); err != nil {
+		p.scratch = scratch
+		return p, errPayload
+	}
+	p.cmd, p.args, p.maxString, err = m.table.Replicated(p.scratch, maxString > 0)
+	if maxString > 0 {
+		p.maxString = maxString
+	}
+	return p, err
+}
+
+// Check returns why Apply could do nothing with a payload. It may be called
+// concurrently.
+func (m *Machine) Check(payload []byte) error {
+	var few [16][]byte // most commands need no more
+	_, err := m.decode(few[:0], payload, 1)
+	return err
+}
