@@ -48,7 +48,7 @@ func metaNodeID(arg []byte) (topology.NodeID, error) {
 
 // memberLine describes a member:
 //
-//	<hex id> <decimal id> <raft addr> <voter|learner> <leader|follower> match=<index|-> last_contact_ms=<n|->
+//	<hex id> <decimal id> <raft addr> <voter|learner> <leader|follower> match=<index|-> last_contact_ms=<n|->[ name=<name>]
 func memberLine(m MetaMember) string {
 	kind, role := "learner", RoleFollower
 	if m.Voter {
@@ -57,8 +57,12 @@ func memberLine(m MetaMember) string {
 	if m.Leader {
 		role = RoleLeader
 	}
-	return fmt.Sprintf("%s %d %s %s %s match=%s last_contact_ms=%s",
+	line := fmt.Sprintf("%s %d %s %s %s match=%s last_contact_ms=%s",
 		m.Node, uint64(m.Node), m.Addr, kind, role, known(m.Match), milliseconds(m.LastContact))
+	if m.Name != "" {
+		line += " name=" + m.Name
+	}
+	return line
 }
 
 // known shows a log index, of which 0 says that it is not known.

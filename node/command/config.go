@@ -14,13 +14,15 @@ import (
 )
 
 // Config holds the parameters that CONFIG GET and SET show under Redis's
-// names. Those that the node acts upon have a hook; the others are remembered
-// until the node ends, as programs that set them expect. All methods may be
-// called concurrently.
+// names. Those that the node acts upon have a hook, or are read here when they
+// matter; of the others only values are taken that say what the node does anyway.
+// What was set is remembered until the node ends. All methods may be called
+// concurrently.
 type Config struct {
-	opts   ConfigOptions
-	params map[string]param  // by canonical name
-	alias  map[string]string // other name → canonical name
+	opts    ConfigOptions
+	params  map[string]param  // by canonical name
+	alias   map[string]string // other name → canonical name
+	initial map[string]string // values at the start, by canonical name
 
 	setting sync.Mutex // held while hooks run: one CONFIG SET at a time
 	mu      sync.RWMutex
@@ -35,7 +37,10 @@ type ConfigOptions struct {
 	Values map[string]string
 	// Hooks put a new value into effect; an error refuses it. They run one at
 	// a time and must not call Set.
-	Hooks map[string]func(value string) error
+	Hooks map[string]func(ctx context.Context, value string) error
+	// Shared are values that the whole cluster has in common: "" where it has none,
+	// then the node's own value counts. They must not call Config's methods.
+	Shared map[string]func() string
 	// Rewrite makes the values that CONFIG SET changed last; nil if there is no
 	// configuration file.
 	Rewrite func(changed map[string]string) error
@@ -61,10 +66,11 @@ func NewConfig(opts ConfigOptions) *Config {
 		c.values[name] = value
 	}
 	for name := range opts.Hooks {
-		if _, ok := c.values[name]; !ok {
-			panic("command: a hook for the unknown parameter " + name)
+		if !c.params[name].acts {
+			panic("command: a hook for a parameter that does not act: " + name)
 		}
 	}
+	c.initial = maps.Clone(c.values)
 	return c
 }
 
@@ -72,7 +78,17 @@ func NewConfig(opts ConfigOptions) *Config {
 func (c *Config) Value(name string) string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.values[c.canonical(name)]
+	return c.valueOf(c.canonical(name))
+}
+
+// valueOf returns the value that holds; c.mu is held.
+func (c *Config) valueOf(canonical string) string {
+	if shared := c.opts.Shared[canonical]; shared != nil {
+		if value := shared(); value != "" {
+			return value
+		}
+	}
+	return c.values[canonical]
 }
 
 func (c *Config) canonical(name string) string {
@@ -89,8 +105,8 @@ func (c *Config) Get(patterns ...[]byte) (names []string, values map[string]stri
 	values = make(map[string]string)
 	offer := func(name, canonical string) {
 		for _, pattern := range patterns {
-			if Match(pattern, []byte(name), true) {
-				values[name] = c.values[canonical]
+			if Match(pattern, []byte(name), true) && (!c.params[canonical].hidden || strings.EqualFold(string(pattern), name)) {
+				values[name] = c.valueOf(canonical)
 				return
 			}
 		}
@@ -105,11 +121,12 @@ func (c *Config) Get(patterns ...[]byte) (names []string, values map[string]stri
 }
 
 // setting is one parameter of a CONFIG SET.
-type setting struct{ shown, name, value string }
+type setting struct{ shown, name, value, before string }
 
 // Set changes parameters, given as name, value, name, value: all or none. An
-// error carries Redis's text.
-func (c *Config) Set(pairs [][]byte) error {
+// error carries Redis's text, or says why AiKv does not do what the value asks for.
+// ctx bounds what has to reach the whole cluster.
+func (c *Config) Set(ctx context.Context, pairs [][]byte) error {
 	settings, err := c.check(pairs)
 	if err != nil {
 		return err
@@ -117,9 +134,9 @@ func (c *Config) Set(pairs [][]byte) error {
 	c.setting.Lock()
 	defer c.setting.Unlock()
 	for i, s := range settings {
-		if err := c.act(s.name, s.value); err != nil {
+		if err := c.act(ctx, s.name, s.value); err != nil {
 			for _, done := range settings[:i] {
-				_ = c.act(done.name, c.Value(done.name)) // it held a moment ago
+				_ = c.act(ctx, done.name, done.before) // it held a moment ago
 			}
 			return errConfigSet(s.shown, err.Error())
 		}
@@ -132,9 +149,9 @@ func (c *Config) Set(pairs [][]byte) error {
 	return nil
 }
 
-func (c *Config) act(name, value string) error {
+func (c *Config) act(ctx context.Context, name, value string) error {
 	if hook := c.opts.Hooks[name]; hook != nil {
-		return hook(value)
+		return hook(ctx, value)
 	}
 	return nil
 }
@@ -158,11 +175,15 @@ func (c *Config) check(pairs [][]byte) ([]setting, error) {
 			return nil, errConfigSet(shown, "duplicate parameter")
 		}
 		seen[shown] = true // by this name: Redis lets an alias come besides
-		settings = append(settings, setting{shown, p.name, string(pairs[i+1])})
+		settings = append(settings, setting{shown, p.name, string(pairs[i+1]), c.Value(p.name)})
 	}
 	for i := range settings {
 		s := &settings[i]
-		value, why := c.params[s.name].parse(s.value, c.Value(s.name))
+		p := c.params[s.name]
+		value, why := p.judge(s.value, s.before)
+		if why == "" && !p.acts && !p.allows(value, s.before, c.initial[s.name]) {
+			why = p.why
+		}
 		if why != "" {
 			return nil, errConfigSet(s.shown, why)
 		}
@@ -171,9 +192,12 @@ func (c *Config) check(pairs [][]byte) ([]setting, error) {
 	return settings, nil
 }
 
-// parse returns text as the parameter's value, or why it is none. current is
-// the value that it has.
-func (p param) parse(text, current string) (value, why string) {
+// judge returns text as the parameter's value, or why Redis takes it for none.
+// current is the value that it has.
+func (p *param) judge(text, current string) (value, why string) {
+	if p.parse != nil {
+		return p.parse(text)
+	}
 	switch p.kind {
 	case booleanParam:
 		value = strings.ToLower(text)
@@ -210,13 +234,9 @@ func (p param) parse(text, current string) (value, why string) {
 			why = "argument(s) must be one of the following: " + p.words
 		}
 	case immutableParam:
-		if value = text; text != current {
-			why = "can't set immutable config"
-		}
+		why = "can't set immutable config" // not even to the value that it has
 	case protectedParam:
-		if value = text; text != current {
-			why = "can't set protected config"
-		}
+		why = "can't set protected config"
 	default:
 		value = text
 	}
@@ -294,12 +314,12 @@ func configGet(_ context.Context, c *Call, args [][]byte) resp.Value {
 	return resp.Map(pairs...)
 }
 
-func configSet(_ context.Context, c *Call, args [][]byte) resp.Value {
+func configSet(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	pairs := args[2:]
 	if len(pairs)%2 != 0 {
 		return errArity("config|set")
 	}
-	return okOr(c.Node.Config().Set(pairs))
+	return okOr(c.Node.Config().Set(ctx, pairs))
 }
 
 // okOr returns OK, or err as an error reply.

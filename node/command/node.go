@@ -99,6 +99,7 @@ type MetaMember struct {
 	Node   topology.NodeID
 	RaftID uint64
 	Addr   string // of its Raft listener
+	Name   string // cluster-announce-human-nodename, may be empty
 	Voter  bool
 	Leader bool
 	// Match is the last log index that the member is known to store; 0 if the

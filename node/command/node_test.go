@@ -29,9 +29,9 @@ func newTestNode() *testNode {
 	n.view = testView()
 	n.config = NewConfig(ConfigOptions{
 		Values: map[string]string{"port": "7001", "maxclients": "100"},
-		Hooks: map[string]func(string) error{
-			"loglevel": func(level string) error { n.note("loglevel %s", level); return nil },
-			"timeout": func(s string) error {
+		Hooks: map[string]func(context.Context, string) error{
+			"loglevel": func(_ context.Context, level string) error { n.note("loglevel %s", level); return nil },
+			"timeout": func(_ context.Context, s string) error {
 				if s == "13" {
 					return fmt.Errorf("unlucky")
 				}

@@ -240,7 +240,7 @@ func TestConfigConcurrency(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range 100 {
-			_ = c.Set(toArgs([]string{"timeout", "5"}))
+			_ = c.Set(t.Context(), toArgs([]string{"timeout", "5"}))
 		}
 	}()
 	for range 100 {

@@ -94,6 +94,8 @@ type Cluster struct {
 	CommandTimeout      Duration `toml:"command_timeout" doc:"Longest time for a CLUSTER command that changes something."`
 	MeetTimeout         Duration `toml:"meet_timeout" doc:"Longest time for CLUSTER MEET to wait; the join itself goes on."`
 	ReplicaMaxStaleness Duration `toml:"replica_max_staleness" doc:"A replica that has not kept up with its leader for so long sends clients that read from it (READONLY) to the leader; 0s: never."`
+	RequireFullCoverage bool     `toml:"require_full_coverage" doc:"While a slot is unassigned, serve none."`
+	AllowReadsWhenDown  bool     `toml:"allow_reads_when_down" doc:"Serve reads while a slot is unassigned, and old data where a master has lost its majority."`
 	HandoffTimeout      Duration `toml:"handoff_timeout" doc:"Longest time for handing leadership off at a shutdown."`
 	Reads               string   `toml:"reads" doc:"How reads are made linearizable: lease or quorum."`
 }
@@ -153,6 +155,7 @@ func Default() Config {
 		},
 		Cluster: Cluster{
 			NodeTimeout:         Duration(time.Second),
+			RequireFullCoverage: true,
 			CommandTimeout:      Duration(5 * time.Second),
 			MeetTimeout:         Duration(5 * time.Second),
 			ArbiterGrace:        Duration(30 * time.Second),

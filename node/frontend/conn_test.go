@@ -91,7 +91,7 @@ func TestAuthentication(t *testing.T) {
 	f := start(t, nil)
 	early := f.dial()
 	early.want([]string{"PING"}, "PONG")
-	if err := f.node.config.Set([][]byte{[]byte("requirepass"), []byte("secret")}); err != nil {
+	if err := f.node.config.Set(t.Context(), [][]byte{[]byte("requirepass"), []byte("secret")}); err != nil {
 		t.Fatal(err)
 	}
 	early.want([]string{"PING"}, "PONG") // as in Redis

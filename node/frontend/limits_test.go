@@ -148,7 +148,7 @@ func TestTotalOutput(t *testing.T) {
 
 func TestUnauthenticatedOutput(t *testing.T) {
 	f := start(t, nil)
-	if err := f.node.config.Set([][]byte{[]byte("requirepass"), []byte("secret")}); err != nil {
+	if err := f.node.config.Set(t.Context(), [][]byte{[]byte("requirepass"), []byte("secret")}); err != nil {
 		t.Fatal(err)
 	}
 	f.deaf("GET k\r\n", forEver)

@@ -38,7 +38,7 @@ const maxCounter = 1 << 63
 // badAddress returns what is wrong with an announced address, empty if nothing
 // is: its parts stand in lines of text, between spaces, commas and signs.
 func badAddress(a *topology.Address) string {
-	for _, text := range []string{a.Host, a.Hostname, a.Raft} {
+	for _, text := range []string{a.Host, a.Hostname, a.Raft, a.Nodename} {
 		bad := strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' || r == '@' })
 		if bad || len(text) > 300 {
 			return fmt.Sprintf("ERR %q is no address", text[:min(len(text), 300)])

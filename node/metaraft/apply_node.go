@@ -37,6 +37,16 @@ func (c *SetAddress) apply(d *draft) Outcome {
 	return Outcome{}
 }
 
+func (c *SetEndpointType) apply(d *draft) Outcome {
+	switch c.Type {
+	case "ip", "hostname", "unknown-endpoint":
+	default:
+		return refuse("%q is no type of endpoint", c.Type[:min(len(c.Type), 32)])
+	}
+	d.s.EndpointType = c.Type
+	return Outcome{}
+}
+
 func (c *SetConfigEpoch) apply(d *draft) Outcome {
 	node := d.s.Node(c.Node)
 	switch {

@@ -158,14 +158,21 @@ func (o *orphanage) step(now time.Time, fine bool) bool {
 	return false
 }
 
+// NodeTimeout is how long a node is not heard of until it counts as failed.
+func (n *Node) NodeTimeout() time.Duration { return time.Duration(n.nodeTimeout.Load()) }
+
+// SetNodeTimeout changes it. What MetaRaft's leader has counts.
+func (n *Node) SetNodeTimeout(d time.Duration) { n.nodeTimeout.Store(int64(d)) }
+
 // keepTime does what depends on time passing until ctx ends.
 func (n *Node) keepTime(ctx context.Context) {
-	dog := watchdog{timeout: n.opts.NodeTimeout}
+	var dog watchdog
 	failed := vigil[topology.NodeID]{after: n.opts.RelieveAfter}
 	short := vigil[topology.GroupID]{after: n.opts.RelieveAfter}
 	orphan := orphanage{after: n.opts.OrphanAfter}
-	interval := min(max(n.opts.NodeTimeout/10, 10*time.Millisecond), 250*time.Millisecond)
-	for sched.Sleep(ctx, n.sched, interval) {
+	interval := func() time.Duration { return min(max(n.NodeTimeout()/10, 10*time.Millisecond), 250*time.Millisecond) }
+	for sched.Sleep(ctx, n.sched, interval()) {
+		dog.timeout = n.NodeTimeout()
 		a, _ := n.replica()
 		if a == nil {
 			continue
@@ -225,10 +232,10 @@ func (n *Node) commitLiveness(ctx context.Context, a *attachment, change Livenes
 		return // the next step sees the same again
 	}
 	for _, id := range change.Failed {
-		n.log.Warn("MetaRaft node failed", "node", id)
+		n.log.Warn("MetaRaft node failed", n.called(id)...)
 	}
 	for _, id := range change.Alive {
-		n.log.Info("MetaRaft node is back", "node", id)
+		n.log.Info("MetaRaft node is back", n.called(id)...)
 	}
 	for _, l := range change.Unled {
 		n.log.Warn("MetaRaft shard has no leader", "shard", l.Shard)

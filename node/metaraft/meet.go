@@ -65,7 +65,7 @@ func (n *Node) find(ctx context.Context, host string, port int) (addr string, me
 			return node.Address.Raft, true, nil
 		}
 	}
-	if announces(n.opts.Address, host, port) {
+	if announces(n.Address(), host, port) {
 		return n.opts.Address.Raft, true, nil
 	}
 	addr, tried := n.findSeed(ctx, host, port)

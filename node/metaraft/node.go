@@ -99,6 +99,9 @@ type Node struct {
 	moving chan struct{}
 	kick   chan struct{} // wakes the steward
 
+	address     atomic.Pointer[topology.Address] // what this node announces
+	nodeTimeout atomic.Int64                     // Options.NodeTimeout, as SetNodeTimeout left it
+
 	last      atomic.Pointer[topology.View] // the last view that has the node in it
 	confirmed atomic.Pointer[confirmation]
 
@@ -119,6 +122,8 @@ func NewNode(opts Options) *Node {
 		changed: make(chan struct{}), duties: make(map[string]struct{}), moving: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		checkpoint: func(string) error { return nil },
 	}
+	n.address.Store(&opts.Address)
+	n.SetNodeTimeout(opts.NodeTimeout)
 	n.moving <- struct{}{}
 	n.life, n.stop = context.WithCancel(context.Background())
 	return n
@@ -237,7 +242,7 @@ func (n *Node) Current() *topology.View {
 	if v := n.last.Load(); v != nil && v.Self == id.Node && (v.ClusterID == id.Cluster || len(id.Bootstrap) > 0) {
 		return v
 	}
-	me := &topology.Node{ID: id.Node, Address: n.opts.Address, MetaID: id.MetaID}
+	me := &topology.Node{ID: id.Node, Address: n.Address(), MetaID: id.MetaID}
 	return &topology.View{Self: id.Node, ClusterID: id.Cluster, Nodes: []*topology.Node{me}}
 }
 
@@ -287,11 +292,11 @@ func (n *Node) Info() PeerInfo {
 	a, _ := n.replica()
 	if a == nil || !a.ready() {
 		id := n.identity(a)
-		return PeerInfo{Node: id.Node, Cluster: id.Cluster, MetaID: id.MetaID, Address: n.opts.Address, Members: id.Bootstrap, Lineage: n.opts.Lineage()}
+		return PeerInfo{Node: id.Node, Cluster: id.Cluster, MetaID: id.MetaID, Address: n.Address(), Members: id.Bootstrap, Lineage: n.opts.Lineage()}
 	}
 	v, s := a.view(), a.machine.State()
 	p := PeerInfo{
-		Node: a.id.Node, Cluster: a.id.Cluster, MetaID: a.id.MetaID, Address: n.opts.Address,
+		Node: a.id.Node, Cluster: a.id.Cluster, MetaID: a.id.MetaID, Address: n.Address(),
 		Nodes: len(v.Nodes), Slots: v.Assigned(), Residue: len(v.Residue) > 0,
 		Settled: settled(s), Members: members(v), Lineage: n.opts.Lineage(),
 	}

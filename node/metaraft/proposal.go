@@ -70,6 +70,9 @@ type SetAddress struct {
 	Lineage Lineage `json:",omitempty"`
 }
 
+// SetEndpointType sets State.EndpointType.
+type SetEndpointType struct{ Type string }
+
 // AddSlots gives unassigned slots to the shard that Node leads. NewGroup is a
 // random id, used if the node has no shard yet. Outcome.Epoch is the slots' new
 // slot epoch.
@@ -319,6 +322,7 @@ type MetaMember struct {
 var changes = map[Kind]func() Change{
 	"init":             func() Change { return new(Init) },
 	"set-address":      func() Change { return new(SetAddress) },
+	"set-endpoint":     func() Change { return new(SetEndpointType) },
 	"add-slots":        func() Change { return new(AddSlots) },
 	"del-slots":        func() Change { return new(DelSlots) },
 	"sealed":           func() Change { return new(Sealed) },
@@ -349,6 +353,9 @@ func (*Init) Kind() Kind { return "init" }
 
 // Kind implements Change.
 func (*SetAddress) Kind() Kind { return "set-address" }
+
+// Kind implements Change.
+func (*SetEndpointType) Kind() Kind { return "set-endpoint" }
 
 // Kind implements Change.
 func (*AddSlots) Kind() Kind { return "add-slots" }

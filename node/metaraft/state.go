@@ -25,6 +25,10 @@ type State struct {
 	RaftID    uint64
 	Intent    uint64
 
+	// EndpointType is what all nodes name in what they tell clients; "": what the
+	// node's own configuration says.
+	EndpointType string `json:",omitempty"`
+
 	Nodes  []NodeRecord
 	Shards []ShardRecord
 	// Slots is shared between states that agree on it.

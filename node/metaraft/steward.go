@@ -83,7 +83,7 @@ func (n *Node) attend(a *attachment) {
 			duty("pursue", func(ctx context.Context) { n.pursue(ctx, a.id.PendingTarget) })
 		}
 		now := n.opts.Lineage().Now()
-		if me.Address != n.opts.Address || me.Incarnation != now && now.Start != 0 {
+		if me.Address != n.Address() || me.Incarnation != now && now.Start != 0 {
 			duty("address", func(ctx context.Context) { n.announce(ctx, a) })
 		} else if now.Start != 0 {
 			n.opts.Recorded(now)
@@ -94,7 +94,7 @@ func (n *Node) attend(a *attachment) {
 // found makes the first entry of a cluster of one.
 func (n *Node) found(ctx context.Context, a *attachment) {
 	_, err := n.proposeIn(ctx, a, &Init{
-		ClusterID: a.id.Cluster, Node: a.id.Node, Address: n.opts.Address, MetaID: a.id.MetaID, Feature: n.opts.Feature,
+		ClusterID: a.id.Cluster, Node: a.id.Node, Address: n.Address(), MetaID: a.id.MetaID, Feature: n.opts.Feature,
 		ConfigEpoch: a.id.ConfigEpoch, Follows: a.id.Follows, Incarnation: n.opts.Lineage().Now(),
 	})
 	if err == nil {
@@ -133,7 +133,7 @@ func (n *Node) pursue(ctx context.Context, target string) {
 func (n *Node) announce(ctx context.Context, a *attachment) {
 	bounded, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
-	_, err := n.proposeIn(bounded, a, &SetAddress{Node: a.id.Node, Address: n.opts.Address, Lineage: n.opts.Lineage()})
+	_, err := n.proposeIn(bounded, a, &SetAddress{Node: a.id.Node, Address: n.Address(), Lineage: n.opts.Lineage()})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		n.log.Warn("MetaRaft does not take this node's address", "node", a.id.Node, "error", err)
 		sched.Sleep(ctx, n.sched, time.Second)

@@ -11,7 +11,7 @@ import (
 // ever changes.
 func buildView(s *State, self topology.NodeID) *topology.View {
 	v := &topology.View{
-		Self: self, ClusterID: s.ClusterID, Index: s.Index, Epoch: s.Epoch, Feature: s.Feature,
+		Self: self, ClusterID: s.ClusterID, Index: s.Index, Epoch: s.Epoch, Feature: s.Feature, EndpointType: s.EndpointType,
 		Residue: make(map[topology.GroupID]slot.Set, len(s.Residue)),
 	}
 	shards := make(map[topology.GroupID]*topology.Shard, len(s.Shards))

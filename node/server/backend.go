@@ -25,14 +25,16 @@ type backend struct {
 	config *command.Config
 	front  atomic.Pointer[frontend.Server]
 	info   processInfo
-	limits frontend.Limits // as CONFIG SET left them
+	// As CONFIG SET left them:
+	limits    frontend.Limits
+	announced announcement
 }
 
 var _ frontend.Backend = (*backend)(nil)
 
 func newBackend(n *node) *backend {
 	s := n.cfg.Server
-	b := &backend{node: n, live: live{n}, info: newProcessInfo(), limits: frontend.Limits{
+	b := &backend{node: n, live: live{n}, info: newProcessInfo(), announced: announcement{cfg: n.cfg}, limits: frontend.Limits{
 		MaxClients: s.MaxClients, Timeout: time.Duration(s.Timeout),
 		MaxBulk: int(s.ProtoMaxBulkLen), QueryBuffer: int(s.QueryBufferLimit),
 		Output: frontend.OutputLimit{
@@ -257,6 +259,9 @@ func (n *node) metaMember(m metaraft.MetaMember, byID map[uint64]multiraft.Membe
 	heard := n.contact(m.Node).Pong
 	if known, ok := byID[m.MetaID]; ok {
 		out.Match, out.Voter, heard = known.Match, known.Voter, known.Contact
+	}
+	if known := n.meta.Current().Node(m.Node); known != nil {
+		out.Name = known.Address.Nodename
 	}
 	if m.Node == n.home.Identity().Node {
 		out.LastContact = 0

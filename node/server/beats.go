@@ -43,12 +43,13 @@ func (n *node) appendBeat(dst []byte) []byte {
 }
 
 // sendBeats sends beats to all members until ctx ends: three in the time after
-// which silence is suspicious, and one whenever a leadership may have changed.
+// which silence is suspicious, and one whenever a leadership may have changed. A
+// time that CONFIG SET has raised does not count: the others may not know it.
 func (n *node) sendBeats(ctx context.Context) {
 	w := n.sched.Waiter()
 	defer w.Stop()
-	interval := time.Duration(n.cfg.Cluster.NodeTimeout) / 3
-	for w.Wait(n.sched.Now().Add(interval), ctx.Done(), n.beatNow) != 0 {
+	interval := func() time.Duration { return min(time.Duration(n.cfg.Cluster.NodeTimeout), n.meta.NodeTimeout()) / 3 }
+	for w.Wait(n.sched.Now().Add(interval()), ctx.Done(), n.beatNow) != 0 {
 		view := n.meta.Current()
 		n.hearsay.prune(view)
 		beat := n.appendBeat(nil)

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"path/filepath"
 	"strconv"
@@ -99,25 +101,17 @@ func newConfig(n *node, b *backend) *command.Config {
 				Replica: command.OutputLimit{Hard: 256 << 20, Soft: 64 << 20, SoftSeconds: 60},
 				PubSub:  command.OutputLimit{Hard: 32 << 20, Soft: 8 << 20, SoftSeconds: 60},
 			}.String(),
-			"loglevel":             redisLevel(n.level.Level()),
-			"logfile":              cfg.Logging.File,
-			"cluster-enabled":      "yes",
-			"cluster-node-timeout": strconv.FormatInt(time.Duration(cfg.Cluster.NodeTimeout).Milliseconds(), 10),
-			"appendonly":           "yes", "appendfsync": redisFsync(cfg.WAL.Fsync), "save": "",
+			"loglevel":                      redisLevel(n.level.Level()),
+			"logfile":                       cfg.Logging.File,
+			"cluster-enabled":               "yes",
+			"cluster-require-full-coverage": yesNo(cfg.Cluster.RequireFullCoverage),
+			"cluster-allow-reads-when-down": yesNo(cfg.Cluster.AllowReadsWhenDown),
+			"cluster-node-timeout":          strconv.FormatInt(time.Duration(cfg.Cluster.NodeTimeout).Milliseconds(), 10),
+			"appendonly":                    "yes", "appendfsync": redisFsync(cfg.WAL.Fsync), "save": "",
 		},
-		Hooks: map[string]func(string) error{
-			"loglevel": func(value string) error {
-				n.level.Set(slogLevel(value))
-				return nil
-			},
-			"maxclients": b.setMaxClients,
-			"timeout":    b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
-			"proto-max-bulk-len": b.limitHook(func(l *frontend.Limits, v int) {
-				l.MaxBulk = v
-				b.node.maxString.Store(int64(command.MaxString(v)))
-			}),
-			"client-query-buffer-limit":  b.limitHook(func(l *frontend.Limits, v int) { l.QueryBuffer = v }),
-			"client-output-buffer-limit": b.setOutputLimit,
+		Hooks: b.hooks(),
+		Shared: map[string]func() string{
+			"cluster-preferred-endpoint-type": func() string { return n.meta.Current().EndpointType },
 		},
 		Rewrite: rewriteConfig(cfg.File),
 		ResetStat: func() {
@@ -129,6 +123,26 @@ func newConfig(n *node, b *backend) *command.Config {
 	})
 }
 
+// hooks put parameters of CONFIG SET into effect.
+func (b *backend) hooks() map[string]func(context.Context, string) error {
+	hooks := b.announceHooks()
+	maps.Copy(hooks, map[string]func(context.Context, string) error{
+		"loglevel": func(_ context.Context, value string) error {
+			b.node.level.Set(slogLevel(value))
+			return nil
+		},
+		"maxclients": b.setMaxClients,
+		"timeout":    b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
+		"proto-max-bulk-len": b.limitHook(func(l *frontend.Limits, v int) {
+			l.MaxBulk = v
+			b.node.maxString.Store(int64(command.MaxString(v)))
+		}),
+		"client-query-buffer-limit":  b.limitHook(func(l *frontend.Limits, v int) { l.QueryBuffer = v }),
+		"client-output-buffer-limit": b.setOutputLimit,
+	})
+	return hooks
+}
+
 // rewriteConfig refuses: the file is the user's, with comments of his own, and
 // local clusters share one. Without a file Redis refuses too, in its own words.
 func rewriteConfig(file string) func(map[string]string) error {
@@ -138,6 +152,13 @@ func rewriteConfig(file string) func(map[string]string) error {
 	return func(map[string]string) error {
 		return fmt.Errorf("aikv does not change %s: put the setting there by hand", file)
 	}
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 // redisLevel names a level as Redis's loglevel does.
@@ -177,8 +198,8 @@ func redisFsync(policy string) string {
 
 // limitHook makes a number of CONFIG SET a limit of the front end. Config runs
 // its hooks one at a time.
-func (b *backend) limitHook(set func(*frontend.Limits, int)) func(string) error {
-	return func(value string) error {
+func (b *backend) limitHook(set func(*frontend.Limits, int)) func(context.Context, string) error {
+	return func(_ context.Context, value string) error {
 		n, err := strconv.Atoi(value)
 		if err != nil {
 			return err
@@ -190,7 +211,7 @@ func (b *backend) limitHook(set func(*frontend.Limits, int)) func(string) error 
 }
 
 // setMaxClients is CONFIG SET maxclients.
-func (b *backend) setMaxClients(value string) error {
+func (b *backend) setMaxClients(_ context.Context, value string) error {
 	n, err := strconv.Atoi(value)
 	if err != nil {
 		return err
@@ -208,7 +229,7 @@ func (b *backend) setMaxClients(value string) error {
 }
 
 // setOutputLimit is CONFIG SET client-output-buffer-limit.
-func (b *backend) setOutputLimit(value string) error {
+func (b *backend) setOutputLimit(_ context.Context, value string) error {
 	limits, why := command.ParseOutputLimits(value, command.OutputLimits{})
 	if why != "" {
 		return errors.New(why)

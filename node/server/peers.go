@@ -172,7 +172,7 @@ func (n *node) contact(id topology.NodeID) topology.Contact {
 	return topology.Contact{
 		Connected: c.Connected, Ping: c.LastSent, Pong: heard, Since: c.Since, SendBuffer: c.QueuedBytes, From: c.InboundSince,
 		Offset:  n.hearsay.offset(id),
-		Suspect: !heard.IsZero() && n.sched.Now().Sub(heard) > time.Duration(n.cfg.Cluster.NodeTimeout),
+		Suspect: !heard.IsZero() && n.sched.Now().Sub(heard) > n.meta.NodeTimeout(),
 	}
 }
 
@@ -191,7 +191,7 @@ func (l live) Contact(peer topology.NodeID) topology.Contact { return l.node.con
 func (l live) Leader(group topology.GroupID) topology.NodeID {
 	leader, member := l.node.replicas.LeaderNode(group)
 	if !member {
-		return l.node.hearsay.leader(group, l.node.sched.Now().Add(-time.Duration(l.node.cfg.Cluster.NodeTimeout)))
+		return l.node.hearsay.leader(group, l.node.sched.Now().Add(-l.node.meta.NodeTimeout()))
 	}
 	// A replica that cannot be a candidate goes on naming a leader that is gone.
 	if leader != l.node.home.Identity().Node && l.node.contact(leader).Suspect {

@@ -121,23 +121,9 @@ func (n *node) listen() error {
 		n.clientListener.Close()
 		return err
 	}
-	machine, err := net.InterfaceAddrs()
-	if err != nil {
-		machine = nil // the announced addresses are then what was configured
-	}
-	host, _ := n.cfg.AnnouncedHost(machine)
-	raft, _ := n.cfg.AnnouncedRaft(machine)
-	port := n.cfg.AnnouncedPort()
-	n.address = topology.Address{
-		Host: host, Port: uint16(port), BusPort: uint16(port + busPortOffset),
-		Hostname: n.cfg.Server.AnnounceHostname, Raft: raft,
-	}
+	n.address = announcement{cfg: n.cfg}.address()
 	return nil
 }
-
-// busPortOffset is what Redis adds to a client port for its cluster bus. Only
-// shown: nothing listens there.
-const busPortOffset = 10000
 
 // bind listens on addr.
 func bind(addr, purpose string) (net.Listener, error) {

@@ -46,6 +46,7 @@ type Address struct {
 	Port     uint16 // announced client port
 	BusPort  uint16 // shown after @; nothing listens there
 	Hostname string // announced host name, may be empty
+	Nodename string `json:",omitempty"` // for people: in logs and lists
 	Raft     string // host:port of the Raft gRPC listener; a name is resolved at each dial
 }
 
@@ -176,10 +177,13 @@ type View struct {
 	Quorum bool
 	// Epoch is the cluster's current epoch.
 	Epoch   uint64
-	Feature uint32   // the cluster's feature level
-	Nodes   []*Node  // by ascending id
-	Shards  []*Shard // by ascending id
-	Intents []*Intent
+	Feature uint32 // the cluster's feature level
+	// EndpointType is what all nodes name in what they tell clients, as
+	// cluster-preferred-endpoint-type has it; "": each as it is configured.
+	EndpointType string
+	Nodes        []*Node  // by ascending id
+	Shards       []*Shard // by ascending id
+	Intents      []*Intent
 	// Owner and SlotEpoch give each slot's shard (nil: unassigned) and the
 	// epoch of its last change of hands.
 	Owner     [slot.Count]*Shard
