@@ -56,6 +56,9 @@
 //     held against what the replica has before raft sees it; what cannot be is
 //     dropped and logged, and a membership change that cannot be is passed over by
 //     every replica: nothing that a peer sends ends the process. plausible_test.go
+//  14. A group that has lost its majority for good goes on from one replica, if that
+//     replica's owner says so: under a new Raft id, as its only voter, over its whole
+//     log. A crash leaves the former replica or the new one. refound_test.go
 //
 // # Shape
 //

@@ -228,8 +228,8 @@ func (m *Manager) reconcile(ctx context.Context) error {
 // ensure makes the replica exist that the view wishes for.
 func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.Shard, member topology.Member, leaving bool) error {
 	r := m.replica(s.ID)
-	if r != nil && r.raftID != member.RaftID && s.Refound == member.RaftID {
-		return nil // its state is what the shard goes on from
+	if r != nil && r.raftID != member.RaftID && s.Refound == member.RaftID && r.data {
+		return m.refound(ctx, r, view, s, member)
 	}
 	if r != nil && r.raftID != member.RaftID {
 		if err := m.drop(ctx, r); err != nil {
@@ -300,6 +300,26 @@ func (m *Manager) convert(ctx context.Context, old *Replica, view *topology.View
 	m.put(r)
 	m.opts.Logger.Info("replica converted", "shard", r.id, "raft_id", r.raftID, "data", r.data)
 	return old.destroy()
+}
+
+// refound makes the shard's group go on from this node's replica alone, under a new
+// Raft id (topology.Shard.Refound). State, folder and log stay as they are.
+func (m *Manager) refound(ctx context.Context, old *Replica, view *topology.View, s *topology.Shard, member topology.Member) error {
+	if err := old.inflow.stop(m.opts.Sched); err != nil {
+		return err
+	}
+	r := old.successor(member.RaftID)
+	r.serves.Store(member.Kind == topology.Data)
+	// gofail: var refoundBegin struct{}
+	group, err := m.opts.Host.Refound(ctx, r.spec(false, raftMembers(view, s)), s.MasterTerm)
+	if err != nil {
+		return fmt.Errorf("refound shard %s: %w", r.id, err)
+	}
+	// gofail: var refounded struct{}
+	r.group = group
+	m.put(r)
+	m.opts.Logger.Warn("shard goes on from this node's copy, its other voters were given up", "shard", r.id, "raft_id", r.raftID, "keys", r.machine.Keys())
+	return nil
 }
 
 // founder reports whether the node is to create the shard's group: it is its

@@ -29,8 +29,9 @@ type Replica struct {
 	raftID  uint64
 	data    bool
 	dir     string
-	// generation tells the folders of a replica's states apart; the log keeps it.
-	generation uint64
+	// generation tells the folders of a replica's states apart, with the Raft id
+	// under which the folder was made; the log keeps both.
+	generation, madeBy uint64
 
 	group   *multiraft.Group
 	store   storage.Store
@@ -54,26 +55,52 @@ type Replica struct {
 }
 
 func newReplica(m *Manager, id topology.GroupID, raftID uint64, data bool, generation uint64) *Replica {
-	name := fmt.Sprintf("%016x-%d", uint64(id), raftID)
-	if generation > 0 {
-		name += fmt.Sprintf(".%d", generation)
+	r := &Replica{manager: m, id: id, raftID: raftID, data: data, generation: generation, madeBy: raftID}
+	r.settleIn()
+	return r
+}
+
+// settleIn names the replica's folder.
+func (r *Replica) settleIn() {
+	name := fmt.Sprintf("%016x-%d", uint64(r.id), r.madeBy)
+	if r.generation > 0 {
+		name += fmt.Sprintf(".%d", r.generation)
 	}
+	r.dir = filepath.Join(r.manager.opts.Dir, name)
+}
+
+// successor returns a replica under another Raft id with the state of this one, which
+// must not be used any more.
+func (r *Replica) successor(raftID uint64) *Replica {
 	return &Replica{
-		manager: m, id: id, raftID: raftID, data: data, generation: generation, dir: filepath.Join(m.opts.Dir, name),
+		manager: r.manager, id: r.id, raftID: raftID, data: r.data, generation: r.generation, madeBy: r.madeBy, dir: r.dir,
+		store: r.store, machine: r.machine,
 	}
 }
 
 // storedReplica is a replica that the log holds.
 func storedReplica(m *Manager, s multiraft.Stored) (*Replica, error) {
-	var generation uint64
-	if len(s.Meta) > 0 {
-		n, size := binary.Uvarint(s.Meta)
-		if size != len(s.Meta) {
-			return nil, fmt.Errorf("shard %s: the log's record of the replica has an unknown format", topology.GroupID(s.ID))
+	r := newReplica(m, topology.GroupID(s.ID), s.RaftID, s.Data, 0)
+	rest := s.Meta
+	for _, n := range []*uint64{&r.generation, &r.madeBy} {
+		if len(rest) == 0 {
+			break
 		}
-		generation = n
+		value, size := binary.Uvarint(rest)
+		if size <= 0 {
+			return nil, errMeta(s)
+		}
+		*n, rest = value, rest[size:]
 	}
-	return newReplica(m, topology.GroupID(s.ID), s.RaftID, s.Data, generation), nil
+	if len(rest) > 0 {
+		return nil, errMeta(s)
+	}
+	r.settleIn()
+	return r, nil
+}
+
+func errMeta(s multiraft.Stored) error {
+	return fmt.Errorf("shard %s: the log's record of the replica has an unknown format", topology.GroupID(s.ID))
 }
 
 // openMachine opens the replica's database and state machine.
@@ -146,8 +173,11 @@ func (r *Replica) spec(bootstrap bool, members []multiraft.Member) multiraft.Spe
 	s := multiraft.Spec{
 		ID: multiraft.GroupID(r.id), RaftID: r.raftID, Bootstrap: bootstrap, Members: members,
 	}
-	if r.generation > 0 {
+	if r.generation > 0 || r.madeBy != r.raftID {
 		s.Meta = binary.AppendUvarint(nil, r.generation)
+	}
+	if r.madeBy != r.raftID {
+		s.Meta = binary.AppendUvarint(s.Meta, r.madeBy)
 	}
 	if r.machine != nil {
 		s.Machine = &machine{replica: r}

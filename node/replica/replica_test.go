@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/testbed/limit"
@@ -68,5 +69,23 @@ func TestNotifier(t *testing.T) {
 	n.done()
 	if n.waiters.Load() != 0 {
 		t.Error("a waiter is still counted")
+	}
+}
+
+// What the log keeps of a replica leads back to its folder, also after the group was
+// refounded under another Raft id.
+func TestStoredReplicaFindsItsFolder(t *testing.T) {
+	m := &Manager{opts: Options{Dir: "shards"}}
+	for _, r := range []*Replica{
+		newReplica(m, 9, 3, true, 0), newReplica(m, 9, 3, true, 2), newReplica(m, 9, 3, true, 0).successor(7), newReplica(m, 9, 3, true, 2).successor(7).successor(8),
+	} {
+		s := r.spec(false, nil)
+		got, err := storedReplica(m, multiraft.Stored{ID: s.ID, RaftID: s.RaftID, Data: true, Meta: s.Meta})
+		if err != nil || got.dir != r.dir || got.raftID != r.raftID || got.generation != r.generation {
+			t.Errorf("%s of %d was restored as %+v, %v", r.dir, r.raftID, got, err)
+		}
+		if _, err := storedReplica(m, multiraft.Stored{ID: s.ID, RaftID: s.RaftID, Data: true, Meta: append(s.Meta, 1, 1, 1)}); err == nil {
+			t.Errorf("%s: a longer record was taken", r.dir)
+		}
 	}
 }
