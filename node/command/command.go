@@ -42,6 +42,7 @@ type Command struct {
 	parent *Command            // set when the table is built
 	subs   map[string]*Command // Subcommands by name
 	info   resp.Value          // COMMAND's ten fields
+	index  int
 }
 
 // ReadTx is what a Read handler works with: applied state, and the time.
@@ -102,6 +103,9 @@ func (c *Command) FullName() string {
 	}
 	return c.Name
 }
+
+// Index is the row's place in Table.Rows.
+func (c *Command) Index() int { return c.index }
 
 // Flags are a command's flags, in the order in which COMMAND shows them.
 type Flags uint32

@@ -30,21 +30,26 @@ type infoSource struct {
 type infoSection struct {
 	name  string
 	write func(w *infoWriter, s *infoSource)
+	// extra sections are shown with "all", "everything" and by name alone.
+	extra bool
 }
 
 func infoSections() []infoSection {
 	return []infoSection{
-		{"server", infoServer},
-		{"clients", infoClients},
-		{"memory", infoMemory},
-		{"persistence", infoPersistence},
-		{"stats", infoStats},
-		{"replication", infoReplication},
-		{"cpu", infoCPU},
-		{"modules", func(*infoWriter, *infoSource) {}},
-		{"cluster", infoCluster},
-		{"raft", infoRaft},
-		{"keyspace", infoKeyspace},
+		{name: "server", write: infoServer},
+		{name: "clients", write: infoClients},
+		{name: "memory", write: infoMemory},
+		{name: "persistence", write: infoPersistence},
+		{name: "stats", write: infoStats},
+		{name: "replication", write: infoReplication},
+		{name: "cpu", write: infoCPU},
+		{name: "modules", write: func(*infoWriter, *infoSource) {}},
+		{name: "commandstats", write: infoCommandStats, extra: true},
+		{name: "errorstats", write: infoErrorStats},
+		{name: "latencystats", write: infoLatencyStats, extra: true},
+		{name: "cluster", write: infoCluster},
+		{name: "raft", write: infoRaft},
+		{name: "keyspace", write: infoKeyspace},
 	}
 }
 
@@ -55,10 +60,12 @@ func (w *infoWriter) line(name string, value any) { fmt.Fprintf(w, "%s:%v\r\n", 
 
 func info(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	wanted := make(map[string]bool)
-	all := len(args) == 1
+	usual, all := len(args) == 1, false
 	for _, arg := range args[1:] {
 		switch name := lower(arg); name {
-		case "all", "everything", "default":
+		case "default":
+			usual = true
+		case "all", "everything":
 			all = true
 		default:
 			wanted[name] = true
@@ -68,7 +75,7 @@ func info(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	s := infoSource{ctx: ctx, call: c, node: c.Node.Info(), view: view, repl: replicationOf(view, c.Node), now: time.Now()}
 	var w infoWriter
 	for _, section := range infoSections() {
-		if !all && !wanted[section.name] {
+		if !all && !(usual && !section.extra) && !wanted[section.name] {
 			continue
 		}
 		if w.Len() > 0 {
@@ -88,6 +95,8 @@ func infoServer(w *infoWriter, s *infoSource) {
 	executable, _ := os.Executable() // an empty line tells as much as an error
 	up := seconds(s.now.Sub(s.node.Started))
 	w.line("redis_version", RedisVersion)
+	w.line("redis_git_sha1", "00000000") // as Redis's releases say
+	w.line("redis_git_dirty", 0)
 	w.line("aikv_version", s.node.Version)
 	w.line("redis_mode", "cluster")
 	w.line("os", runtime.GOOS+" "+runtime.GOARCH)
@@ -134,6 +143,7 @@ func infoMemory(w *infoWriter, s *infoSource) {
 	}
 	w.line("mem_fragmentation_ratio", strconv.FormatFloat(ratio, 'f', 2, 64))
 	w.line("mem_allocator", "go")
+	w.line("lazyfreed_objects", 0)
 }
 
 // memory is what the process takes, in bytes.
@@ -186,7 +196,7 @@ func infoPersistence(w *infoWriter, s *infoSource) {
 	}
 	w.line("loading", loading)
 	w.line("async_loading", 0)
-	w.line("rdb_changes_since_last_save", 0)
+	w.line("rdb_changes_since_last_save", s.node.Unsynced)
 	w.line("rdb_bgsave_in_progress", 0)
 	w.line("rdb_last_save_time", s.now.Unix())
 	w.line("rdb_last_bgsave_status", "ok")
@@ -210,10 +220,12 @@ func infoStats(w *infoWriter, s *infoSource) {
 	w.line("rejected_connections", n.RejectedConnections)
 	w.line("expired_keys", n.ExpiredKeys)
 	w.line("evicted_keys", 0)
+	w.line("evicted_clients", 0)
 	w.line("keyspace_hits", n.KeyspaceHits)
 	w.line("keyspace_misses", n.KeyspaceMisses)
 	w.line("pubsub_channels", 0)
 	w.line("pubsub_patterns", 0)
+	w.line("unexpected_error_replies", 0)
 	w.line("total_error_replies", n.TotalErrorReplies)
 	w.line("client_query_buffer_limit_disconnections", n.QueryLimitDisconnections)
 	w.line("client_output_buffer_limit_disconnections", n.OutputLimitDisconnections)

@@ -167,5 +167,8 @@ type NodeInfo struct {
 	RaftMessagesSent, RaftMessagesReceived              int64
 	Fsyncs                                              int64
 	Keys, Expires                                       int64 // of this node's own shard
-	Loading                                             bool
+	// Unsynced is how many entries of its log its store has applied since it was
+	// last synced; the log alone holds them for good.
+	Unsynced int64
+	Loading  bool
 }

@@ -185,6 +185,7 @@ type testSessions struct {
 	list      []*Session
 	killed    []uint64
 	unblocked []string
+	calls     []*CallSummary
 	paused    string
 }
 
@@ -193,6 +194,11 @@ func (s *testSessions) List() []*Session { return s.list }
 func (s *testSessions) Kill(id uint64) bool {
 	s.killed = append(s.killed, id)
 	return true
+}
+
+func (s *testSessions) CallStats() []*CallSummary { return s.calls }
+func (s *testSessions) ErrorCounts() []ErrorCount {
+	return []ErrorCount{{"ERR", 3}, {"MOVED", 2}}
 }
 
 func (s *testSessions) Unblock(id uint64, withError bool) bool {

@@ -152,6 +152,11 @@ type Sessions interface {
 	List() []*Session
 	// Kill closes a session's connection; false if it was gone.
 	Kill(id uint64) bool
+	// CallStats returns what was counted of each command that was called, and
+	// ErrorCounts how many replies were errors, by kind; since the start or the last
+	// CONFIG RESETSTAT.
+	CallStats() []*CallSummary
+	ErrorCounts() []ErrorCount
 	// Unblock ends the wait of a session's command, with an error or as if its
 	// time were over; false if nothing waits there that may be ended so.
 	Unblock(id uint64, withError bool) bool

@@ -15,6 +15,7 @@ type Table struct {
 	commands []*Command // by name; what clients see
 	byName   map[string]*Command
 	internal map[string]*Command
+	rows     []*Command // all of commands and their subcommands
 }
 
 // maxName is longer than any name: a longer argument names no command.
@@ -41,6 +42,10 @@ func NewTable() *Table {
 	}
 	for _, c := range t.commands {
 		c.info = commandInfo(c)
+		for _, row := range append([]*Command{c}, c.Subcommands...) {
+			row.index = len(t.rows)
+			t.rows = append(t.rows, row)
+		}
 	}
 	return t
 }
@@ -74,6 +79,17 @@ func (t *Table) add(into map[string]*Command, c *Command) {
 
 // Commands returns the rows that clients can call, by name. Do not change it.
 func (t *Table) Commands() []*Command { return t.commands }
+
+// Rows returns the rows of Commands, each with its subcommands behind it: row i has
+// the Index i. Do not change it.
+func (t *Table) Rows() []*Command { return t.rows }
+
+// Named returns the row for a client's command whatever the number of its
+// arguments, or nil.
+func (t *Table) Named(args [][]byte) *Command {
+	c, _ := t.row(args)
+	return c
+}
 
 // Lookup returns the row for a client's command, a subcommand's if it names
 // one, or Redis's error for a name that does not exist and a wrong number of

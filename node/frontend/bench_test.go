@@ -54,9 +54,9 @@ func newReplay(text string) *conn {
 	node.view.Store(buildView(1, 1, &topology.Shard{
 		ID: 10, Master: 1, Members: []topology.Member{{Node: 1}}, Slots: slot.Full(),
 	}))
-	s := &Server{opts: Options{
-		Table: command.NewTable(), Backend: node, RequirePass: func() string { return "" },
-	}}
+	table := command.NewTable()
+	s := &Server{opts: Options{Table: table, Backend: node, RequirePass: func() string { return "" }, Now: time.Now}}
+	s.calls = newCallStats(table)
 	s.SetLimits(Limits{})
 	return &conn{
 		server: s, session: &command.Session{Authenticated: true}, run: &run{},

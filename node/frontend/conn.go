@@ -42,6 +42,7 @@ type conn struct {
 	lost    bool  // nobody hears what would be answered
 	failure error // why it is closing; nil: it was asked for
 	last    *command.Command
+	lapped  time.Time // see lap
 
 	// What the input buffer holds and has room for, for other goroutines.
 	unread, spare atomic.Int64
@@ -210,7 +211,8 @@ func (c *conn) fill() error {
 		if err == nil {
 			c.server.counters.received.Add(int64(c.in.end - c.in.start - before))
 			c.note()
-			c.touch()
+			c.lapped = c.server.opts.Now()
+			c.session.LastActive.Store(c.lapped.UnixMilli())
 			return nil
 		}
 		var timeout net.Error

@@ -17,7 +17,11 @@ import (
 func newSession() *command.Session { return &command.Session{Authenticated: true} }
 
 func newBareServer() *Server {
-	return &Server{opts: Options{Table: command.NewTable(), RequirePass: func() string { return "" }}}
+	table := command.NewTable()
+	return &Server{
+		opts:  Options{Table: table, RequirePass: func() string { return "" }, Now: time.Now},
+		calls: newCallStats(table),
+	}
 }
 
 // capture ends every call with err and keeps the last calls.

@@ -19,11 +19,11 @@ func (c *conn) execute(args [][]byte) {
 	}
 	c.last = cmd
 	if cmd.Flags&command.FlagNoAuth == 0 && c.mustAuthenticate() {
-		c.refuse(errAuthRequire)
+		c.reject(cmd, errAuthRequire)
 		return
 	}
 	if c.session.InMulti && !cmd.InMulti {
-		c.refuse(command.ErrInMulti)
+		c.reject(cmd, command.ErrInMulti)
 		return
 	}
 	if c.server.pause.active.Load() && cmd != c.server.unpause {
@@ -31,6 +31,7 @@ func (c *conn) execute(args [][]byte) {
 		if !c.hold(cmd) {
 			return
 		}
+		c.lap() // it was not the command that took so long
 	}
 	if cmd.Local != nil {
 		c.local(cmd, args)
@@ -53,6 +54,10 @@ func (c *conn) refuseUnknown(args [][]byte, err error) {
 		return
 	}
 	c.session.Asking = false
+	if cmd := c.server.opts.Table.Named(args); cmd != nil {
+		c.reject(cmd, err) // with a wrong number of arguments
+		return
+	}
 	c.refuse(err)
 }
 
@@ -68,7 +73,7 @@ func (c *conn) refuse(err error) {
 func (c *conn) data(cmd *command.Command, args [][]byte) {
 	to, err := c.server.route(c.session, cmd, args)
 	if err != nil {
-		c.refuse(err)
+		c.reject(cmd, err)
 		return
 	}
 	kind := runReads
@@ -99,6 +104,11 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 	}
 	c.session.LastCommand.Store(cmd)
 	reply := cmd.Local(ctx, &c.call, args)
+	took, failed := c.lap(), 0
+	if reply.IsError() {
+		failed = 1
+	}
+	c.server.calls.of(cmd).Add(1, failed, took)
 	if c.lost {
 		return
 	}
@@ -112,7 +122,7 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 // wants none.
 func (c *conn) answer(v resp.Value) {
 	if v.IsError() {
-		c.server.counters.errors.Add(1)
+		c.server.countError(v)
 	}
 	if c.session.SuppressReply() {
 		return

@@ -3,6 +3,7 @@ package frontend
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
@@ -54,6 +55,10 @@ type op struct {
 	reply resp.Value
 	call  multiraft.Call
 }
+
+// failed reports whether the command ended in an error. The reply of a call that
+// failed is not looked at: after ErrUncertain it is the group's.
+func (o *op) failed() bool { return o.call.Err != nil || o.reply.IsError() }
 
 // accepts reports whether a command that goes to r may join the run.
 func (r *run) accepts(kind runKind, to route) bool {
@@ -130,6 +135,7 @@ func (c *conn) write() (uncertain bool) {
 	r.done.Add(len(r.calls))
 	r.replica.Submit(r.calls...)
 	r.done.Wait()
+	c.count(r.ops, c.lap()) // each of them took so long
 	for i := range r.ops {
 		o := &r.ops[i]
 		if o.cmd == nil || o.call.Err == nil {
@@ -188,6 +194,7 @@ func (c *conn) read() {
 			}
 			to = c.evaluateFrom(from, failure)
 		}
+		c.count(r.ops[from:to], c.lap()/time.Duration(to-from))
 		for ; from < to && !c.lost; from++ {
 			o := &r.ops[from]
 			c.answer(o.reply)

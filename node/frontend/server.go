@@ -59,6 +59,7 @@ type Server struct {
 	limits   atomic.Pointer[Limits]
 	listener net.Listener
 	counters counters
+	calls    callStats
 	scratch  sync.Pool // of *scratch
 	topology healthCache
 	pause    pause
@@ -107,6 +108,7 @@ func New(opts Options) (*Server, error) {
 		conns:    make(map[uint64]*conn),
 		drained:  make(chan struct{}),
 	}
+	s.calls = newCallStats(opts.Table)
 	s.scratch.New = func() any { return &scratch{input: make([]byte, firstBuffer), run: &run{}} }
 	s.SetLimits(opts.Limits)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -87,6 +87,10 @@ func (s *Server) ResetStats() {
 		n.Store(0)
 	}
 	c.marks = [samples]mark{}
+	for i := range s.calls.byRow {
+		s.calls.byRow[i].Store(nil)
+	}
+	s.calls.errors.reset()
 }
 
 // sample records the counters until the server drains.

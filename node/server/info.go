@@ -54,6 +54,7 @@ func (b *backend) Info() command.NodeInfo {
 		m := r.Machine()
 		info.Keys, info.Expires = m.Keys(), m.Expiring()
 		stats := m.Stats()
+		info.Unsynced = stats.Unsynced
 		info.KeyspaceHits, info.KeyspaceMisses, info.ExpiredKeys = stats.Hits, stats.Misses, stats.Expired
 		info.InternalErrors = stats.Panics
 	}

@@ -37,6 +37,7 @@ type Machine struct {
 	hits, misses atomic.Int64 // of reads that somebody was answered
 	expired      atomic.Int64 // of keys.Expired, what ResetStats has forgotten
 	panics       atomic.Int64
+	synced       atomic.Uint64
 }
 
 // Stats counts since Open or the last ResetStats.
@@ -48,6 +49,8 @@ type Stats struct {
 	// Panics are the commands whose handlers have panicked: mistakes of the
 	// program.
 	Panics int64
+	// Unsynced is how many entries were applied since Open or the last Sync.
+	Unsynced int64
 }
 
 // Entry is one committed entry of the group's log.
@@ -88,6 +91,7 @@ func Open(store storage.Store, table *command.Table, opts Options) (*Machine, er
 		return nil, err
 	}
 	m := &Machine{keys: keys, table: table, recovered: opts.Recovered}
+	m.synced.Store(keys.Applied())
 	view := keys.View(0)
 	defer view.Close()
 	stored, err := view.Meta(slotsName)
@@ -125,8 +129,9 @@ func (m *Machine) Expiring() int64 { return m.keys.Expiring() }
 func (m *Machine) Stats() Stats {
 	return Stats{
 		Hits: m.hits.Load(), Misses: m.misses.Load(),
-		Expired: m.keys.Expired() - m.expired.Load(),
-		Panics:  m.panics.Load(),
+		Expired:  m.keys.Expired() - m.expired.Load(),
+		Panics:   m.panics.Load(),
+		Unsynced: max(0, int64(m.Applied()-m.synced.Load())),
 	}
 }
 
@@ -140,7 +145,12 @@ func (m *Machine) ResetStats() {
 
 // Sync makes everything applied durable and returns the applied index that no
 // crash can take back.
-func (m *Machine) Sync() (applied uint64, err error) { return m.keys.Sync() }
+func (m *Machine) Sync() (applied uint64, err error) {
+	if applied, err = m.keys.Sync(); err == nil {
+		m.synced.Store(applied)
+	}
+	return applied, err
+}
 
 // Export returns all records of the present state, in order, and its applied
 // index: see keyspace.Keyspace.Export. Open finds the same state in a store that
