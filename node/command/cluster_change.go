@@ -198,8 +198,8 @@ func clusterMeet(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	if !ok {
 		return resp.Err("Invalid base port specified: %s", printable(args[3], 128))
 	}
-	busPort := int64(0)
-	if len(args) == 5 {
+	busPort, named := int64(0), len(args) == 5
+	if named {
 		if busPort, ok = parseInt(args[4]); !ok {
 			return resp.Err("Invalid bus port specified: %s", printable(args[4], 128))
 		}
@@ -207,7 +207,7 @@ func clusterMeet(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	host := string(args[2])
 	// A client port near the end has no bus port 10000 above it; nothing here
 	// listens on that one, so only what was named is checked.
-	if port < 1 || port > math.MaxUint16 || busPort < 0 || busPort > math.MaxUint16 || !resolves(ctx, host) {
+	if port < 1 || port > math.MaxUint16 || named && busPort < 1 || busPort > math.MaxUint16 || !resolves(ctx, host) {
 		return resp.Err("Invalid node address specified: %s:%s", printable(args[2], 128), printable(args[3], 128))
 	}
 	return okOr(c.Node.Meet(ctx, host, int(port), int(busPort)))

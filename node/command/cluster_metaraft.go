@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -141,6 +142,9 @@ func metaPromote(ctx context.Context, c *Call, args [][]byte) resp.Value {
 		id, err := metaNodeID(arg)
 		if err != nil {
 			return resp.FromError(err)
+		}
+		if slices.Contains(ids[:i], id) {
+			return resp.Err("Node %s specified multiple times", id)
 		}
 		ids[i] = id
 	}

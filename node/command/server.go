@@ -262,10 +262,13 @@ func replicationOf(v *topology.View, n Node) replication {
 	}
 	r.offset = status.Commit
 	for _, node := range v.Replicas(me.Shard) {
+		if node.Failed {
+			continue // Redis lists those that are connected
+		}
 		state := replicaState{node: node, lag: -1}
 		for _, m := range status.Members {
 			if m.Node == node.ID {
-				state.offset, state.online = m.Match, m.LastContact >= 0 && !node.Failed
+				state.offset, state.online = m.Match, m.LastContact >= 0
 				if m.LastContact >= 0 {
 					state.lag = seconds(m.LastContact)
 				}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -35,9 +34,6 @@ func (b *backend) Info() command.NodeInfo {
 	info := command.NodeInfo{
 		Version: cfg.Version, RunID: b.info.runID, Started: b.info.started,
 		Port: cfg.Server.Port, RaftAddr: b.node.address.Raft, ConfigFile: cfg.File, DataDir: cfg.Storage.DataDir,
-	}
-	if path, err := filepath.Abs(cfg.Storage.DataDir); err == nil {
-		info.DataDir = path
 	}
 	s := b.front.Load().Stats()
 	info.ConnectedClients, info.BlockedClients = s.ConnectedClients, s.BlockedClients
@@ -81,13 +77,9 @@ func (b *backend) loading() bool {
 // the node acts upon.
 func newConfig(n *node, b *backend) *command.Config {
 	cfg := &n.cfg
-	dir, err := filepath.Abs(cfg.Storage.DataDir)
-	if err != nil {
-		dir = cfg.Storage.DataDir
-	}
 	return command.NewConfig(command.ConfigOptions{
 		Values: map[string]string{
-			"port": strconv.Itoa(cfg.Server.Port), "bind": cfg.Server.Host, "dir": dir,
+			"port": strconv.Itoa(cfg.Server.Port), "bind": cfg.Server.Host, "dir": cfg.Storage.DataDir,
 			"cluster-announce-ip": cfg.Server.AnnounceHost, "cluster-announce-port": strconv.Itoa(cfg.Server.AnnouncePort),
 			"cluster-announce-hostname": cfg.Server.AnnounceHostname, "cluster-preferred-endpoint-type": cfg.Server.PreferredEndpointType,
 			"requirepass": cfg.Server.RequirePass,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -69,6 +70,9 @@ type node struct {
 // error says in one line why the node cannot start or go on; nothing was
 // damaged then.
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.LevelVar) error {
+	if path, err := filepath.Abs(cfg.Storage.DataDir); err == nil {
+		cfg.Storage.DataDir = path // what is logged then says which folder it is
+	}
 	n := newNode(cfg, log, sched.System)
 	n.level, n.uptime = level, leaseClock(cfg, log)
 	n.fitClients()

@@ -289,3 +289,21 @@ func TestClientsWithin(t *testing.T) {
 		}
 	}
 }
+
+// A data folder that was given relative to the working directory is named in full.
+func TestDataFolderIsNamedInFull(t *testing.T) {
+	t.Chdir(t.TempDir())
+	cfg := testConfig(t)
+	cfg.Storage.DataDir = "data"
+	run(t, cfg)
+	full, err := filepath.Abs("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := testConfig(t)
+	other.Storage.DataDir = "data"
+	err = Run(t.Context(), other, slog.New(slog.DiscardHandler), new(slog.LevelVar))
+	if err == nil || !strings.Contains(err.Error(), full) || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) {
+		t.Errorf("a second node on the folder: %v, which names not both %s and its holder", err, full)
+	}
+}
