@@ -307,7 +307,7 @@ func TestJSONLog(t *testing.T) {
 	}
 	log.Info("ready", "node", topology.NodeID(1<<63), "client", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7}, "err", io.EOF, "n", 3)
 	for _, want := range []string{
-		`"level":"INFO"`, `"node":"0000000000000000000000008000000000000000"`, `"client":"127.0.0.1:7"`, `"err":"EOF"`, `"n":3`,
+		`"level":"INFO"`, `"node":"800000000000000025c26ea579cea98a1bf8e8c6"`, `"client":"127.0.0.1:7"`, `"err":"EOF"`, `"n":3`,
 	} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("%s\nlacks %s", stderr.String(), want)

@@ -235,6 +235,15 @@ func nodeID(arg []byte) (topology.NodeID, *resp.Value) {
 	return id, nil
 }
 
+// okOrUnknown is okOr for a command that names a node: that nobody knows it is said
+// in the client's form of its id.
+func okOrUnknown(err error, id topology.NodeID, arg []byte) resp.Value {
+	if err != nil && err.Error() == "ERR Unknown node "+id.String() {
+		return errUnknownNode(arg)
+	}
+	return okOr(err)
+}
+
 func clusterForget(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	id, bad := nodeID(args[2])
 	if bad != nil {
@@ -252,7 +261,7 @@ func clusterForget(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	if err == nil && warning != "" {
 		return resp.Simple("OK " + warning)
 	}
-	return okOr(err)
+	return okOrUnknown(err, id, args[2])
 }
 
 func clusterReplicate(ctx context.Context, c *Call, args [][]byte) resp.Value {
@@ -260,7 +269,7 @@ func clusterReplicate(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	if bad != nil {
 		return *bad
 	}
-	return okOr(c.Node.Replicate(ctx, id))
+	return okOrUnknown(c.Node.Replicate(ctx, id), id, args[2])
 }
 
 func clusterReset(ctx context.Context, c *Call, args [][]byte) resp.Value {

@@ -105,6 +105,8 @@ type Options struct {
 	// Fatal is called once when the host can no longer be trusted. The host
 	// does nothing more; the process is expected to end.
 	Fatal func(error)
+	// NodeName returns what the log calls a node; nil: its number.
+	NodeName func(node uint64) string
 	// Notify is called from the loop when leadership or membership of a group
 	// changed. It must not block and may be nil.
 	Notify func(GroupID)

@@ -322,7 +322,11 @@ func (g *Group) noteCaughtUp() {
 // logCaughtUp tells of a learner that may now be promoted.
 func (g *Group) logCaughtUp(raftID, node uint64) {
 	if g.prompt {
-		g.host.opts.Logger.Info(fmt.Sprintf("MetaRaft learner %040x caught up", node), "raft_id", raftID)
+		name := fmt.Sprint(node)
+		if g.host.opts.NodeName != nil {
+			name = g.host.opts.NodeName(node)
+		}
+		g.host.opts.Logger.Info("MetaRaft learner "+name+" caught up", "raft_id", raftID)
 		return
 	}
 	g.host.opts.Logger.Debug("learner caught up", "group", g.id, "node", node, "raft_id", raftID)

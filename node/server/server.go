@@ -187,7 +187,8 @@ func (n *node) build() {
 func (n *node) hostOptions() multiraft.Options {
 	r := n.cfg.Raft
 	return multiraft.Options{
-		Uptime: n.uptime, VoteDelay: n.transport.VoteDelay,
+		NodeName: func(id uint64) string { return topology.NodeID(id).String() },
+		Uptime:   n.uptime, VoteDelay: n.transport.VoteDelay,
 		Log: n.data.log, Transport: link{n}, Cluster: n.home.Identity().Cluster,
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -168,10 +169,30 @@ func TestRolesAndReplicas(t *testing.T) {
 
 func TestParseNodeID(t *testing.T) {
 	id := NodeID(0xfedc_ba98_7654_3210)
-	if got, err := ParseNodeID(id.String()); err != nil || got != id {
-		t.Errorf("ParseNodeID(%s) = %s, %v", id, got, err)
+	seen := make(map[string]bool)
+	for _, id := range []NodeID{id, 1, 2, 1 << 32, 1<<64 - 1} {
+		text := id.String()
+		if got, err := ParseNodeID(text); err != nil || got != id || len(text) != 40 || seen[text] {
+			t.Errorf("ParseNodeID(%s) = %s, %v", id, got, err)
+		}
+		seen[text] = true
+		if tail := text[16:]; seen[tail] || strings.HasPrefix(tail, "000000") || strings.HasSuffix(tail, "000000") {
+			t.Errorf("%s is not filled", text)
+		}
+		seen[text[16:]] = true
+		former := fmt.Sprintf("%040x", uint64(id))
+		if got, err := ParseNodeID(former); err != nil || got != id {
+			t.Errorf("ParseNodeID(%s) = %s, %v", former, got, err)
+		}
 	}
-	for _, bad := range []string{"", "1", strings.Repeat("0", 40), strings.Repeat("1", 40), strings.Repeat("0", 39) + "g", "+" + id.String()[1:], id.String()[:24] + "+" + id.String()[25:]} {
+	if got := NodeID(0).String(); got != strings.Repeat("0", 40) {
+		t.Errorf("no node is %s", got)
+	}
+	// Data folders and tools remember ids: what they are shown as never changes.
+	if got, want := id.String(), "fedcba9876543210ee128d82ce22fe6115e02a98"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for _, bad := range []string{"", "1", strings.Repeat("0", 40), strings.Repeat("1", 40), strings.Repeat("0", 39) + "g", id.String()[:39] + "0", strings.ToUpper(id.String()), "+" + id.String()[1:], id.String()[:24] + "+" + id.String()[25:]} {
 		if got, err := ParseNodeID(bad); err == nil {
 			t.Errorf("ParseNodeID(%q) = %s", bad, got)
 		}

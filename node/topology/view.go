@@ -16,19 +16,46 @@ import (
 // CLUSTER RESET HARD. Zero is no node.
 type NodeID uint64
 
-// String returns the id as Redis tools expect it: 40 hex digits.
-func (id NodeID) String() string { return fmt.Sprintf("%040x", uint64(id)) }
+// String returns the id as Redis tools expect it: 40 hex digits, of which they
+// show the first few. So the number comes first; the other digits follow from it,
+// and make a mistyped id no id. Zero is all zeros.
+func (id NodeID) String() string { return forty(uint64(id)) }
+
+// numberDigits is how many of the forty digits are the number's.
+const numberDigits = 16
+
+func forty(n uint64) string {
+	if n == 0 {
+		return strings.Repeat("0", 40)
+	}
+	return fmt.Sprintf("%016x%016x%08x", n, mix(n), mix(mix(n))>>32)
+}
+
+// mix is the finalizer of SplitMix64: one bit changed in n changes half of the
+// bits of the result.
+func mix(n uint64) uint64 {
+	n ^= n >> 30
+	n *= 0xbf58476d1ce4e5b9
+	n ^= n >> 27
+	n *= 0x94d049bb133111eb
+	return n ^ n>>31
+}
 
 // ErrBadNodeID is returned for a text that is no node id.
 var ErrBadNodeID = errors.New("not a node id")
 
-// ParseNodeID reads the 40 hex digits of NodeID.String.
+// ParseNodeID reads the 40 hex digits of NodeID.String, in lower case, or those of
+// former versions: 24 zeros, then the number. No text is both.
 func ParseNodeID(s string) (NodeID, error) {
-	if len(s) != 40 || strings.Trim(s[:24], "0") != "" {
+	if len(s) != 40 {
 		return 0, ErrBadNodeID
 	}
-	n, err := strconv.ParseUint(s[24:], 16, 64)
-	if err != nil || n == 0 {
+	digits, former := strings.CutPrefix(s, strings.Repeat("0", 40-numberDigits))
+	if !former {
+		digits = s[:numberDigits]
+	}
+	n, err := strconv.ParseUint(digits, 16, 64)
+	if err != nil || n == 0 || !former && NodeID(n).String() != s {
 		return 0, ErrBadNodeID
 	}
 	return NodeID(n), nil
@@ -37,8 +64,9 @@ func ParseNodeID(s string) (NodeID, error) {
 // GroupID identifies a Raft group; every shard has one of its own.
 type GroupID uint64
 
-// String returns the id as 40 hex digits, as CLUSTER MYSHARDID prints it.
-func (id GroupID) String() string { return fmt.Sprintf("%040x", uint64(id)) }
+// String returns the id as 40 hex digits, as CLUSTER MYSHARDID prints it; see
+// NodeID.String.
+func (id GroupID) String() string { return forty(uint64(id)) }
 
 // Address is where clients, and where peers, reach a node.
 type Address struct {
