@@ -105,7 +105,7 @@ func TestCopiesAfterGrace(t *testing.T) {
 	s.Nodes[1].Failed = true
 	v := vigil[topology.GroupID]{after: 10 * time.Second}
 	begin := time.Unix(1000, 0)
-	for at, want := range []string{0: "[]", 9: "[]", 10: "[000000000000000000000000000000000000000b]"} {
+	for at, want := range []string{0: "[]", 9: "[]", 10: "[" + topology.GroupID(11).String() + "]"} {
 		if got := fmt.Sprint(uncopied(&v, begin.Add(time.Duration(at)*time.Second), s)); want != "" && got != want {
 			t.Errorf("after %d s: %s, want %s", at, got, want)
 		}
