@@ -35,6 +35,8 @@
 //  7. Ticks that a stalled process missed are not replayed. host_test.go
 //     A group needs only its own voters: it opens with the members and addresses of
 //     the last wish, which the log keeps with it. known_test.go
+//     What waits is bounded in bytes: what is on its way to a member, what a node
+//     has sent to this one, what one turn handles. flow_test.go
 //  8. A restart at any applied index gives raft the configuration that it had
 //     there. restore_test.go
 //  9. A gather ends at its time; an idle group never waits. gather_test.go

@@ -100,6 +100,11 @@ type leadership struct {
 	leader uint64
 }
 
+// maxInflight is how many bytes of entries may be on their way to a member and not
+// acknowledged. It also bounds what one turn of the loop reads of old parts of the
+// log for one member. A larger entry travels alone.
+const maxInflight = 8 << 20
+
 func newGroup(h *Host, spec Spec) (*Group, error) {
 	store := h.opts.Log.Storage(uint64(spec.ID))
 	if store == nil {
@@ -130,6 +135,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 		MaxCommittedSizePerReady:  4 << 20,
 		MaxUncommittedEntriesSize: 256 << 20,
 		MaxInflightMsgs:           256,
+		MaxInflightBytes:          maxInflight,
 		CheckQuorum:               true,
 		PreVote:                   true,
 		DisableProposalForwarding: true,

@@ -129,6 +129,7 @@ type Host struct {
 	order   []*Group // priority groups first
 	errands []func() // of a manual host: see Group.spawn
 	outbox  outbox
+	backlog []frameIn // frames that the next turn handles
 	ticks   int64
 	now     time.Time // of the present turn
 	stopped bool
@@ -153,6 +154,7 @@ func New(opts Options) *Host {
 	}
 	h.cluster.Store(opts.Cluster)
 	h.inbox.wake = make(chan struct{}, 1)
+	h.inbox.waiting = make(map[uint64]int)
 	h.outbox = outbox{host: h, peers: make(map[uint64]*peerOut)}
 	h.persist = newPersister(h)
 	return h

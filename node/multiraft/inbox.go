@@ -15,7 +15,13 @@ type inbox struct {
 	in     input
 	spare  input
 	wake   chan struct{}
+	// waiting is how many bytes of frames of each node the loop has not handled.
+	waiting map[uint64]int
 }
+
+// maxWaiting bounds what may wait of one node. Whoever floods this one loses
+// frames, as a network loses them; raft sends again.
+const maxWaiting = 64 << 20
 
 // input is what one turn of the loop works on.
 type input struct {
@@ -64,9 +70,28 @@ func (b *inbox) signal() {
 
 func (b *inbox) addFrame(node uint64, frame []byte) {
 	b.mu.Lock()
-	b.in.frames = append(b.in.frames, frameIn{node, frame})
+	waiting := b.waiting[node]
+	full := waiting > 0 && waiting+len(frame) > maxWaiting
+	if !full {
+		b.waiting[node] = waiting + len(frame)
+		b.in.frames = append(b.in.frames, frameIn{node, frame})
+	}
 	b.mu.Unlock()
 	b.signal()
+}
+
+// handled counts frames as gone.
+func (b *inbox) handled(frames []frameIn) {
+	if len(frames) == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range frames {
+		if b.waiting[f.node] -= len(f.frame); b.waiting[f.node] == 0 {
+			delete(b.waiting, f.node)
+		}
+	}
 }
 
 // addStored queues answers of the log. With wake unset they wait for the next

@@ -39,6 +39,8 @@ type lab struct {
 	// fate decides what becomes of a packet: the delay of each copy. Without it
 	// one copy arrives in the next turn.
 	fate func(p packet) []time.Duration
+	// refuse, if set, says whether a transport does not take a frame.
+	refuse func(from, to uint64, control bool) bool
 	// pass, if set, sees every message that is sent; false drops it.
 	pass func(from, to uint64, group GroupID, m *pb.Message) bool
 	// broken, if set, is asked in the middle of reopening; true if it ended the
@@ -363,6 +365,9 @@ type labLink struct{ from *labNode }
 
 func (k labLink) Send(to uint64, control bool, frame []byte) bool {
 	l := k.from.lab
+	if l.refuse != nil && l.refuse(k.from.id, to, control) {
+		return false
+	}
 	l.sent = append(l.sent, packet{from: k.from.id, to: to, control: control, frame: frame})
 	return true
 }

@@ -24,6 +24,8 @@ import (
 //   - A transfer of leadership, which lets its target ignore the promise, ends it
 //     before the transfer begins, and for the rest of the term: the message that
 //     starts the target's campaign may arrive at any time.
+//   - A replica that promised its vote keeps the promise also against itself, when
+//     it is told to stand for election: see Group.Campaign.
 //   - Prompt groups have none: their followers answer reads too, perhaps of an
 //     entry that the leader has committed and not applied yet.
 //   - A voter that restarts has forgotten what it promised, so it votes for

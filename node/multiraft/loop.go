@@ -23,9 +23,7 @@ func (h *Host) step(now time.Time, tick bool) time.Time {
 	if tick {
 		h.tick()
 	}
-	for _, f := range in.frames {
-		h.receive(f, now)
-	}
+	h.receiveSome(in.frames, now)
 	for _, s := range in.stored {
 		for _, m := range s.responses {
 			s.group.stepLocal(m)
@@ -65,6 +63,29 @@ func (h *Host) tick() {
 	h.ticks++
 	for _, g := range h.order {
 		g.tick(h.ticks)
+	}
+}
+
+// maxTurn is how many bytes of frames one turn handles, unless the first is larger.
+const maxTurn = 8 << 20
+
+// receiveSome handles frames in the order in which they came, those first that a
+// turn before has left. It leaves some itself if they are many bytes: what is due
+// to be sent, above all heartbeats, does not wait for them.
+func (h *Host) receiveSome(frames []frameIn, now time.Time) {
+	if len(h.backlog) > 0 {
+		h.backlog = append(h.backlog, frames...)
+		frames = h.backlog
+	}
+	size, n := 0, 0
+	for ; n < len(frames) && (n == 0 || size+len(frames[n].frame) <= maxTurn); n++ {
+		size += len(frames[n].frame)
+		h.receive(frames[n], now)
+	}
+	h.inbox.handled(frames[:n])
+	rest := slices.Clone(frames[n:])
+	if h.backlog = rest; len(rest) > 0 {
+		h.inbox.signal()
 	}
 }
 

@@ -31,6 +31,29 @@ type peerOut struct {
 	urgent bool
 	since  time.Time
 	held   bool
+	// appends are the MsgApps in bulk.
+	appends []sentAppend
+}
+
+// sentAppend is a MsgApp on its way to a member.
+type sentAppend struct {
+	group *Group
+	to    uint64
+}
+
+// sendBulk hands the node's bulk frame to the transport. If that does not take it,
+// raft is told that the members were not reached: it then sends them one message at
+// a time until one is answered, instead of all that it has for each of them.
+func (o *outbox) sendBulk(p *peerOut) {
+	if !o.host.opts.Transport.Send(p.node, false, p.bulk) {
+		for _, a := range p.appends {
+			if !a.group.detached {
+				a.group.rn.ReportUnreachable(a.to)
+			}
+		}
+	}
+	clear(p.appends)
+	p.bulk, p.appends = nil, p.appends[:0]
 }
 
 // add packs a message. Messages to replicas whose node is unknown are dropped,
@@ -51,10 +74,12 @@ func (o *outbox) add(g *Group, m *pb.Message) {
 		return
 	}
 	if p.bulk != nil && len(p.bulk)+messageSize(m) > maxBulk {
-		o.host.opts.Transport.Send(node, false, p.bulk)
-		p.bulk = nil
+		o.sendBulk(p)
 	}
 	p.bulk = o.pack(p.bulk, g, m)
+	if m.GetType() == pb.MsgApp { // sent by the loop, which may tell raft
+		p.appends = append(p.appends, sentAppend{g, m.GetTo()})
+	}
 	if g.prompt || m.GetType() != pb.MsgApp || !g.mayWait(m) || len(p.bulk) > maxHeld {
 		p.urgent = true
 	}
@@ -130,8 +155,8 @@ func (o *outbox) flush(now time.Time) (next time.Time) {
 			}
 		}
 		// gofail: var sendBulk struct{}
-		o.host.opts.Transport.Send(p.node, false, p.bulk)
-		p.bulk, p.urgent, p.held = nil, false, false
+		o.sendBulk(p)
+		p.urgent, p.held = false, false
 	}
 	return next
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"go.etcd.io/raft/v3"
-
 	"github.com/genuineh/aikv/node/sched"
 )
 
@@ -61,15 +59,24 @@ func (g *Group) Transfer(ctx context.Context, to uint64) error {
 }
 
 // Campaign makes this replica a candidate without waiting for its election
-// timeout. It wins only with votes of a quorum that has not heard of a leader
-// for an election timeout, as in any election: leases hold.
+// timeout, but not before it is free to: a replica that has heard of a leader
+// within an election timeout has promised that one its own vote, too, and the
+// leader's lease may stand on it. Until then Campaign does nothing; whoever means
+// it calls again. A candidate wins only with votes of a quorum that has not heard
+// of a leader for that time either, as in any election: leases hold.
 func (g *Group) Campaign(ctx context.Context) error {
 	var failure error
-	err := g.host.control(ctx, func() {
-		if g.lead.Load().role == raft.StateLeader || g.detached {
-			return
-		}
-		failure = g.rn.Campaign()
-	})
+	err := g.host.control(ctx, func() { _, failure = g.campaign() })
 	return errors.Join(err, failure)
+}
+
+// campaign does, unless the replica's vote is promised: then bound is true.
+func (g *Group) campaign() (bound bool, err error) {
+	switch {
+	case g.detached || g.leading():
+		return false, nil
+	case !g.alone() && g.quiet < g.host.opts.ElectionTicks:
+		return true, nil
+	}
+	return false, g.rn.Campaign()
 }

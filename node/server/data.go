@@ -100,7 +100,7 @@ var errNewer = errors.New("it was written by a newer version of aikv")
 func checkFormat(path string) error {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return os.WriteFile(path, []byte(strconv.Itoa(dataFormat)+"\n"), 0o644)
+		return writeFormat(path)
 	}
 	if err != nil {
 		return err
@@ -113,6 +113,17 @@ func checkFormat(path string) error {
 		return fmt.Errorf("%w (format %d, this one knows %d)", errNewer, version, dataFormat)
 	}
 	return nil
+}
+
+// writeFormat makes the file durable; its name becomes so with those of the folders
+// beside it: see makeFolders.
+func writeFormat(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(strconv.Itoa(dataFormat) + "\n")
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func syncPolicy(word string) wal.SyncPolicy {
