@@ -6,15 +6,16 @@ unset CDPATH # or "cd" goes elsewhere, and says where
 
 # The folder of this file, through symbolic links.
 self=${BASH_SOURCE[0]}
+case $self in */*) ;; *) self=./$self ;; esac
 while [[ -L $self ]]; do
   link=$(readlink "$self")
   case $link in
     /*) self=$link ;;
-    *) self=$(dirname "$self")/$link ;;
+    *) self=${self%/*}/$link ;;
   esac
 done
-SCRIPTS=$(cd "$(dirname "$self")" && pwd -P)
-ROOT=$(dirname "$SCRIPTS")
+SCRIPTS=$(cd "${self%/*}" && pwd -P)
+ROOT=${SCRIPTS%/*}
 # shellcheck source=lib/ui.sh
 . "$SCRIPTS/lib/ui.sh"
 # shellcheck source=lib/cli.sh

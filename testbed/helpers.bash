@@ -3,8 +3,8 @@
 # cluster_up in setup_file; one that wants bare nodes calls start_nodes.
 #
 # Ports: every file takes its own free block. Blocks lie between 17340 and 21760
-# so that the Raft ports (+43672) lie above the range that the kernel hands out
-# to outgoing connections.
+# so that they and the Raft ports (+10000, as the scripts have it) lie below the
+# range that the kernel hands out to outgoing connections.
 
 bats_require_minimum_version 1.5.0
 
@@ -13,12 +13,12 @@ export ROOT
 export PATH="$ROOT/bin:$ROOT/scripts:$PATH"
 export LC_ALL=C
 # Nothing of the caller's environment may steer the nodes or the scripts.
-unset CLUSTER_BASE_PORT CLUSTER_DIR REDISCLI_AUTH REDIS_CLI NO_COLOR AIKV_DEBUG_FAULTS
+unset CLUSTER_BASE_PORT CLUSTER_DIR REDISCLI_AUTH REDIS_CLI NO_COLOR AIKV_DEBUG_FAULTS AIKV_REQUIREPASS
 
 # The binary of this run, whatever happens to the sources meanwhile.
 export AIKV_BIN="$ROOT/bin/aikv"
 
-RAFT_OFFSET=43672
+RAFT_OFFSET=10000
 
 # cannot_here REASON: skips a test for what no installation can change. In CI every
 # other skip is a failure (run.sh).

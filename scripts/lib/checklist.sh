@@ -2,7 +2,6 @@
 # The checklist of the troubleshooting guide, each point on every node.
 
 NODES_JSON="" # the nodes as JSON objects, comma separated
-CHECKS=""     # JSON objects of the checklist, comma separated
 
 # sent_nowhere: redis-cli was redirected to a name that only the network of the
 # nodes knows, as with docker-compose.apps.yml.

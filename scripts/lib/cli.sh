@@ -26,6 +26,13 @@ cli_find() {
   fi
 }
 
+# need_programs NAME…: dies unless all of them are there.
+need_programs() {
+  local name missing=""
+  for name in "$@"; do command -v "$name" >/dev/null 2>&1 || missing="$missing $name"; done
+  if [[ -n $missing ]]; then die "$EXIT_PREREQ" "this needs programs that are not there:$missing" "Install them, or correct PATH ($PATH)."; fi
+}
+
 work_open() {
   WORK=$(mktemp -d "${TMPDIR:-/tmp}/aikv.XXXXXX") || die "$EXIT_INTERNAL" "mktemp failed in ${TMPDIR:-/tmp}"
 }

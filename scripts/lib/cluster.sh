@@ -122,7 +122,7 @@ verb_clean() {
     rm -f "$ROOT/logs/aikv.log"
     rmdir "$ROOT/logs" 2>/dev/null || true
   fi
-  rm -f "$DIR/cluster.conf" "$DIR/raft-token" "$(cut_file)"
+  rm -f "$DIR/cluster.conf" "$DIR/raft-token" "$DIR/password" "$(cut_file)"
   rmdir "$DIR/data" "$DIR/logs" "$DIR/pids" 2>/dev/null || true
   LOCK_MADE=1 # the folder itself goes with the lock
   many "${#NUMS[@]}" node
@@ -224,7 +224,7 @@ verb_call() {
   local node pids=() errors=0 silent=0 comma="" reply
   call_options
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    (call_one "$node") >"$WORK/ans.$node" 2>"$WORK/ans.$node.err" </dev/null 3>&- &
+    (call_one "$node" && : >"$WORK/called.$node") >"$WORK/ans.$node" 2>"$WORK/ans.$node.err" </dev/null 3>&- &
     pids+=($!)
   done
   ASK_PIDS=("${pids[@]}")
@@ -232,6 +232,9 @@ verb_call() {
   wait_jobs "$LEFT_S" "${pids[@]}"
   if ((UI_JSON == 1)); then printf '{"schema":1,"replies":['; fi
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if [[ ! -e $WORK/called.$node ]]; then # it was ended at the deadline
+      printf 'no answer within %d s\n' "$UI_TIMEOUT" >"$WORK/ans.$node.err"
+    fi
     case $(<"$WORK/ans.$node.err") in
       error) errors=$((errors + 1)) ;;
       ?*)
@@ -264,17 +267,21 @@ call_options() {
 # call_one NODE: the answer on stdout; on stderr "error" if it is one, or why
 # there is none.
 call_one() {
-  local auth=() status=0
+  local command=() status=0 client
   split_addr "${ADDRS[$1]}"
   if ((${#CLI[@]} > 0)); then
-    "${CLI[@]}" ${CALL_FLAG[@]+"${CALL_FLAG[@]}"} -h "$NODE_HOST" -p "$NODE_PORT" "${WORDS[@]}" 2>"$WORK/call.$1" || status=$?
+    command=("${CLI[@]}" ${CALL_FLAG[@]+"${CALL_FLAG[@]}"})
   else
-    if [[ -n "${REDISCLI_AUTH:-}" ]]; then auth=(-a "$REDISCLI_AUTH"); fi
-    "$AIKV" cli -h "$NODE_HOST" -p "$NODE_PORT" ${auth[@]+"${auth[@]}"} "${WORDS[@]}" 2>"$WORK/call.$1" || status=$?
+    command=("$AIKV" cli)
+    if [[ -n "${REDISCLI_AUTH:-}" ]]; then command+=(-a "$REDISCLI_AUTH"); fi
   fi
+  "${command[@]}" -h "$NODE_HOST" -p "$NODE_PORT" "${WORDS[@]}" 2>"$WORK/call.$1" &
+  client=$!
+  trap 'kill "$client" 2>/dev/null; exit 1' TERM # the deadline
+  wait "$client" || status=$?
   if ((status == 0)); then return 0; fi
   case $(<"$WORK/call.$1") in
-    *[Cc]"ould not connect"* | *"cannot connect"* | *"losed"*) cat "$WORK/call.$1" >&2 ;;
+    *[Cc]"ould not connect"* | *"cannot connect"* | *"losed"* | *"AUTH failed"*) cat "$WORK/call.$1" >&2 ;;
     *)
       cat "$WORK/call.$1" # where redis-cli -e prints an error reply
       printf error >&2

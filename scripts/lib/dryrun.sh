@@ -1,37 +1,56 @@
 # shellcheck shell=bash
-# cluster_init.sh --dry-run: what would be done.
+# cluster_init.sh --dry-run: what would be done. It refuses what the real run
+# refuses, and nothing is built, started or changed.
 
-# init_dry_run says what would be done; nothing is built, started or changed.
+DRY_STEPS="" # JSON objects of the steps, comma separated
+
+# would STEP TEXT
+would() {
+  if ((UI_JSON == 0)); then
+    printf '%-7s %s\n' "$1" "$2"
+    return 0
+  fi
+  json_string "$2"
+  DRY_STEPS="$DRY_STEPS${DRY_STEPS:+,}{\"step\":\"$1\",\"detail\":$JSON_TEXT}"
+}
+
 init_dry_run() {
-  local node
+  local node fresh=1
+  if ((GIVEN == 0)); then lock_free; fi
   probe
   if ((GIVEN == 0 && COUNT_FREE > 0)); then raft_conflicts; fi
   die_conflicts
-  aikv_find
-  if ((GIVEN == 0 && COUNT_FREE > 0)) && aikv_stale; then echo "build   make build"; fi
+  if ((GIVEN == 0 && COUNT_FREE > 0)) && aikv_can_build; then would build "make build"; fi
   AIKV=${AIKV:-$ROOT/bin/aikv}
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     if [[ ${KINDS[node]} == aikv ]]; then
-      echo "use     ${ADDRS[node]}"
-    elif ((GIVEN == 1)); then
-      echo "wait    ${ADDRS[node]}"
+      would use "${ADDRS[node]}"
+    elif ((GIVEN == 1)) || [[ ${KINDS[node]} != free ]] || ! is_ours "$node"; then
+      would wait "${ADDRS[node]}"
     else
+      need_programs nohup
       serve_command "${NUMS[node]}"
-      echo "start   ${SERVE[*]}"
+      would start "${SERVE[*]}"
+      if [[ -e "$DIR/data/node${NUMS[node]}/wal" ]]; then fresh=0; fi
     fi
   done
   if ((OPT_RESET == 1)); then
-    echo "reset   FLUSHALL and CLUSTER RESET on ${#ADDRS[@]} nodes"
-  fi
-  if ((COUNT_AIKV < ${#ADDRS[@]} || OPT_RESET == 1)); then
+    reset_asks
+    would reset "FLUSHALL and CLUSTER RESET on ${#ADDRS[@]} nodes${RESET_LINE:+, after asking: $RESET_LINE}"
     dry_run_all
-    return 0
+  elif ((COUNT_AIKV == ${#ADDRS[@]})); then
+    make_plan
+    dry_run_plan
+  elif ((COUNT_AIKV == 0 && fresh == 1)); then
+    dry_run_all
+  else
+    would finish "MEET, ADDSLOTSRANGE and REPLICATE where they are missing, which the nodes tell once all of them answer"
   fi
-  make_plan
-  dry_run_plan
+  would check "the checklist, on ${#ADDRS[@]} nodes"
+  if ((UI_JSON == 1)); then printf '{"schema":1,"ok":true,"action":"dry-run","plan":[%s]}\n' "$DRY_STEPS"; fi
 }
 
-# dry_run_all: the plan for empty nodes, each alone.
+# dry_run_all: the plan for empty nodes.
 dry_run_all() {
   local node
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
@@ -41,16 +60,15 @@ dry_run_all() {
   dry_run_plan
 }
 
-# dry_run_plan prints what make_plan has found missing.
+# dry_run_plan says what make_plan has found missing.
 dry_run_plan() {
   local line verb a b c
   for line in ${PLAN[@]+"${PLAN[@]}"}; do
     read -r verb a b c <<<"$line"
     case $verb in
-      meet) echo "meet    every node meets every other" ;;
-      slots) echo "slots   ${ADDRS[a]} CLUSTER ADDSLOTSRANGE $b $c" ;;
-      replicate) echo "follow  ${ADDRS[a]} CLUSTER REPLICATE ${ADDRS[b]}" ;;
+      meet) would meet "every node meets every other" ;;
+      slots) would slots "${ADDRS[a]} CLUSTER ADDSLOTSRANGE $b $c" ;;
+      replicate) would follow "${ADDRS[a]} CLUSTER REPLICATE ${ADDRS[b]}" ;;
     esac
   done
-  echo "check   the checklist, on ${#ADDRS[@]} nodes"
 }

@@ -9,7 +9,7 @@ DIR_DEFAULT=0 # 1: DIR is the project's own .aikv
 LOCKED=0      # 1: this run has the lock of DIR
 LOCK_MADE=0   # 1: it has made DIR for that
 NUMBER=0
-CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS=""
+CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS=""
 
 # whole VALUE MIN MAX sets NUMBER, in decimal and without leading zeros; false if
 # VALUE is no whole number, or another one.
@@ -69,7 +69,7 @@ bad_line() {
 # has left, CONF_FOLLOWS the one it was to follow.
 conf_read() {
   local line file="$DIR/cluster.conf"
-  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS=""
+  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS=""
   [[ -f $file ]] || return 1
   while IFS= read -r line || [[ -n $line ]]; do
     conf_line "${line%%=*}" "${line#*=}" || bad_line "$file" "$line"
@@ -86,6 +86,7 @@ conf_line() {
     shards) whole "$2" 1 1000 && CONF_SHARDS=$NUMBER ;;
     replicas_per_shard) whole "$2" 0 10 && CONF_REPLICAS=$NUMBER ;;
     base_port) whole "$2" 1 65535 && CONF_BASE_PORT=$NUMBER ;;
+    raft_offset) whole "$2" 10000 10000 && CONF_RAFT_OFFSET=$NUMBER ;; # see raft_port
     nodes) node_list "$2" && CONF_NODES=$NODE_LIST ;;
     spares) node_list "$2" && CONF_SPARES=$NODE_LIST ;;
     adding) whole "$2" 1 100000 && CONF_ADDING=$NUMBER ;;
@@ -111,6 +112,7 @@ node_list() {
 conf_write() {
   local text
   printf -v text 'shards=%d\nreplicas_per_shard=%d\nbase_port=%d' "$CONF_SHARDS" "$CONF_REPLICAS" "$CONF_BASE_PORT"
+  if [[ -n $CONF_RAFT_OFFSET ]]; then text="$text"$'\n'"raft_offset=$CONF_RAFT_OFFSET"; fi
   if [[ -n $CONF_NODES ]]; then text="$text"$'\n'"nodes=$CONF_NODES"$'\n'"spares=$CONF_SPARES"; fi
   if [[ -n $CONF_ADDING ]]; then text="$text"$'\n'"adding=$CONF_ADDING"$'\n'"follows=$CONF_FOLLOWS"; fi
   write_file "$DIR/cluster.conf" "$text" ||
@@ -121,31 +123,36 @@ conf_write() {
 # run on it. The lock is a link that names its owner, a process and when that
 # began; one whose owner has gone (kill -9, power loss) is taken over.
 lock_take() {
-  local owner known="$CONF_SHARDS $CONF_REPLICAS $CONF_BASE_PORT $CONF_NODES+$CONF_ADDING"
+  local known="$CONF_SHARDS $CONF_REPLICAS $CONF_BASE_PORT $CONF_NODES+$CONF_ADDING"
   if ((LOCKED == 1 || GIVEN == 1)); then return 0; fi
   if [[ ! -d $DIR ]]; then
     mkdir -p "$DIR" || die "$EXIT_INTERNAL" "cannot create $DIR" "Choose another place with --dir."
     LOCK_MADE=1
   fi
+  lock_free
   process_began "$$"
-  if [[ -d $DIR/lock && ! -L $DIR/lock ]]; then
-    die "$EXIT_MISMATCH" "$DIR/lock is a folder, so this run cannot take the lock" "Remove it."
-  fi
-  if ! ln -sn "$$ $BEGAN" "$DIR/lock" 2>/dev/null; then
-    owner=$(readlink "$DIR/lock" 2>/dev/null) || owner=""
-    if lock_alive "$owner"; then
-      die "$EXIT_MISMATCH" "another run (process ${owner%% *}) is changing the cluster in $DIR" \
-        "Wait for it, or stop it. Its lock is $DIR/lock."
-    fi
-    if ! rm -f "$DIR/lock" || ! ln -sn "$$ $BEGAN" "$DIR/lock" 2>/dev/null; then
-      die "$EXIT_MISMATCH" "cannot take the lock $DIR/lock" "Another run has it, or the folder cannot be written."
-    fi
-  fi
+  ln -sn "$$ $BEGAN" "$DIR/lock" 2>/dev/null ||
+    die "$EXIT_MISMATCH" "cannot take the lock $DIR/lock" "Another run has it, or the folder cannot be written."
   LOCKED=1
   conf_read || true
   if [[ $known != "$CONF_SHARDS $CONF_REPLICAS $CONF_BASE_PORT $CONF_NODES+$CONF_ADDING" ]]; then
     die "$EXIT_MISMATCH" "another run has just changed the cluster in $DIR" "Run again."
   fi
+}
+
+# lock_free dies if somebody has the lock; removes that of one who has gone.
+lock_free() {
+  local owner
+  if [[ -d $DIR/lock && ! -L $DIR/lock ]]; then
+    die "$EXIT_MISMATCH" "$DIR/lock is a folder, so this run cannot take the lock" "Remove it."
+  fi
+  if [[ ! -L $DIR/lock && ! -e $DIR/lock ]]; then return 0; fi
+  owner=$(readlink "$DIR/lock" 2>/dev/null) || owner=""
+  if lock_alive "$owner"; then
+    die "$EXIT_MISMATCH" "another run (process ${owner%% *}) is changing the cluster in $DIR" \
+      "Wait for it, or stop it. Its lock is $DIR/lock."
+  fi
+  if ((OPT_DRY_RUN == 0)); then rm -f "$DIR/lock"; fi
 }
 
 # lock_alive "PID BEGAN": the owner of a lock is still that process.

@@ -11,6 +11,8 @@ FOREIGNERS=() # of each node, who has answered in its place
 BUILD_PID=""  # make, and the group of what it runs
 INTERRUPTED_WHAT="" INTERRUPTED_VERB=""
 START_PIDS=()
+CHECK_WAITS=0 # 1: the checklist waits also for nodes that do not answer
+NODE_PID=""
 CLOSED_MS=10000 # for so long, a port that ends connections may be a container's whose node is not up yet
 
 # probe asks every node what it is; sets KINDS. On a quiet machine the answer is
@@ -36,10 +38,36 @@ probe() {
       aikv) COUNT_AIKV=$((COUNT_AIKV + 1)) ;;
       free) COUNT_FREE=$((COUNT_FREE + 1)) ;;
       busy) COUNT_WAIT=$((COUNT_WAIT + 1)) ;;
-      auth) die "$EXIT_UNREACHABLE" "${ADDRS[node]} wants a password" "Set REDISCLI_AUTH and run again." ;;
+      auth) wrong_password "$node" ;;
       foreign | redis) probe_stranger "$node" ;;
       *) probe_silent "$node" ;;
     esac
+  done
+  if ((GIVEN == 1 && COUNT_AIKV > 1)); then one_name_each; fi
+}
+
+# wrong_password NODE: it does not let us in.
+wrong_password() {
+  local text="wants a password" hint="Set REDISCLI_AUTH and run again."
+  if [[ -n "${REDISCLI_AUTH:-}" ]]; then
+    text="wants a password, and REDISCLI_AUTH holds a wrong one" hint="Correct REDISCLI_AUTH and run again."
+    if [[ $(<"$WORK/ans.$1.err") == *"without any password"* ]]; then
+      text="has no password, but REDISCLI_AUTH holds one" hint="Unset REDISCLI_AUTH and run again."
+    fi
+  fi
+  die "$EXIT_UNREACHABLE" "${ADDRS[$1]} $text" "$hint"
+}
+
+# one_name_each refuses a node that was named twice, by two names of its host.
+one_name_each() {
+  local a b
+  read_ids
+  for ((a = 0; a < ${#ADDRS[@]}; a++)); do
+    for ((b = a + 1; b < ${#ADDRS[@]}; b++)); do
+      if [[ -n ${IDS[a]:-} && ${IDS[a]} == "${IDS[b]:-}" ]]; then
+        usage_error "${ADDRS[a]} and ${ADDRS[b]} are the same node" "Name each node once."
+      fi
+    done
   done
 }
 
@@ -55,10 +83,16 @@ probe_stranger() {
   fi
 }
 
-# probe_silent NODE: something listens and does not answer as aikv.
+# probe_silent NODE: something listens and does not answer as aikv, or the host does
+# not answer at all. A node that hangs, or was named by the user, may answer yet;
+# another one in the place of ours will not.
 probe_silent() {
-  if ((GIVEN == 0)) && node_paused "${NUMS[$1]}"; then
-    CONFLICTS+=("${ADDRS[$1]}: node ${NUMS[$1]} is paused: $(tool "resume ${NUMS[$1]}")")
+  local number=${NUMS[$1]:-}
+  if ((GIVEN == 0)); then node_pid "$number"; fi
+  if ((GIVEN == 0)) && [[ -n $NODE_PID ]] && process_is paused "$NODE_PID"; then
+    CONFLICTS+=("${ADDRS[$1]}: node $number is paused: $(tool "resume $number")")
+  elif [[ $KIND == silent || $KIND == closed ]] && { ((GIVEN == 1)) || [[ -n $NODE_PID ]]; }; then
+    COUNT_WAIT=$((COUNT_WAIT + 1))
   else
     CONFLICTS+=("${ADDRS[$1]}: something that does not answer as aikv ($(why_silent "$1"))$(taken_by "${ADDRS[$1]}")")
   fi
@@ -82,13 +116,19 @@ collect_within() {
 
 # raft_conflicts adds the Raft ports of nodes about to be started that are taken.
 raft_conflicts() {
-  local node
+  local node at addrs=() nodes=()
+  can_dial || return 0
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     if [[ ${KINDS[node]} != free ]]; then continue; fi
     split_addr "${ADDRS[node]}"
     raft_port "$NODE_PORT"
-    if port_open "$NODE_HOST" "$RAFT_PORT" && ((HAVE_DEV_TCP == 1)); then
-      CONFLICTS+=("$NODE_HOST:$RAFT_PORT: the Raft port of node ${NUMS[node]} is in use$(taken_by "$NODE_HOST:$RAFT_PORT")")
+    addrs+=("$NODE_HOST:$RAFT_PORT")
+    nodes+=("${NUMS[node]}")
+  done
+  dial ${addrs[@]+"${addrs[@]}"}
+  for ((at = 0; at < ${#addrs[@]}; at++)); do
+    if [[ ${DIALED[at]} != closed ]]; then
+      CONFLICTS+=("${addrs[at]}: the Raft port of node ${nodes[at]} is in use$(taken_by "${addrs[at]}")")
     fi
   done
 }
@@ -126,7 +166,7 @@ start_missing() {
   local node todo=() foreign=()
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     if [[ ${KINDS[node]} != free ]]; then continue; fi
-    if ((COUNT_AIKV + COUNT_WAIT == 0)) || [[ -d "$DIR/data/node${NUMS[node]}" ]]; then
+    if is_ours "$node"; then
       todo+=("${NUMS[node]}")
     else
       foreign+=("${ADDRS[node]}")
@@ -149,6 +189,9 @@ start_missing() {
     START_PIDS+=($!)
   done
 }
+
+# is_ours NODE: it is started here, as it does not answer.
+is_ours() { ((COUNT_AIKV + COUNT_WAIT == 0)) || [[ -d "$DIR/data/node${NUMS[$1]}" ]]; }
 
 # check_shape refuses a folder that holds a cluster of another shape. --reset may
 # change the shape where the nodes stay the same.
@@ -187,25 +230,30 @@ wait_for_nodes() {
 # ports_open: every node accepts connections, which is cheap to find out and
 # saves asking those that cannot answer yet.
 ports_open() {
-  local node
+  local node addrs=()
+  can_dial || return 0
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    if [[ ${KINDS[node]} == aikv ]]; then continue; fi
-    split_addr "${ADDRS[node]}"
-    port_open "$NODE_HOST" "$NODE_PORT" || return 1
+    if [[ ${KINDS[node]} != aikv ]]; then addrs+=("${ADDRS[node]}"); fi
   done
+  dial ${addrs[@]+"${addrs[@]}"}
+  case " ${DIALED[*]-} " in *" closed "* | *" silent "*) return 1 ;; esac
 }
 
 # start_again NODE INDEX deals with a node that ended while starting. A port that
-# nobody listens on can still be "in use" for a while, by a closed connection
-# that had it as its own end: that passes, anything else does not.
+# nobody listens on can still be "in use", by a connection that has it as its own
+# end. Of one that is closed already, that passes; who has another one is named.
 start_again() {
   local last
   last=$(log_tail "$1")
-  node_addr "$1"
   case $last in
-    *"in use"*)
+    *"in use by another program"*)
+      held_ports "$1"
+      if ((${#CONFLICTS[@]} > 0)); then
+        stop_started
+        die_conflicts "Stop that process or let it connect anew, or choose other ports with --base-port."
+      fi
       ui_left
-      if ((LEFT_S > 0)) && ! port_open "$NODE_HOST" "$NODE_PORT" && ! port_open "$NODE_HOST" "$RAFT_PORT"; then
+      if ((LEFT_S > 0)); then
         sleep 0.5
         node_start "$1"
         START_PIDS[$2]=$!
@@ -217,24 +265,39 @@ start_again() {
   start_failed "$1" "$last"
 }
 
+# held_ports NODE sets CONFLICTS to those of its ports that somebody has now.
+held_ports() {
+  local port what=client
+  CONFLICTS=()
+  node_addr "$1"
+  for port in "$NODE_PORT" "$RAFT_PORT"; do
+    port_owner "$port" held
+    if [[ -n $OWNER ]]; then CONFLICTS+=("$NODE_HOST:$port, the $what port of node $1, is in use by $OWNER"); fi
+    what=Raft
+  done
+}
+
 start_failed() {
-  local last=$2
+  local last=$2 code=$EXIT_INTERNAL
   stop_started
   node_addr "$1"
-  die "$EXIT_INTERNAL" "node $1 ($NODE_HOST:$NODE_PORT) stopped while starting" "$last" "Its log: $DIR/logs/node$1.log"
+  case $last in *"in use by another program"*) code=$EXIT_CONFLICT ;; esac
+  die "$code" "node $1 ($NODE_HOST:$NODE_PORT) stopped while starting" "$last" "Its log: $DIR/logs/node$1.log"
 }
 
 silent_nodes() {
-  local node list=""
+  local node list="" hanging=()
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    if [[ ${KINDS[node]} != aikv ]]; then list="$list ${ADDRS[node]}"; fi
+    if [[ ${KINDS[node]} == aikv ]]; then continue; fi
+    list="$list ${ADDRS[node]}"
+    if ((GIVEN == 1)); then continue; fi
+    node_pid "${NUMS[node]}"
+    if [[ -n $NODE_PID ]]; then hanging+=("node ${NUMS[node]} (${ADDRS[node]}) runs as process $NODE_PID, and does not answer: $(log_tail "${NUMS[node]}")"); fi
   done
   local hint="Start them and run again, or raise --timeout."
-  if ((${#STARTED[@]} > 0)); then
-    hint="See the logs in $DIR/logs, or raise --timeout."
-    stop_started
-  fi
-  die "$EXIT_UNREACHABLE" "no answer within $UI_TIMEOUT s from:$list" "$hint"
+  if ((${#hanging[@]} > 0)); then hint="See the logs in $DIR/logs, or raise --timeout."; fi
+  stop_started
+  die "$EXIT_UNREACHABLE" "no answer within $UI_TIMEOUT s from:$list" ${hanging[@]+"${hanging[@]}"} "$hint"
 }
 
 stop_started() {
@@ -393,25 +456,34 @@ refresh() {
   ui_left
   collect "$((LEFT_S > 0 ? LEFT_S : 1))"
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
-    answered "$node" || die "$EXIT_UNREACHABLE" "${ADDRS[node]} does not answer any more" \
+    if answered "$node" || { ((CHECK_WAITS == 1)) && ui_left && ((LEFT_S > 0)); }; then continue; fi
+    die "$EXIT_UNREACHABLE" "${ADDRS[node]} does not answer any more" \
       "$(why_silent "$node")" "See its log, and run again."
   done
 }
 
-# reset_nodes erases every node and makes it a cluster of one.
-reset_nodes() {
-  local line node count=0 label text
+# reset_asks sets RESET_LINE to what --reset has to be confirmed for, if anything;
+# dies if nobody can be asked.
+reset_asks() {
+  local node count=0 label text
+  RESET_LINE=""
   state_run plan facts_only=1 >"$WORK/plan"
   while read -r label node text; do
+    : "$node"
     if [[ $label == keys ]] && whole "$text" 0 9999999999; then count=$((count + NUMBER)); fi
   done <"$WORK/plan"
   if ((count > 0 && OPT_YES == 0)); then
-    line="--reset erases $count keys (replicas counted)"
-    if [[ ! -t 0 ]]; then die "$EXIT_MISMATCH" "$line" "Add --yes if that is meant."; fi
-    ui_confirm "$line. Go on?" || die "$EXIT_MISMATCH" "not reset: you said no"
+    RESET_LINE="--reset erases $count keys (replicas counted)"
+    if [[ ! -t 0 ]]; then die "$EXIT_MISMATCH" "$RESET_LINE" "Add --yes if that is meant."; fi
   fi
+}
+
+# reset_nodes erases every node and makes it a cluster of one.
+reset_nodes() {
+  reset_asks
+  if [[ -n $RESET_LINE ]]; then ui_confirm "$RESET_LINE. Go on?" || die "$EXIT_MISMATCH" "not reset: you said no"; fi
   step_begin
-  local n=${#ADDRS[@]}
+  local node n=${#ADDRS[@]}
   for ((node = 0; node < n; node++)); do ask "$node" flush "FLUSHALL"; done
   ui_left
   ask_all 0 "$LEFT_S" # a replica refuses: its master's FLUSHALL empties it
@@ -478,6 +550,8 @@ on_interrupt() {
 # traps_set: whatever ends a run, it leaves no lock, no scratch folder and no
 # process of its own behind.
 traps_set() {
+  need_programs awk cat env ln mkdir mktemp mv readlink rm rmdir sleep tail tr uname
+  if [[ ! -e /proc/self/stat ]]; then need_programs ps; fi
   trap 'on_interrupt' INT TERM HUP
   trap 'lock_release; work_close' EXIT
   work_open
@@ -534,19 +608,30 @@ init_main() {
   finish "$action"
 }
 
+# init_check_only looks once or, with --timeout, until all is well.
 init_check_only() {
-  local node list=""
   step_begin
+  CHECK_WAITS=$OPT_WAIT
+  until check_answers; do
+    ui_left
+    if ((CHECK_WAITS == 0 || LEFT_S == 0)); then check_unanswered; fi
+    sleep 0.2
+  done
+  checklist $((1 - CHECK_WAITS)) || init_failed_checks
+  finish checked
+}
+
+check_answers() {
   probe
+  ((COUNT_AIKV == ${#ADDRS[@]}))
+}
+
+check_unanswered() {
+  local node list="" hint="Start them where they belong."
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     if [[ ${KINDS[node]} != aikv ]]; then list="$list ${ADDRS[node]}"; fi
   done
   die_conflicts
-  if [[ -n $list ]]; then
-    local hint="Start them where they belong."
-    if conf_read; then hint="Start them: $(tool start)"; elif ((GIVEN == 0)); then hint="Make a cluster: $(tool setup)"; fi
-    die "$EXIT_UNREACHABLE" "no answer from:$list" "$hint"
-  fi
-  checklist $((1 - OPT_WAIT)) || init_failed_checks
-  finish checked
+  if conf_read; then hint="Start them: $(tool start)"; elif ((GIVEN == 0)); then hint="Make a cluster: $(tool setup)"; fi
+  die "$EXIT_UNREACHABLE" "no answer from:$list" "$hint"
 }

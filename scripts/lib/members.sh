@@ -18,6 +18,10 @@ verb_add() {
   else
     number=$((NUMS[${#NUMS[@]} - 1] + 1))
   fi
+  node_addr "$number"
+  if ((NODE_PORT > 65535 || RAFT_PORT > 65535)); then
+    die "$EXIT_MISMATCH" "there is no port for one more node" "It would be node $number, on port $NODE_PORT."
+  fi
   probe
   need_running
   seed=$SEED
@@ -155,6 +159,24 @@ spare_heir() {
   : "$id"
 }
 
+# last_replica NODE SEED ID warns, and sets LAST_REPLICA to true, if the node is the
+# only replica that its master has.
+last_replica() {
+  local line id flags master victim others=0
+  LAST_REPLICA=false
+  node_line "$2" "$3" || return 0
+  read -r id line flags victim line <<<"$LINE"
+  [[ $flags == *slave* ]] || return 0
+  while read -r id line flags master line; do
+    if [[ $flags == *slave* && $master == "$victim" && $id != "$3" ]]; then others=$((others + 1)); fi
+  done <"$WORK/ans.$2"
+  if ((others > 0)) || ! node_line "$2" "$victim"; then return 0; fi
+  read -r id line <<<"$LINE"
+  line=${line%%@*}
+  LAST_REPLICA=true
+  warn "node $1 is the last replica of ${line%% *}: when that node fails, its slots are not served until it returns"
+}
+
 # verb_remove N: forget, stop, erase. What owns slots stays.
 verb_remove() {
   verb_parse remove "$@"
@@ -163,6 +185,7 @@ verb_remove() {
   node_words remove
   init_begin
   local number=${WORDS[0]} all=("${NUMS[@]}") addr victim slots seed node id heir=""
+  LAST_REPLICA=false
   victim=$INDEX
   addr=${ADDRS[INDEX]}
   for node in "${all[@]}"; do if node_paused "$node"; then
@@ -181,6 +204,7 @@ verb_remove() {
   step_begin
   if [[ -n $id ]] && node_line "$seed" "$id"; then
     spare_heir "$number" "$seed"
+    last_replica "$number" "$seed" "$id"
     ask "$seed" forget "CLUSTER FORGET $id"
     interrupted_says "node $number may be no member any more; its data is kept" "remove $number"
     act || die "$EXIT_UNREACHABLE" "the cluster does not forget node $number" "$ACT_ERROR" "Nothing was stopped or removed."
@@ -198,5 +222,5 @@ verb_remove() {
   conf_write
   node_erase "$number"
   step_done remove "node $number ($addr) is stopped, its data removed"
-  result_done ",\"node\":$number"
+  result_done ",\"node\":$number,\"last_replica\":$LAST_REPLICA"
 }

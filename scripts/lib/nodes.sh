@@ -6,22 +6,36 @@
 #   DIR/pids/nodeN.pid  its process
 #   DIR/pids/nodeN.id   its node id when it was last seen
 #   DIR/raft-token      the secret that the nodes prove to each other (mode 0600)
+#   DIR/password        what clients have to give, if the nodes were started so (0600)
 #   DIR/cluster.conf    the shape: shards, replicas, base port; once "add" or
 #                       "remove" has changed it, also which nodes there are
 #   DIR/partition.PORT  who is cut off, see partition.sh
 
-RAFT_OFFSET=43672 # Raft port = client port + this: 6379 -> 50051
 BASE_PORT=6379
 AIKV=""
 NUMS=() # the number, from 1, of each node in ADDRS; empty with -m
 LOOSE=0 # 1: add or remove has changed the shape
 NODES_TOTAL=1
+NODE_CORES="" # see share_cores
 STARTED=() # nodes (numbers) that this run has started
 
-# raft_port CLIENT-PORT sets RAFT_PORT.
+# raft_port CLIENT-PORT sets RAFT_PORT: the client port + 10000, as Redis has its
+# bus. The guide names 50051 and the next ones, for 6379 and the next ones; all
+# others lie outside the range from which Linux takes a port for an outgoing
+# connection, or a connection of anybody could keep a node from starting.
 raft_port() {
-  RAFT_PORT=$(($1 + RAFT_OFFSET))
-  if ((RAFT_PORT > 65535)); then RAFT_PORT=$(($1 + 20000)); fi
+  local offset
+  RAFT_PORT=$(($1 + 43672))
+  if (($1 >= 6379 && $1 <= 6384)); then return 0; fi
+  if [[ -n $CONF_SHARDS && -z $CONF_RAFT_OFFSET ]]; then
+    # A folder from before that rule: its nodes know each other by these ports.
+    if ((RAFT_PORT > 65535)); then RAFT_PORT=$(($1 + 20000)); fi
+    return 0
+  fi
+  for offset in 10000 -10000 -20000 -40000; do
+    RAFT_PORT=$(($1 + offset))
+    if ((RAFT_PORT > 0 && RAFT_PORT < 32768 || RAFT_PORT > 60999 && RAFT_PORT <= 65535)); then return 0; fi
+  done
 }
 
 # node_addr NODE sets NODE_HOST, NODE_PORT and RAFT_PORT of a node of the folder.
@@ -42,12 +56,11 @@ index_of_node() {
 # dir_create makes all folders and writes the shape down before any node starts,
 # so that an interrupted run is recognised and finished by the next one.
 dir_create() {
-  local node
-  mkdir -p "$DIR/logs" "$DIR/pids" ||
-    die "$EXIT_INTERNAL" "cannot create $DIR" "Choose another place with --dir."
-  for node in "${NUMS[@]}"; do mkdir -p "$DIR/data/node$node"; done
+  local node folders=("$DIR/logs" "$DIR/pids")
+  for node in "${NUMS[@]}"; do folders+=("$DIR/data/node$node"); done
+  mkdir -p "${folders[@]}" || die "$EXIT_INTERNAL" "cannot create the folders in $DIR" "Choose another place with --dir."
   if ! conf_read; then
-    CONF_SHARDS=$MASTERS CONF_REPLICAS=$REPLICAS CONF_BASE_PORT=$BASE_PORT
+    CONF_SHARDS=$MASTERS CONF_REPLICAS=$REPLICAS CONF_BASE_PORT=$BASE_PORT CONF_RAFT_OFFSET=10000
     conf_write
   fi
   link_log
@@ -90,20 +103,26 @@ aikv_stale() {
     \( -name '*.go' -o -name go.mod -o -name go.sum \) ! -name '*_test.go' -print 2>/dev/null | head -n 1) ]]
 }
 
-# aikv_build makes bin/aikv if it is missing or stale.
-aikv_build() {
+# aikv_can_build sets AIKV; false if the binary is there and need not be built. Dies
+# if it has to be and cannot.
+aikv_can_build() {
   aikv_find
-  aikv_stale || return 0
+  aikv_stale || return 1
   if [[ ! -f "$ROOT/go.mod" ]]; then
     die "$EXIT_PREREQ" "there is no aikv binary" "Put aikv on PATH, or set AIKV_BIN."
   fi
   command -v go >/dev/null 2>&1 ||
     die "$EXIT_PREREQ" "there is no $ROOT/bin/aikv, and no Go to build it" \
       "Install Go (https://go.dev/dl), or set AIKV_BIN to a built aikv."
-  step_begin
-  say "  building bin/aikv (a first build takes a minute or two)"
   command -v make >/dev/null 2>&1 ||
     die "$EXIT_PREREQ" "there is no $ROOT/bin/aikv, and no make to build it" "Install make, or set AIKV_BIN to a built aikv."
+}
+
+# aikv_build makes bin/aikv if it is missing or stale.
+aikv_build() {
+  aikv_can_build || return 0
+  step_begin
+  say "  building bin/aikv (a first build takes a minute or two)"
   local log="$WORK/build.log"
   set -m # a group of its own, which an interrupt ends as a whole
   (cd "$ROOT" && exec make --no-print-directory build) </dev/null >"$log" 2>&1 3>&- &
@@ -132,6 +151,7 @@ serve_command() {
 # the throughput where cores are few. A GOMAXPROCS of the caller wins.
 share_cores() {
   local cores
+  if [[ -n $NODE_CORES ]]; then return 0; fi
   cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || cores=1
   whole "$cores" 1 100000 || NUMBER=1
   cores=$NUMBER
@@ -152,7 +172,9 @@ serve_env() {
 
 # node_start NODE starts it in a session of its own: Ctrl-C here does not reach it.
 node_start() {
+  need_programs nohup
   serve_command "$1"
+  password_use
   local log="$DIR/logs/node$1.log" detach=()
   if command -v setsid >/dev/null 2>&1; then detach=(setsid); else set -m; fi
   share_cores
@@ -162,6 +184,25 @@ node_start() {
   STARTED+=("$1")
   # On a full disk the node itself says why it cannot run.
   printf '%d\n' "$pid" 2>/dev/null >"$DIR/pids/node$1.pid" || true
+}
+
+# password_use: nodes that were started with AIKV_REQUIREPASS want that password also
+# when another shell starts them, which does not have it. Who starts them may also
+# ask them something.
+password_use() {
+  local file="$DIR/password" known=""
+  if [[ -f $file ]]; then IFS= read -r known <"$file" || true; fi
+  if [[ -z ${AIKV_REQUIREPASS+set} ]]; then
+    if [[ -z $known ]]; then return 0; fi
+    export AIKV_REQUIREPASS=$known
+  elif [[ -z $AIKV_REQUIREPASS ]]; then
+    rm -f "$file"
+    return 0
+  elif [[ $AIKV_REQUIREPASS != "$known" ]]; then
+    case $AIKV_REQUIREPASS in *[[:cntrl:]]*) usage_error "AIKV_REQUIREPASS has control characters in it" ;; esac
+    (umask 077 && write_file "$file" "$AIKV_REQUIREPASS") || die "$EXIT_INTERNAL" "cannot write $file" "Is the disk full?"
+  fi
+  export REDISCLI_AUTH=${REDISCLI_AUTH:-$AIKV_REQUIREPASS}
 }
 
 # node_foreign INDEX: what has answered (collect) at the address of a node of the

@@ -20,7 +20,7 @@ Which nodes:
   -r, --replicas HOST:PORT,…   and these as their replicas (IPv6 in brackets)
       --shards N               number of masters (3)
       --replicas-per-shard R   replicas of each (1)
-      --base-port P            first client port (6379); Raft ports are client port + 43672
+      --base-port P            first client port (6379); a Raft port is the client port + 10000
       --dir D                  folder for data, logs and pids (.aikv in the project)
 What to do:
       --reset                  FLUSHALL and CLUSTER RESET on every node first
@@ -157,7 +157,7 @@ init_nodes() {
   fi
   for node in "${NUMS[@]}"; do
     node_addr "$node"
-    if ((NODE_PORT > 65535)); then usage_error "port $NODE_PORT is out of range" "Choose a lower --base-port."; fi
+    if ((NODE_PORT > 65535 || RAFT_PORT > 65535)); then usage_error "port $((NODE_PORT > 65535 ? NODE_PORT : RAFT_PORT)) is out of range" "Choose a lower --base-port."; fi
     ADDRS+=("$NODE_HOST:$NODE_PORT")
   done
   NODES_TOTAL=${#ADDRS[@]}

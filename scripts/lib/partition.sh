@@ -226,7 +226,7 @@ debug_heal() {
   for node in ${ASKED[@]+"${ASKED[@]}"}; do
     node_kind "$node"
     case $KIND in
-      auth) die "$EXIT_UNREACHABLE" "${ADDRS[node]} wants a password" "Set REDISCLI_AUTH and run again." ;;
+      auth) wrong_password "$node" ;;
       silent | closed) keeps="$keeps ${NUMS[node]}" ;;
     esac
   done

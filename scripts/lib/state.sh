@@ -38,7 +38,7 @@ node_kind() {
   fi
   text="$(<"$WORK/ans.$1.err") $(<"$WORK/ans.$1")"
   case $text in
-    *NOAUTH* | *WRONGPASS*) KIND=auth ;;
+    *NOAUTH* | *WRONGPASS* | *"AUTH failed"*) KIND=auth ;;
     *[Rr]"efused"* | *"o such host"* | *"not known"* | *"resolution"* | *"nreachable"* | *"o route"*) KIND=free ;;
     *[Pp]"rotocol error"*) KIND=other ;;
     *"closed the connection"* | *"reset by peer"* | *EOF*) KIND=closed ;;

@@ -11,6 +11,7 @@ readonly EXIT_UNREACHABLE=6 EXIT_VERIFY=7 EXIT_NOTHING=8 EXIT_INTERRUPTED=130
 UI_QUIET=0
 UI_JSON=0
 UI_STEPS=""      # JSON objects of the finished steps, comma separated
+CHECKS=""        # and those of the checklist
 UI_STEP_START=0  # ms
 UI_DEADLINE_MS=0 # 0: none
 UI_TIMEOUT=60    # seconds, for messages
@@ -124,7 +125,8 @@ die() {
     error=$JSON_TEXT
     for line in "$@"; do hint="$hint${hint:+ }$line"; done
     json_string "$hint"
-    printf '{"schema":1,"ok":false,"code":%d,"error":%s,"hint":%s,"steps":[%s]}\n' "$code" "$error" "$JSON_TEXT" "$UI_STEPS"
+    printf '{"schema":1,"ok":false,"code":%d,"error":%s,"hint":%s,"steps":[%s]%s}\n' "$code" "$error" "$JSON_TEXT" "$UI_STEPS" \
+      "${CHECKS:+,\"checks\":[$CHECKS]}"
   fi
   exit "$code"
 }

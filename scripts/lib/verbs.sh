@@ -16,7 +16,7 @@ verify|verb_verify||@nodes --timeout --json|the checklist, each point on every n
 doctor|verb_doctor||@nodes --fix --yes --json|say what is wrong, why, and what to do; do it with --fix|doctor;doctor --fix
 report|verb_report||@nodes --lines|everything that a bug report should contain|report >report.txt
 logs|verb_logs|[N...]|--follow --lines|the last lines of the logs|logs;logs 1 -f;logs -n 100 2 3
-call|verb_call|CMD [ARG...]|@nodes --json|send a command to every node|call DBSIZE;call CONFIG SET loglevel debug
+call|verb_call|CMD [ARG...]|@nodes --timeout --json|send a command to every node; options stand before it|call DBSIZE;call --timeout 5 CONFIG SET loglevel debug
 kill|verb_kill|N...|--json|end nodes by SIGKILL, as a crash would|kill 1
 pause|verb_pause|N...|--json|stop the process of nodes by SIGSTOP: they hang|pause 2
 resume|verb_resume|N...|--json|let paused nodes go on|resume 2

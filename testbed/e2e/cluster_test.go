@@ -25,7 +25,7 @@ import (
 
 const (
 	nodes      = 6
-	raftOffset = 43672 // Raft port = client port + this, as the scripts have it
+	raftOffset = 10000 // Raft port = client port + this, as the scripts have it
 )
 
 // deadline is how long a test waits for one thing that must happen.

@@ -18,11 +18,11 @@ import (
 )
 
 // Ports lie where neither the kernel's outgoing connections have theirs (32768
-// to 60999 on Linux) nor, usually, anybody else: client ports below, Raft ports above.
+// to 60999 on Linux) nor, usually, anybody else.
 const (
 	firstPort  = 17340
 	lastPort   = 21760
-	raftOffset = 43672 // Raft port = client port + this, as the scripts have it
+	raftOffset = 10000 // Raft port = client port + this, as the scripts have it
 )
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
