@@ -59,12 +59,16 @@ silent_listener() {
 @test "-m and -r, also with a node that starts later" {
   requires aikv
   start_nodes 3
+  local p=$BASE
   (
-    sleep 1
+    # When somebody has asked the others, a run waits for this one.
+    retry 20 grep -q . "$BATS_TEST_TMPDIR/asked"
     node_begin 3
   ) 3>&- &
-  local p=$BASE
-  exits 0 cluster_init.sh -m "127.0.0.1:$p,127.0.0.1:$((p + 1))" -r "127.0.0.1:$((p + 2)),127.0.0.1:$((p + 3))" --timeout 20
+  # shellcheck disable=SC2016 # the program expands it
+  printf '#!/bin/bash\necho asked >>"%s"\nexec "%s" "$@"\n' "$BATS_TEST_TMPDIR/asked" "$(command -v redis-cli)" >"$BATS_TEST_TMPDIR/cli"
+  chmod +x "$BATS_TEST_TMPDIR/cli"
+  REDIS_CLI=$BATS_TEST_TMPDIR/cli exits 0 cluster_init.sh -m "127.0.0.1:$p,127.0.0.1:$((p + 1))" -r "127.0.0.1:$((p + 2)),127.0.0.1:$((p + 3))" --timeout 20
   topology_agrees 4
   has "slave $(id_of 1)" on 0 CLUSTER NODES
 }
@@ -117,33 +121,66 @@ silent_listener() {
   is 4 bash -c "redis-cli -p $BASE CLUSTER NODES | grep -c slave"
 }
 
-@test "interrupted by Ctrl-C: exit 130, what it started is stopped; the next run finishes" {
+# hold_at MOMENT: from now on, a run stays for ever where it sends a command with
+# that word or, for "nodeN", where it starts that node; $HELD names who waits there.
+hold_at() {
+  HELD=$BATS_TEST_TMPDIR/held
+  rm -f "$HELD"
+  # shellcheck disable=SC2016 # the programs expand it
+  printf '#!/bin/bash\nbatch=$(cat)\ncase $batch in *"%s"*) echo $$ >>"%s"; exec sleep 1000 ;; esac\nexec "%s" "$@" <<<"$batch"\n' \
+    "$1" "$HELD" "$(command -v redis-cli)" >"$BATS_TEST_TMPDIR/cli"
+  # shellcheck disable=SC2016
+  printf '#!/bin/bash\ncase "$* " in *"/%s "*) echo $$ >>"%s"; exec sleep 1000 ;; esac\nexec "%s" "$@"\n' \
+    "$1" "$HELD" "$AIKV_BIN" >"$BATS_TEST_TMPDIR/aikv"
+  chmod +x "$BATS_TEST_TMPDIR/cli" "$BATS_TEST_TMPDIR/aikv"
+}
+
+# held_init: a run in the background, with the programs of hold_at; SCRIPT is its pid.
+held_init() {
   set -m
-  cluster_init.sh --base-port "$BASE" --dir "$DIR" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-  local script=$! status=0
+  REDIS_CLI=$BATS_TEST_TMPDIR/cli AIKV_BIN=$BATS_TEST_TMPDIR/aikv \
+    cluster_init.sh --base-port "$BASE" --dir "$DIR" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+  SCRIPT=$!
   set +m
-  retry 10 test -s "$DIR/pids/node2.pid"
-  kill -INT -- "-$script"
-  wait "$script" || status=$?
-  [ "$status" -eq 130 ]
-  has interrupted cat "$BATS_TEST_TMPDIR/out"
+  retry 20 test -s "$HELD"
+}
+
+release_held() {
   local pid
-  for pid in $(cluster_pids); do
-    run kill -0 "$pid"
-    [ "$status" -ne 0 ]
+  while read -r pid; do kill -KILL "$pid" 2>/dev/null || true; done <"$HELD"
+}
+
+@test "interrupted by Ctrl-C: exit 130, what it started is stopped; the next run finishes" {
+  local moment pid pids status
+  for moment in node3 MEET REPLICATE; do
+    status=0
+    hold_at "$moment"
+    held_init
+    pids=$(cluster_pids)
+    kill -INT -- "-$SCRIPT"
+    wait "$SCRIPT" || status=$?
+    [ "$status" -eq 130 ]
+    has interrupted cat "$BATS_TEST_TMPDIR/out"
+    for pid in $pids; do gone 1 "$pid"; done
+    [ ! -L "$DIR/lock" ]
+    release_held
+    exits 0 init
+    topology_agrees 6
+    cluster_down
+    free_block 12
   done
-  exits 0 init
-  topology_agrees 6
 }
 
 @test "killed half-way, at any moment: the next run finishes" {
-  local delay script
-  for delay in 0.15 0.4 0.7 1.0; do
-    cluster_init.sh --base-port "$BASE" --dir "$DIR" >/dev/null 2>&1 3>&- &
-    script=$!
-    sleep "$delay"
-    kill -KILL "$script" 2>/dev/null || true
-    wait "$script" 2>/dev/null || true
+  local moment status
+  for moment in node3 "CLUSTER INFO" MEET "ADDSLOTSRANGE 0" "ADDSLOTSRANGE 10923" REPLICATE "SET aikv:check"; do
+    status=0
+    hold_at "$moment"
+    held_init
+    kill -KILL "$SCRIPT"
+    wait "$SCRIPT" 2>/dev/null || status=$?
+    [ "$status" -eq 137 ] # not behind the end
+    release_held
     exits 0 init
     topology_agrees 6
     cluster_down

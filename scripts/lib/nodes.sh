@@ -17,7 +17,7 @@ NUMS=() # the number, from 1, of each node in ADDRS; empty with -m
 LOOSE=0 # 1: add or remove has changed the shape
 NODES_TOTAL=1
 NODE_CORES="" # see share_cores
-STARTED=() # nodes (numbers) that this run has started
+STARTED=()    # nodes (numbers) that this run has started
 
 # raft_port CLIENT-PORT sets RAFT_PORT: the client port + 10000, as Redis has its
 # bus. The guide names 50051 and the next ones, for 6379 and the next ones; all
