@@ -130,7 +130,7 @@ hold_at() {
   printf '#!/bin/bash\nbatch=$(cat)\ncase $batch in *"%s"*) echo $$ >>"%s"; exec sleep 1000 ;; esac\nexec "%s" "$@" <<<"$batch"\n' \
     "$1" "$HELD" "$(command -v redis-cli)" >"$BATS_TEST_TMPDIR/cli"
   # shellcheck disable=SC2016
-  printf '#!/bin/bash\ncase "$* " in *"/%s "*) echo $$ >>"%s"; exec sleep 1000 ;; esac\nexec "%s" "$@"\n' \
+  printf '#!/bin/bash\ncase "$* " in *"/%s "*) sleep 1000 & echo $! >>"%s"; wait ;; esac\nexec "%s" "$@"\n' \
     "$1" "$HELD" "$AIKV_BIN" >"$BATS_TEST_TMPDIR/aikv"
   chmod +x "$BATS_TEST_TMPDIR/cli" "$BATS_TEST_TMPDIR/aikv"
 }
@@ -308,7 +308,7 @@ release_held() {
   silent_listener "$BASE"
   has ", by perl (process " taken_by "127.0.0.1:$BASE"
   is "" taken_by "10.0.0.1:$BASE" # that is not this machine
-  uname() { echo Darwin; }
+  OSTYPE=darwin23
   is ", by macOS's AirPlay Receiver, most likely: turn it off in System Settings > General > AirDrop & Handoff" taken_by 127.0.0.1:5000
 }
 

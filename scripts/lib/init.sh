@@ -550,7 +550,7 @@ on_interrupt() {
 # traps_set: whatever ends a run, it leaves no lock, no scratch folder and no
 # process of its own behind.
 traps_set() {
-  need_programs awk cat env ln mkdir mktemp mv readlink rm rmdir sleep tail tr uname
+  need_programs awk cat env ln mkdir mktemp mv readlink rm sleep tail
   if [[ ! -e /proc/self/stat ]]; then need_programs ps; fi
   trap 'on_interrupt' INT TERM HUP
   trap 'lock_release; work_close' EXIT

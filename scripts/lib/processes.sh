@@ -152,7 +152,7 @@ port_open() {
 port_owner() {
   local line="" pid="" name="" listen=(-sTCP:LISTEN) flag=-l
   OWNER="" OWNER_PID="" OWNER_HINT=""
-  if [[ $(uname -s) == Darwin ]] && (($1 == 5000 || $1 == 7000)); then
+  if [[ $OSTYPE == darwin* ]] && (($1 == 5000 || $1 == 7000)); then
     OWNER="macOS's AirPlay Receiver, most likely"
     OWNER_HINT="turn it off in System Settings > General > AirDrop & Handoff"
     return 0
