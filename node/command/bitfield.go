@@ -68,6 +68,9 @@ func bitFieldRO(tx ReadTx, args [][]byte) resp.Value {
 	if bad != nil {
 		return *bad
 	}
+	if !tx.Memory.Take(len(ops) * elementSize) {
+		return resp.Null
+	}
 	return runFieldOps(ops, m.Value)
 }
 

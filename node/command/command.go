@@ -57,6 +57,8 @@ type Reading struct {
 	LocalNow int64
 	// MaxString is how long a string may be, see package function MaxString.
 	MaxString int
+	// Memory meters what the read holds; nil: nobody counts.
+	Memory *Memory
 }
 
 // With returns tx as r sees it.

@@ -33,11 +33,14 @@ func lcs(tx ReadTx, args [][]byte) resp.Value {
 	if int64(limit)/cell/int64(len(a)+1) < int64(len(b)+1) {
 		return resp.Err("Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
 	}
+	if !tx.Memory.Take(cell * (len(a) + 1) * (len(b) + 1)) {
+		return resp.Null
+	}
 	table := newLCSTable(a, b)
 	length := resp.Int(int64(table.at(len(a), len(b))))
 	switch {
 	case o.indexes:
-		return resp.Map(resp.BulkString("matches"), table.matches(o), resp.BulkString("len"), length)
+		return resp.Map(resp.BulkString("matches"), table.matches(tx, o), resp.BulkString("len"), length)
 	case o.length:
 		return length
 	default:
@@ -121,7 +124,7 @@ func (t lcsTable) sequence() []byte {
 }
 
 // matches returns the stretches that a and b share, the last one first.
-func (t lcsTable) matches(o lcsOptions) resp.Value {
+func (t lcsTable) matches(tx ReadTx, o lcsOptions) resp.Value {
 	type stretch struct{ i, j, n int }
 	var all []stretch
 	t.pairs(func(i, j int) {
@@ -135,6 +138,9 @@ func (t lcsTable) matches(o lcsOptions) resp.Value {
 	for _, s := range all {
 		if int64(s.n) < o.least {
 			continue
+		}
+		if !tx.Memory.Take(8 * elementSize) { // arrays of arrays of numbers
+			return resp.Null
 		}
 		match := []resp.Value{span(s.i, s.n), span(s.j, s.n)}
 		if o.lengths {

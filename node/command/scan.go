@@ -30,6 +30,9 @@ func keysMatching(tx ReadTx, args [][]byte) resp.Value {
 	found := []resp.Value{}
 	tx.Each(func(key []byte, _ keyspace.Meta) bool {
 		if Match(args[1], key, false) {
+			if !tx.takeText(len(key)) {
+				return false
+			}
 			found = append(found, resp.Bulk(key))
 		}
 		return true
@@ -107,7 +110,9 @@ func scan(tx ReadTx, args [][]byte) resp.Value {
 		if o.typeName != nil && !is(o.typeName, m.Type.String()) {
 			return
 		}
-		found = append(found, resp.Bulk(key))
+		if tx.takeText(len(key)) {
+			found = append(found, resp.Bulk(key))
+		}
 	})
 	return resp.Array(resp.BulkString(strconv.FormatUint(next, 10)), resp.Array(found...))
 }

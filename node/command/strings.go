@@ -169,9 +169,15 @@ func getEx(tx *keyspace.Tx, args [][]byte) resp.Value {
 
 // mget answers null for what is no string, as Redis does.
 func mget(tx ReadTx, args [][]byte) resp.Value {
+	if !tx.Memory.Take((len(args) - 1) * elementSize) {
+		return resp.Null
+	}
 	values := make([]resp.Value, len(args)-1)
 	for i, key := range args[1:] {
 		if m, ok := tx.Lookup(key); ok && m.Type == keyspace.TypeString {
+			if !tx.Memory.Take(2 * len(m.Value)) {
+				return resp.Null
+			}
 			values[i] = resp.Bulk(m.Value)
 		}
 	}

@@ -40,6 +40,7 @@ type Server struct {
 	PreferredEndpointType string      `toml:"preferred_endpoint_type" doc:"What redirects name: ip, hostname or unknown-endpoint."`
 	MaxClients            int         `toml:"maxclients" doc:"Clients at the same time; more are turned away."`
 	Timeout               Duration    `toml:"timeout" doc:"Close a connection that was idle for so long; 0s: never."`
+	ReadMemory            Size        `toml:"read_memory" doc:"What the reads of all clients hold together: what they build, and large replies until they are taken. Who needs more waits, then gets an error."`
 	ProtoMaxBulkLen       Size        `toml:"proto_max_bulk_len" doc:"Largest argument of a command."`
 	QueryBufferLimit      Size        `toml:"client_query_buffer_limit" doc:"Largest command as a whole; a client that sends a larger one is cut off."`
 	OutputBufferLimit     OutputLimit `toml:"client_output_buffer_limit" doc:"Cut a client off whose untaken replies reach a size, or a second size for so long; 0b: no limit."`
@@ -120,6 +121,7 @@ func Default() Config {
 			Port:                  6379,
 			PreferredEndpointType: EndpointIP,
 			MaxClients:            10000,
+			ReadMemory:            512 << 20,
 			ProtoMaxBulkLen:       64 << 20,
 			QueryBufferLimit:      112 << 20,
 		},

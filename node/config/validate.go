@@ -32,6 +32,7 @@ func checkServer(c *Config) error {
 		hostname("server.announce_hostname", s.AnnounceHostname),
 		oneOf("server.preferred_endpoint_type", s.PreferredEndpointType, EndpointIP, EndpointHostname, EndpointUnknown),
 		between("server.maxclients", s.MaxClients, 1, 1_000_000),
+		between("server.read_memory", s.ReadMemory, 16<<20, 1<<40),
 		between("server.proto_max_bulk_len", s.ProtoMaxBulkLen, 1<<20, 100<<20),
 		between("server.client_query_buffer_limit", s.QueryBufferLimit, 1<<20, 112<<20),
 		failIf(s.PreferredEndpointType == EndpointHostname && s.AnnounceHostname == "",

@@ -38,6 +38,7 @@ type conn struct {
 	run     *run     // nil while nothing is lent
 	lent    *scratch // what in, out and run work with; nil while the connection idles
 	call    command.Call
+	grant   readGrant
 	closing bool  // nothing is read any more
 	lost    bool  // nobody hears what would be answered
 	failure error // why it is closing; nil: it was asked for
@@ -107,6 +108,8 @@ func (c *conn) serve() {
 		err = reason
 	}
 	c.report(err)
+	c.out.keep(0) // have flush look
+	_ = c.out.flush()
 	c.in.forget()
 	c.giveBack()
 	c.server.remove(c)

@@ -25,6 +25,9 @@ type Limits struct {
 	// connection with more than a megabyte of them does not go on either. 128 MB
 	// by default, and never less than OutputBuffer.
 	TotalOutput int
+	// ReadMemory bounds what the reads of all connections hold together: what they
+	// build, and large replies until they are taken. 512 MB by default.
+	ReadMemory int
 	// Output closes connections with too many such replies.
 	Output OutputLimit
 	// WriteTimeout closes connections that take no replies for so long; one
@@ -66,6 +69,7 @@ func (l Limits) withDefaults() Limits {
 	l.OutputBuffer = max(l.OutputBuffer, l.Output.Hard+freeOutput, l.Output.Soft+freeOutput)
 	defaultTo(&l.TotalOutput, 128<<20)
 	l.TotalOutput = max(l.TotalOutput, l.OutputBuffer)
+	defaultTo(&l.ReadMemory, 512<<20)
 	defaultTo(&l.WriteTimeout, time.Minute)
 	return l
 }

@@ -49,10 +49,14 @@ type output struct {
 	mu      sync.Mutex
 	room    sync.Cond // backlog shrank, or the writer ended
 	backlog []byte
-	sending int       // bytes that the writer took out of it and has not sent
-	writing bool      // the writer goroutine runs
-	since   time.Time // when the backlog passed the soft limit; zero: it has not
-	err     error
+	sending int  // bytes that the writer took out of it and has not sent
+	writing bool // the writer goroutine runs
+	// grant is what the reads whose replies are not taken yet hold of the server's
+	// memory for reads.
+	grant int64
+	kept  bool      // by keep since the last flush; the connection's
+	since time.Time // when the backlog passed the soft limit; zero: it has not
+	err   error
 }
 
 func newOutput(conn net.Conn, server *Server, taken func()) *output {
@@ -76,9 +80,10 @@ func (o *output) value(v resp.Value, proto int) {
 // flush hands everything encoded to the socket or the backlog. An error means
 // that the connection is lost.
 func (o *output) flush() error {
-	if len(o.buf) == 0 {
+	if len(o.buf) == 0 && !o.kept {
 		return nil
 	}
+	o.kept = false
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	rest := o.buf
@@ -102,7 +107,26 @@ func (o *output) flush() error {
 		o.buf = nil
 	}
 	o.buf = o.buf[:0]
+	o.settle()
 	return o.err
+}
+
+// keep holds memory for reads until the client has taken everything that was
+// answered so far.
+func (o *output) keep(n int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.grant += n
+	o.kept = true
+}
+
+// settle gives the memory for reads back, if the client has taken everything.
+// The lock is held.
+func (o *output) settle() {
+	if o.grant > 0 && o.pending() == 0 {
+		o.server.reads.give(o.grant)
+		o.grant = 0
+	}
 }
 
 // direct writes what the socket takes without waiting and returns the rest.
@@ -204,6 +228,7 @@ func (o *output) write() {
 		if len(o.backlog) == 0 || o.err != nil {
 			o.server.counters.backlog.Add(-int64(o.pending()))
 			o.backlog, o.sending, o.writing, o.since = nil, 0, false, time.Time{}
+			o.settle()
 			_ = o.conn.SetWriteDeadline(time.Time{}) // an error shows when it is used
 			o.room.Broadcast()
 			o.mu.Unlock()

@@ -195,6 +195,7 @@ func (c *conn) read() {
 			to = c.evaluateFrom(from, failure)
 		}
 		c.count(r.ops[from:to], c.lap()/time.Duration(to-from))
+		c.endReads()
 		for ; from < to && !c.lost; from++ {
 			o := &r.ops[from]
 			c.answer(o.reply)
@@ -219,23 +220,19 @@ func (c *conn) evaluateUnderLease(from int) (to int) {
 // the first that is left.
 func (c *conn) evaluateFrom(from int, failure error) (to int) {
 	r := c.run
+	c.beginReads()
+	first := from
 	for size := 0; from < len(r.ops) && size < flushAt; from++ {
 		o := &r.ops[from]
 		if o.cmd != nil {
-			o.reply = c.evaluate(o, failure)
+			var again bool
+			if o.reply, again = c.metered(o, failure, from == first); again {
+				break
+			}
 		}
-		size += payloadSize(&o.reply)
+		size += command.ReplySize(&o.reply) / 2 // on the wire alone
 	}
 	return from
-}
-
-// payloadSize returns how many bytes the strings of a reply have.
-func payloadSize(v *resp.Value) int {
-	n := len(v.Str)
-	for i := range v.Elems {
-		n += payloadSize(&v.Elems[i])
-	}
-	return n
 }
 
 // evaluate runs one read. failure is what became of the run's barrier.
@@ -268,7 +265,7 @@ func (c *conn) evaluate(o *op, failure error) resp.Value {
 
 // reading is what a read brings with it; the replica adds the time.
 func (c *conn) reading() command.Reading {
-	return command.Reading{MaxString: command.MaxString(c.server.limits.Load().MaxBulk)}
+	return command.Reading{MaxString: command.MaxString(c.server.limits.Load().MaxBulk), Memory: c.meterRead()}
 }
 
 // failedRead tells the client why its read was not answered. It may always

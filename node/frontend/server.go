@@ -57,6 +57,7 @@ type Options struct {
 type Server struct {
 	opts     Options
 	limits   atomic.Pointer[Limits]
+	reads    readMemory
 	listener net.Listener
 	counters counters
 	calls    callStats
@@ -133,6 +134,7 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 func (s *Server) SetLimits(l Limits) {
 	l = l.withDefaults()
 	s.limits.Store(&l)
+	s.reads.resize(int64(l.ReadMemory))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.conns {

@@ -36,7 +36,7 @@ func newBackend(n *node) *backend {
 	s := n.cfg.Server
 	b := &backend{node: n, live: live{n}, info: newProcessInfo(), announced: announcement{cfg: n.cfg}, limits: frontend.Limits{
 		MaxClients: s.MaxClients, Timeout: time.Duration(s.Timeout),
-		MaxBulk: int(s.ProtoMaxBulkLen), QueryBuffer: int(s.QueryBufferLimit),
+		ReadMemory: int(s.ReadMemory), MaxBulk: int(s.ProtoMaxBulkLen), QueryBuffer: int(s.QueryBufferLimit),
 		Output: frontend.OutputLimit{
 			Hard: int(s.OutputBufferLimit.Hard), Soft: int(s.OutputBufferLimit.Soft),
 			SoftFor: time.Duration(s.OutputBufferLimit.SoftFor),
