@@ -32,6 +32,9 @@ type Replica interface {
 	// Age returns how old the applied state may be at most; ok is false if the
 	// replica has not yet caught up with a leader.
 	Age() (age time.Duration, ok bool)
+	// Complete reports whether the state has ever been whole since the node was
+	// started, if only as of an earlier time.
+	Complete() bool
 	// Submit hands writes to the group, in order, and does not block. Each
 	// call's Payload is in command.AppendArgs's form and its Result a
 	// *resp.Value. The group ends every call. Payload and Result are the

@@ -21,6 +21,7 @@ type instantNode struct{ testNode }
 func (n *instantNode) Replica(topology.GroupID) Replica { return n }
 func (n *instantNode) Leads() bool                      { return true }
 func (n *instantNode) Age() (time.Duration, bool)       { return 0, true }
+func (n *instantNode) Complete() bool                   { return true }
 func (n *instantNode) Barrier(call *multiraft.Call)     { call.Done.Done() }
 func (n *instantNode) Lease() uint64                    { return 1 }
 func (n *instantNode) Holds(uint64) bool                { return true }

@@ -33,7 +33,8 @@ type testReplica struct {
 	table *command.Table
 	ks    *keyspace.Keyspace
 	leads atomic.Bool
-	age   atomic.Int64 // negative: it never had the data
+	age   atomic.Int64 // negative: it has not caught up yet
+	empty atomic.Bool  // it never had the data
 	// local and entry are the two clocks, unix ms.
 	local, entry atomic.Int64
 
@@ -71,6 +72,8 @@ func (r *testReplica) Age() (time.Duration, bool) {
 	age := r.age.Load()
 	return time.Duration(age), age >= 0
 }
+
+func (r *testReplica) Complete() bool { return !r.empty.Load() }
 
 // note records an event. r.mu is held.
 func (r *testReplica) note(format string, args ...any) {

@@ -139,13 +139,14 @@ func (s *Server) routeKeyless(v *topology.View, cmd *command.Command) (route, er
 }
 
 // hasData reports whether a replica that follows has received its shard's data:
-// it has caught up since the node was started, or the leader said so before.
+// it has caught up with a leader since the node was started, or the leader said so
+// before and it has everything again that it had then.
 func hasData(me *topology.Node, r Replica) bool {
 	if _, ok := r.Age(); ok {
 		return true
 	}
 	m, _, _ := me.Shard.Member(me.ID)
-	return m.Synced
+	return m.Synced && r.Complete()
 }
 
 // refuseWrite tells why the node's own shard cannot take a write without keys:

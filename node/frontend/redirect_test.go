@@ -19,7 +19,8 @@ import (
 //	cluster self=ID nodes=COUNT    the shards, one a line:
 //	  shard ID master=ID data=ID,… arbiters=ID,… slots=A-B
 //	node own=SHARD leads=BOOL      the replica that the node holds (0: none),
-//	  [age=DURATION]               and how old it is: negative if it never had data
+//	  [age=DURATION] [empty]       how old it is: negative if it has not caught up,
+//	                               and whether it has yet to receive its data
 //	unsynced ID …                  nodes that do not have their shard's data yet
 //	live SHARD=LEADER …            what the node knows of the groups' leaders
 //	failed ID …, suspect ID …      what MetaRaft, and what the node, says of others
@@ -59,6 +60,7 @@ func TestRedirects(t *testing.T) {
 				}
 			}
 			f.node.own.age.Store(int64(age))
+			f.node.own.empty.Store(d.HasArg("empty"))
 		case "live":
 			f.node.leaders.Clear()
 			for _, arg := range d.CmdArgs {

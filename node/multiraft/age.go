@@ -41,8 +41,7 @@ func (g *Group) hearCommitted(m *pb.Message) {
 	}
 	switch now := g.host.monotonic(); {
 	case commit <= g.appliedIndex.Load():
-		g.youngAt.Store(int64(max(now, 1)))
-		g.unreached = word{}
+		g.young(now)
 	case g.unreached.commit == 0:
 		// A later word would never be reached while more is committed all the time.
 		g.unreached = word{commit, now}
@@ -51,11 +50,26 @@ func (g *Group) hearCommitted(m *pb.Message) {
 
 // noteYoung follows what was applied.
 func (g *Group) noteYoung() {
-	if g.unreached.commit != 0 && g.unreached.commit <= g.appliedIndex.Load() {
-		g.youngAt.Store(int64(g.unreached.at))
-		g.unreached = word{}
+	applied := g.appliedIndex.Load()
+	if g.unreached.commit != 0 && g.unreached.commit <= applied {
+		g.young(g.unreached.at)
+	}
+	if applied >= g.openCommit && g.openCommit > 0 {
+		g.complete.Store(true)
 	}
 }
+
+func (g *Group) young(at time.Duration) {
+	g.youngAt.Store(int64(max(at, 1)))
+	g.unreached = word{}
+	g.complete.Store(true)
+}
+
+// Complete reports whether the state machine has ever caught up since the replica
+// was opened: with a leader, or with what the replica's own log said was committed.
+// One that is built up from the log, or waits for its data, has not. Any goroutine
+// may call it.
+func (g *Group) Complete() bool { return g.complete.Load() || g.Leads() }
 
 // Age returns how old the applied state may be: it holds everything that had been
 // committed so long ago. ok is false if this replica has not caught up with a

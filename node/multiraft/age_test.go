@@ -1,6 +1,7 @@
 package multiraft
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -78,5 +79,41 @@ func TestAgeOfNewMember(t *testing.T) {
 	})
 	if got, want := n.replicas[testGroup].group.Applied(), l.leader(testGroup).replicas[testGroup].group.Applied(); got+5 < want {
 		t.Errorf("it has applied %d of %d", got, want)
+	}
+}
+
+// A state that is built up from the log is not complete before it has what was
+// committed, and the leader does not count it before. One that was there when the
+// process started is, as soon as it has again what it had.
+func TestComplete(t *testing.T) {
+	l := limited(t, 3, 1000, 1<<30)
+	members := dataAndArbiter(l)
+	l.fill(testGroup, 30)
+	arbiter, leader := l.node(3), l.node(1)
+	// Its applier does not get anywhere, heartbeats come and go.
+	arbiter.holdApply = true
+	if err := arbiter.reopen(testGroup, &labMachine{chain: l.history(testGroup)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	members[2].Copy = true
+	l.wish(testGroup, Wish{Version: 2, Voters: members})
+	l.ticks(30)
+	counted := func() bool {
+		r := leader.replicas[testGroup].group.Report()
+		return r != nil && slices.Contains(r.Synced, members[2].RaftID)
+	}
+	if g := arbiter.replicas[testGroup].group; g.Applied() > 0 || g.Complete() || counted() {
+		t.Errorf("applied %d, complete %v, counted %v", g.Applied(), g.Complete(), counted())
+	}
+	arbiter.holdApply = false
+	l.until("the state", func() bool { return arbiter.replicas[testGroup].group.Complete() && counted() })
+
+	data := l.node(2)
+	data.close()
+	l.isolate(data, true)
+	data.boot()
+	l.until("what it had before", func() bool { return data.replicas[testGroup].group.Complete() })
+	if _, ok := data.replicas[testGroup].group.Age(); ok {
+		t.Error("it has caught up with nobody")
 	}
 }

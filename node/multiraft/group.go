@@ -74,6 +74,10 @@ type Group struct {
 	// youngAt is when, on Host.monotonic, a leader told what has been applied since.
 	unreached word
 	youngAt   atomic.Int64
+	// complete is what Complete says; openCommit is what was committed when the
+	// replica was opened.
+	complete   atomic.Bool
+	openCommit uint64
 
 	trimming  trimming
 	transfers map[uint64]*transfer // by Raft id
@@ -150,6 +154,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 	}
 	g.hard = start.hard
 	g.queuedTerm, g.queuedVote = g.hard.GetTerm(), g.hard.GetVote()
+	g.openCommit = g.hard.GetCommit()
 	g.members.conf = conf
 	g.members.confIndex = applied
 	g.lead.Store(&leadership{})
@@ -158,6 +163,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 		return nil, err
 	}
 	g.setApplied(applied, term)
+	g.noteYoung()
 	g.trimming.cut = g.LogStart()
 	routes := make(map[uint64]uint64)
 	g.routes.Store(&routes)

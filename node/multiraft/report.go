@@ -40,9 +40,9 @@ type reporting struct {
 func (g *Group) Report() *Report { return g.report.Load() }
 
 // hasState adds to the answer to a heartbeat whether the sender has a state
-// machine; raft does not use that field of the answer.
+// machine that has caught up; raft does not use that field of the answer.
 func (g *Group) hasState(m *pb.Message) {
-	if g.applier.machine != nil {
+	if g.applier.machine != nil && g.Complete() {
 		m.Index = new(uint64(1))
 	}
 }

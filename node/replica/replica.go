@@ -278,6 +278,10 @@ func (r *Replica) Holds(token uint64) bool { return r.group.Holds(token) }
 // caught up with its leader yet: see multiraft.Group.
 func (r *Replica) Age() (age time.Duration, ok bool) { return r.group.Age() }
 
+// Complete reports whether the state has ever caught up since the replica was
+// opened: see multiraft.Group.
+func (r *Replica) Complete() bool { return r.group.Complete() }
+
 // Read evaluates a command against applied state.
 func (r *Replica) Read(cmd *command.Command, args [][]byte, reading command.Reading) (resp.Value, bool) {
 	reading.LocalNow = r.manager.opts.Sched.Now().UnixMilli()

@@ -64,13 +64,15 @@ func (b *backend) loading() bool {
 	if me == nil || me.Shard == nil {
 		return false
 	}
-	if r := b.node.replicas.Own(); r != nil {
-		if _, ok := r.Age(); ok {
-			return false
-		}
+	r := b.node.replicas.Own()
+	if r == nil {
+		return true
+	}
+	if _, ok := r.Age(); ok {
+		return false
 	}
 	m, _, _ := me.Shard.Member(me.ID)
-	return !m.Synced
+	return !m.Synced || !r.Complete()
 }
 
 // newConfig makes the parameters that CONFIG shows, with hooks for those that
