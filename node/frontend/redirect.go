@@ -92,6 +92,9 @@ func (s *Server) route(session *command.Session, cmd *command.Command, args [][]
 		if cmd.Read != nil && (session.ReadOnly.Load() && s.young(r.replica) || s.lastMaster(v, shard) && s.readsWhenDown()) {
 			return r, nil
 		}
+		if cmd.Read != nil && session.ReadOnly.Load() {
+			return route{}, s.redirectReader(v, keySlot)
+		}
 	}
 	return route{}, s.redirect(v, keySlot)
 }
@@ -178,13 +181,34 @@ func (s *Server) redirect(v *topology.View, keySlot uint16) error {
 	if leader == nil || leader.ID == v.Self || leader.Address.Host == "" {
 		return errNoLeader
 	}
+	return s.movedTo(leader, keySlot)
+}
+
+// redirectReader redirects a client that has sent READONLY from a replica that may
+// not answer. That the replica does not hear its master tells nothing of the
+// master if MetaRaft, as far as the replica knows, has it alive: it is the replica
+// that is cut off, and the client may well reach the master.
+func (s *Server) redirectReader(v *topology.View, keySlot uint16) error {
+	shard := v.Owner[keySlot]
+	if shard == nil || s.leader(v, shard) != nil {
+		return s.redirect(v, keySlot)
+	}
+	master := v.Node(shard.Master)
+	if master == nil || master.ID == v.Self || master.Failed || !v.Served(shard) || master.Address.Host == "" {
+		return errNoLeader
+	}
+	return s.movedTo(master, keySlot)
+}
+
+// movedTo is the MOVED to a node.
+func (s *Server) movedTo(n *topology.Node, keySlot uint16) error {
 	text := make([]byte, 0, 64)
 	text = append(text, "MOVED "...)
 	text = strconv.AppendUint(text, uint64(keySlot), 10)
 	text = append(text, ' ')
-	text = append(text, command.Endpoint(s.opts.Backend.Config(), leader)...)
+	text = append(text, command.Endpoint(s.opts.Backend.Config(), n)...)
 	text = append(text, ':')
-	text = strconv.AppendUint(text, uint64(leader.Address.Port), 10)
+	text = strconv.AppendUint(text, uint64(n.Address.Port), 10)
 	return resp.Error(text)
 }
 

@@ -252,7 +252,7 @@ func (c *conn) evaluate(o *op, failure error) resp.Value {
 		reply, behind := r.replica.Read(o.cmd, o.args, c.reading())
 		if behind && !r.linear && o.keyed {
 			// Only the leader may end the key's life, so it is asked instead.
-			return refusal(c.moved(o))
+			return refusal(c.server.redirectReader(c.server.opts.Backend.LocalView(), o.slot))
 		}
 		if !behind || !r.linear || ticks == maxTicks {
 			return reply
