@@ -21,6 +21,10 @@ import (
 // beat that is cut short, what can be read counts.
 const beatFormat = 0
 
+// maxClaims is how many shards a beat may speak of: a node leads one, and for a
+// moment another.
+const maxClaims = 64
+
 func isBeat(frame []byte) bool { return len(frame) > 0 && frame[0] == beatFormat }
 
 // appendBeat appends this node's beat.
@@ -66,7 +70,15 @@ func (n *node) led(group topology.GroupID) time.Time {
 	if r := n.replicas.Data(group); r != nil && r.Leads() {
 		return n.sched.Now()
 	}
-	return n.hearsay.led(group)
+	leader, at := n.hearsay.led(group)
+	shard := n.meta.Current().Shard(group)
+	if shard == nil {
+		return time.Time{}
+	}
+	if m, _, ok := shard.Member(leader); !ok || m.Kind != topology.Data {
+		return time.Time{} // whoever says so does not serve
+	}
+	return at
 }
 
 // hearsay is what the others' beats have said. Its methods may be called
@@ -97,6 +109,7 @@ func (h *hearsay) note(from topology.NodeID, beat []byte, now time.Time) {
 		return
 	}
 	beat = beat[1+size:]
+	beat = beat[:min(len(beat), 16*maxClaims)]
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.offsets[from] = offset
@@ -124,11 +137,12 @@ func (h *hearsay) leader(group topology.GroupID, since time.Time) topology.NodeI
 	return 0
 }
 
-// led returns when somebody last said that it leads the shard.
-func (h *hearsay) led(group topology.GroupID) time.Time {
+// led returns who last said that it leads the shard, and when.
+func (h *hearsay) led(group topology.GroupID) (topology.NodeID, time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.leaders[group].at
+	c := h.leaders[group]
+	return c.node, c.at
 }
 
 // offset returns how far the node said that it has applied its shard's log.
