@@ -119,6 +119,11 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 		contact: make(map[uint64]time.Time), rounds: uint64(h.opts.Now().UnixNano()),
 		transfers: make(map[uint64]*transfer), work: sched.NewGroup(h.opts.Sched), gone: make(chan struct{}),
 	}
+	if h.opts.Lossy {
+		if err := h.followState(spec, store); err != nil {
+			return nil, err
+		}
+	}
 	applied, conf, err := restorePoint(store, spec.Machine)
 	if err != nil {
 		return nil, err

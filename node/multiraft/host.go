@@ -60,7 +60,11 @@ type Committed struct {
 // Options configures a Host. All fields but MaxString, Notify, Uptime and VoteDelay are
 // required.
 type Options struct {
-	Log       *wal.Log
+	Log *wal.Log
+	// Lossy says that the log may have lost its end when the machine stopped. All
+	// groups in it have this process's replica as their only member: one whose state
+	// is ahead of the log goes on from that state.
+	Lossy     bool
 	Transport Transport
 	// Cluster is the id that every frame must carry; Adopt changes it.
 	Cluster uint64

@@ -213,6 +213,8 @@ type Stored struct {
 	// Data says whether the replica has a state machine.
 	Data bool
 	Meta []byte
+	// Alone says that the group has no other member, as far as the log tells.
+	Alone bool
 }
 
 // StoredGroups lists the replicas that a log holds, for Open after a restart.
@@ -223,7 +225,51 @@ func StoredGroups(log *wal.Log) ([]Stored, error) {
 		if err != nil {
 			return nil, fmt.Errorf("multiraft: group %016x: %w", id, err)
 		}
-		groups = append(groups, Stored{ID: GroupID(id), RaftID: r.raftID, Data: r.data, Meta: r.blob})
+		alone, err := storedAlone(log.Storage(id), r.raftID)
+		if err != nil {
+			return nil, fmt.Errorf("multiraft: group %016x: %w", id, err)
+		}
+		groups = append(groups, Stored{ID: GroupID(id), RaftID: r.raftID, Data: r.data, Meta: r.blob, Alone: alone})
 	}
 	return groups, nil
+}
+
+// storedAlone reports whether raftID is the only member of the last configuration
+// that the log holds, committed or not.
+func storedAlone(store *wal.GroupLog, raftID uint64) (bool, error) {
+	last, err := store.LastIndex()
+	if err != nil {
+		return false, err
+	}
+	conf, err := confAt(store, last)
+	if err != nil {
+		return false, err
+	}
+	alone := len(conf.GetVoters()) == 1 && conf.GetVoters()[0] == raftID
+	return alone && len(conf.GetLearners())+len(conf.GetLearnersNext())+len(conf.GetVotersOutgoing()) == 0, nil
+}
+
+// followState makes the log of a replica that is alone in its group begin where its
+// state is, if that is ahead: what the log lost was applied. Nobody else has a log
+// that the entries' terms could be compared with.
+func (h *Host) followState(spec Spec, store *wal.GroupLog) error {
+	last, err := store.LastIndex()
+	if err != nil {
+		return err
+	}
+	alone, err := storedAlone(store, spec.RaftID)
+	if err != nil || spec.Machine == nil || spec.Machine.Applied() <= last || !alone {
+		return err
+	}
+	conf, err := confAt(store, last)
+	if err != nil {
+		return err
+	}
+	hard, applied := store.HardState(), spec.Machine.Applied()
+	h.opts.Logger.Warn("the log has lost entries that the state holds: going on from the state", "group", spec.ID, "log_ends", last, "applied", applied)
+	return h.persist.write(func(b *wal.Batch) error {
+		b.Truncate(uint64(spec.ID), applied, hard.GetTerm(), conf)
+		b.Append(uint64(spec.ID), &pb.HardState{Term: new(hard.GetTerm()), Vote: new(hard.GetVote()), Commit: new(applied)}, nil)
+		return nil
+	})
 }

@@ -25,6 +25,7 @@ import (
 // dataDir is the node's data folder:
 //
 //	FORMAT      the layout's version
+//	UNSYNCED    what runs does not sync its log at once, see unsynced
 //	INCARNATION which start of the node this is, see metaraft.Lineage
 //	wal/        the shared Raft log, and the node's identity in it
 //	meta/…/     the applied state of MetaRaft
@@ -34,6 +35,7 @@ type dataDir struct {
 	cfg          config.Config
 	logger       *slog.Logger
 	log          *wal.Log
+	unsynced     *unsynced
 	meta, shards string
 	// openStore opens a database: storage.OpenLevel.
 	openStore func(dir string, opts storage.LevelOptions) (storage.Store, error)
@@ -66,7 +68,11 @@ func openDataDir(cfg config.Config, logger *slog.Logger) (*dataDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the data folder %s: %w", root, err)
 	}
-	return &dataDir{cfg: cfg, logger: logger, log: log, meta: meta, shards: shards, openStore: openLevel}, nil
+	unsynced, err := findUnsynced(root, cfg.WAL.Fsync, logger)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot use the data folder %s: %w", root, err), log.Close())
+	}
+	return &dataDir{cfg: cfg, logger: logger, log: log, unsynced: unsynced, meta: meta, shards: shards, openStore: openLevel}, nil
 }
 
 func openLevel(dir string, opts storage.LevelOptions) (storage.Store, error) {
@@ -81,16 +87,16 @@ func makeFolders(root string, inside ...string) error {
 			return err
 		}
 	}
-	for _, dir := range []string{filepath.Dir(root), root} {
-		f, err := os.Open(dir)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return err
-		}
+	return errors.Join(syncFolder(filepath.Dir(root)), syncFolder(root))
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
 	}
-	return nil
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // errNewer is returned for a folder that a newer version wrote.
@@ -184,8 +190,13 @@ func (d *dataDir) openMeta(dir string) (storage.Store, error) {
 	return d.openStore(dir, storage.LevelOptions{WriteBuffer: 256 << 10, BlockCache: -1, BloomBits: -1, Logger: d.logger})
 }
 
-// close closes the log after a clean stop.
-func (d *dataDir) close() error { return d.log.Close() }
+// close closes the log after a clean stop, which syncs it.
+func (d *dataDir) close() error {
+	if err := d.log.Close(); err != nil {
+		return err
+	}
+	return d.unsynced.clear()
+}
 
 // release gives the folder up after a failure, without writing.
 func (d *dataDir) release() { _ = d.log.Close() }

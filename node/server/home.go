@@ -121,6 +121,9 @@ func (h *home) openStored(id identity) (err error) {
 	if h.stored, err = multiraft.StoredGroups(h.node.data.log); err != nil {
 		return err
 	}
+	if err := h.node.data.unsynced.check(id.Node, h.stored); err != nil {
+		return err
+	}
 	generation, err := metaGeneration(h.stored, id)
 	if err != nil {
 		return err

@@ -189,7 +189,7 @@ func (n *node) hostOptions() multiraft.Options {
 	return multiraft.Options{
 		NodeName: func(id uint64) string { return topology.NodeID(id).String() },
 		Uptime:   n.uptime, VoteDelay: n.transport.VoteDelay,
-		Log: n.data.log, Transport: link{n}, Cluster: n.home.Identity().Cluster,
+		Log: n.data.log, Lossy: n.data.unsynced != nil && n.data.unsynced.lost, Transport: link{n}, Cluster: n.home.Identity().Cluster,
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
 		MaxString:      func() uint64 { return uint64(n.maxString.Load()) },
@@ -279,6 +279,11 @@ func (n *node) takePart(ctx context.Context) error {
 	n.host.Start()
 	if err := n.home.restore(ctx); err != nil {
 		return err
+	}
+	if u := n.data.unsynced; u != nil && u.lost { // what is left is in the log now
+		if err := errors.Join(n.data.log.Sync(), u.settle()); err != nil {
+			return fmt.Errorf("cannot use the data folder: %w", err)
+		}
 	}
 	n.handler.open()
 	n.work.Go("metaraft", func() { n.meta.Run(ctx) })

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 // GroupID names a Raft group.
@@ -51,10 +53,11 @@ const (
 	// Always syncs each batch that asks for it before Write returns.
 	Always SyncPolicy = iota
 	// Interval syncs every Options.SyncInterval: a crash of the machine may
-	// lose what was written since.
+	// lose what was written since, but for votes, memberships and the like,
+	// which are always synced.
 	Interval
-	// Never leaves it to the operating system. Full segments are synced all
-	// the same, and so is the log when it is closed.
+	// Never leaves it to the operating system, with the same exceptions. Full
+	// segments are synced all the same, and so is the log when it is closed.
 	Never
 )
 
@@ -250,7 +253,7 @@ func (l *Log) Write(b *Batch) error {
 	if err := l.encode(b); err != nil {
 		return err
 	}
-	sync := b.NeedsSync() && l.opts.Sync == Always
+	sync := b.NeedsSync() && (l.opts.Sync == Always || l.binds(b))
 	if l.enc.frames == 0 {
 		// What made the batch void may itself not be durable yet.
 		if sync {
@@ -264,6 +267,29 @@ func (l *Log) Write(b *Batch) error {
 	}
 	l.apply(b, s, start)
 	return l.poison(l.reclaim())
+}
+
+// binds reports whether a batch decides who is in a group or what was voted: that
+// is rare, and synced whatever the policy, so that a crash of the machine takes
+// back commands at most.
+func (l *Log) binds(b *Batch) bool {
+	for i := range b.ops {
+		o := &b.ops[i]
+		switch o.kind {
+		case kindIdentity, kindCreate, kindDestroy, kindMeta:
+			return true
+		case kindEntries:
+			if g := l.groups[o.group]; o.hasHS && (g == nil || g.hs.term != o.hs.term || g.hs.vote != o.hs.vote) {
+				return true
+			}
+			for _, e := range o.entries {
+				if e.GetType() != raftpb.EntryNormal {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // Sync makes everything written durable, whatever the policy.

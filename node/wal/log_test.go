@@ -325,9 +325,9 @@ func TestLock(t *testing.T) {
 }
 
 // TestSyncs: one sync a batch that asks for it, none for others, and the file's
-// length changes in steps only.
+// length changes in steps only. Without a policy to sync, the one vote is all the same.
 func TestSyncs(t *testing.T) {
-	for policy, wanted := range map[wal.SyncPolicy]int64{wal.Always: 10, wal.Never: 0} {
+	for policy, wanted := range map[wal.SyncPolicy]int64{wal.Always: 10, wal.Never: 1} {
 		opts := small(wal.OSFS{}, t.TempDir())
 		opts.Sync = policy
 		l := open(t, opts)
@@ -348,6 +348,34 @@ func TestSyncs(t *testing.T) {
 			t.Fatalf("policy %d: %+v", policy, stats)
 		}
 		check(t, l.Close())
+	}
+}
+
+// TestVotesOutliveTheMachine: what decides who may vote is synced whatever the
+// policy; a crash of the machine takes back commands at most.
+func TestVotesOutliveTheMachine(t *testing.T) {
+	fs := crashfs.New()
+	opts := small(fs, "wal")
+	opts.Sync = wal.Never
+	l := open(t, opts)
+	rng := rand.New(rand.NewSource(1))
+	crash := func() {
+		fs = fs.Crash(rng)
+		opts.FS = fs
+		l = open(t, opts)
+	}
+	write(t, l, func(b *wal.Batch) { b.CreateGroup(1, []byte("meta")) })
+	crash()
+	write(t, l, func(b *wal.Batch) { b.Append(1, hardState(3, 7, 0), nil) })
+	crash()
+	if hs := l.Storage(1).HardState(); hs.GetTerm() != 3 || hs.GetVote() != 7 {
+		t.Fatalf("the vote is forgotten: %v", hs)
+	}
+	change := &raftpb.Entry{Index: new(uint64(1)), Term: new(uint64(3)), Type: raftpb.EntryConfChangeV2.Enum()}
+	write(t, l, func(b *wal.Batch) { b.Append(1, nil, []*raftpb.Entry{change}) })
+	crash()
+	if last, _ := l.Storage(1).LastIndex(); last != 1 {
+		t.Fatalf("the membership change is forgotten: the log ends at %d", last)
 	}
 }
 
