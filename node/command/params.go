@@ -25,7 +25,7 @@ const (
 
 // param is a configuration parameter of Redis. CONFIG SET of one either acts or is
 // refused, unless the value says what the node does anyway: the one that it has, the
-// one that it started with, same, or with off the empty one.
+// one that it started with, or same ("*": any).
 type param struct {
 	name      string
 	value     string // at the start, unless the node gives another one
@@ -38,14 +38,13 @@ type param struct {
 
 	acts   bool
 	same   string
-	off    bool
 	why    string // what a client is told whose value asks for something else
 	hidden bool   // CONFIG GET shows it by its full name alone
 }
 
 // allows reports whether the node does what value says without acting upon it.
 func (p *param) allows(value, current, initial string) bool {
-	return value == current || value == initial || p.same != "" && (p.same == "*" || value == p.same) || p.off && value == ""
+	return value == current || value == initial || p.same != "" && (p.same == "*" || value == p.same)
 }
 
 // Why values are refused, by what AiKv lacks or does otherwise.
@@ -56,7 +55,7 @@ const (
 	whyLog        = "AiKv has no append-only file: writes are in the Raft log, synced as wal.fsync of the configuration says"
 	whyMemory     = "AiKv's memory is Go's, which needs no defragmenting or freeing by hand"
 	whyMessages   = "AiKv has no pub/sub, keyspace events and client tracking yet"
-	whyMonitoring = "AiKv has no slow log and latency statistics yet"
+	whyMonitoring = "AiKv has no slow log and no latency events yet"
 	whyProcess    = "AiKv's process has nothing that this could change"
 	whyRDB        = "AiKv writes and reads no RDB files: every acknowledged write is in the Raft log"
 	whyReplicas   = "AiKv's replicas follow a Raft log: a write is acknowledged by a majority of its shard's voters"
@@ -145,8 +144,8 @@ func redisParams() []param {
 		{name: "jemalloc-bg-thread", value: "yes", kind: booleanParam, same: "no", why: whyProcess},
 		{name: "key-load-delay", value: "0", kind: integerParam, low: math.MinInt32, high: math.MaxInt32, hidden: true, why: whyProcess},
 		{name: "latency-monitor-threshold", value: "0", kind: integerParam, high: math.MaxInt64, why: whyMonitoring},
-		{name: "latency-tracking", value: "yes", kind: booleanParam, same: "no", why: whyMonitoring},
-		{name: "latency-tracking-info-percentiles", value: "50 99 99.9", parse: parsePercentiles, off: true, why: whyMonitoring},
+		{name: "latency-tracking", value: "yes", kind: booleanParam, acts: true},
+		{name: "latency-tracking-info-percentiles", value: "50 99 99.9", parse: parsePercentiles, acts: true},
 		{name: "lazyfree-lazy-eviction", value: "no", kind: booleanParam, same: "yes", why: whyMemory},
 		{name: "lazyfree-lazy-expire", value: "no", kind: booleanParam, same: "yes", why: whyMemory},
 		{name: "lazyfree-lazy-server-del", value: "no", kind: booleanParam, same: "yes", why: whyMemory},
