@@ -202,6 +202,20 @@ one_node() {
   is v on 0 GET k
 }
 
+@test "nodes on other ports than the folder's are not mixed up with the folder's own" {
+  one_node
+  exits 0 tool pause 1 --dir "$DIR"
+  export NODES=$BATS_TEST_TMPDIR/nodes
+  exits 8 tool status --dir "$DIR" --base-port $((BASE + 5))
+  [[ $output != *paused* ]]
+  node_begin 5
+  retry 10 answers 5
+  run tool status --dir "$DIR" --base-port $((BASE + 5))
+  stop_nodes KILL
+  [[ $output != *paused* && $output == *"127.0.0.1:$((BASE + 5))"*" up "* ]]
+  exits 0 tool resume 1 --dir "$DIR"
+}
+
 @test "--reset gives nodes another shape, which the folder remembers" {
   free_block 12
   cluster_init.sh -q --base-port "$BASE" --dir "$DIR" --shards 2 --replicas-per-shard 0 3>&-

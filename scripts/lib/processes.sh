@@ -50,6 +50,8 @@ process_is() {
 node_pid() {
   local file pid
   NODE_PID=""
+  # With other ports than the folder's, the nodes that are meant are not its own.
+  if [[ -n $CONF_BASE_PORT && $CONF_BASE_PORT != "$BASE_PORT" ]]; then return 0; fi
   for file in "$DIR/pids/node$1.pid" "$DIR/data/node$1/wal/LOCK"; do
     pid=""
     if [[ -f $file ]]; then read -r pid 2>/dev/null <"$file" || true; fi
