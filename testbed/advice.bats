@@ -79,7 +79,7 @@ paste() {
 
 @test "a node that lives on another port is not gone: nobody is told to forget it" {
   tool stop -q 2
-  env -u AIKV_BIN aikv serve -p $((BASE + 8)) --raft-port $((BASE + 8 + RAFT_OFFSET)) --data-dir "$DIR/data/node2" \
+  env -u AIKV_BIN AIKV_RAFT_TOKEN_FILE="$DIR/raft-token" aikv serve -p $((BASE + 8)) --raft-port $((BASE + 8 + RAFT_OFFSET)) --data-dir "$DIR/data/node2" \
     </dev/null >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
   OTHER_PID=$!
   disown "$OTHER_PID" # bash has nothing to say about its end
