@@ -24,8 +24,8 @@ func infoRaft(w *infoWriter, s *infoSource) {
 	slices.SortFunc(groups, func(a, b ShardStatus) int { return cmp.Compare(a.Group, b.Group) })
 	for i, g := range groups {
 		w.line("group_"+strconv.Itoa(i), fmt.Sprintf(
-			"id=%s,kind=%s,role=%s,term=%d,commit=%d,applied=%d,leader=%s,voters=%d,learners=%d,lag=%d,settled=%s,log_start=%d,copy=%s",
-			g.Group, g.Kind, g.Role, g.Term, g.Commit, g.Applied, g.Leader, g.Voters, g.Learners, g.Lag, digit(g.Settled), g.LogStart, digit(g.Copy)))
+			"id=%s,kind=%s,role=%s,term=%d,commit=%d,applied=%d,leader=%s,voters=%d,learners=%d,lag=%d,settled=%s,log_start=%d,copy=%s,clock_off_ms=%d",
+			g.Group, g.Kind, g.Role, g.Term, g.Commit, g.Applied, g.Leader, g.Voters, g.Learners, g.Lag, digit(g.Settled), g.LogStart, digit(g.Copy), g.ClockOff.Milliseconds()))
 	}
 }
 

@@ -128,6 +128,8 @@ type ShardStatus struct {
 	// quorum, and all voters have caught up. Only the leader knows.
 	Lag     uint64
 	Settled bool
+	// ClockOff is how far this node's clock is off from the group's.
+	ClockOff time.Duration
 }
 
 // ShardMember is a member of a shard's group as its leader sees it.

@@ -43,6 +43,10 @@ type Group struct {
 	hardDirty              bool
 	queuedTerm, queuedVote uint64
 
+	clock groupClock
+	// clockFloor is the Spec's Clock.
+	clockFloor func() int64
+
 	writes gather
 	reads  gather
 	fresh  []*proposal // proposed in this turn, index unknown yet
@@ -157,6 +161,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 	if g.last, err = start.LastIndex(); err != nil {
 		return nil, err
 	}
+	g.clockFloor = spec.Clock
 	g.hard = start.hard
 	g.queuedTerm, g.queuedVote = g.hard.GetTerm(), g.hard.GetVote()
 	g.openCommit = g.hard.GetCommit()
@@ -419,6 +424,7 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 		case m.GetTerm() < g.lead.Load().term:
 		case m.GetType() == pb.MsgApp:
 			g.quiet = 0
+			g.noteTime(m, now)
 		case m.GetType() == pb.MsgHeartbeat:
 			g.quiet = 0
 			g.told(m)
@@ -479,6 +485,7 @@ func (g *Group) tick(ticks int64) {
 	g.noteSpare(g.host.now)
 	g.noteHeld()
 	g.noteSilence()
+	g.showClock(g.host.now)
 	g.reviewOffer()
 	g.superviseTransfers(ticks)
 	g.trim(ticks)

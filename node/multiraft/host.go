@@ -57,7 +57,7 @@ type Committed struct {
 	Calls []*Call
 }
 
-// Options configures a Host. All fields but MaxString, Notify, Uptime and VoteDelay are
+// Options configures a Host. All fields but MaxString, Notify, Steady, Uptime and VoteDelay are
 // required.
 type Options struct {
 	Log *wal.Log
@@ -97,6 +97,9 @@ type Options struct {
 	// that also counts while the machine sleeps, and runs alike on all nodes up
 	// to a tenth. Without it there are none.
 	Uptime func() time.Duration
+	// Steady is a clock, from any zero, that nobody sets and that also counts while
+	// the machine sleeps. Without it Now's monotonic reading has to do.
+	Steady func() time.Duration
 	// VoteDelay returns what a node has said about its own VoteDelay, 0 if it has
 	// said nothing. It is called from the loop and must be quick. Without it all
 	// nodes have this one's settings.
@@ -135,6 +138,7 @@ type Host struct {
 	outbox  outbox
 	backlog []frameIn // frames that the next turn handles
 	ticks   int64
+	began   time.Time
 	now     time.Time // of the present turn
 	stopped bool
 	begun   time.Time
@@ -151,6 +155,7 @@ type Host struct {
 func New(opts Options) *Host {
 	h := &Host{
 		opts:   opts,
+		began:  opts.Now(),
 		groups: make(map[GroupID]*Group),
 		done:   make(chan struct{}),
 		begun:  opts.Now(),
@@ -233,6 +238,9 @@ type Spec struct {
 	RaftID uint64
 	// Machine is nil for a replica that only votes and stores the log.
 	Machine Machine
+	// Clock returns the largest time of an entry that the machine has applied, in
+	// unix ms; nil: it does not know.
+	Clock func() int64
 	// Bootstrap makes the replica the first and only voter of a new group.
 	// Without it a new replica waits until a leader adds it.
 	Bootstrap bool

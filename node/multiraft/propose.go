@@ -106,7 +106,7 @@ func (g *Group) propose(now time.Time) time.Time {
 		}
 		n := packable(g.writes.calls, opts.MaxEntryBytes)
 		batch := g.writes.calls[:n:n]
-		head := entryHead{time: now.UnixMilli()}
+		head := entryHead{time: g.stamp(now)}
 		if opts.MaxString != nil {
 			head.maxString = opts.MaxString()
 		}

@@ -31,7 +31,10 @@ type Status struct {
 	// Settled holds on the leader of a group whose membership equals the wish
 	// of version WishVersion, whose voters have all caught up, and a quorum of
 	// which has learned of that membership.
-	Settled     bool
+	Settled bool
+	// ClockOff is how far this node's clock was off from the group's when it
+	// proposed last, 0 if it fits: see Group.Clock.
+	ClockOff    time.Duration
 	WishVersion uint64
 }
 
@@ -55,7 +58,7 @@ func (g *Group) status() Status {
 	b := g.rn.BasicStatus()
 	conf := g.members.conf
 	s := Status{
-		ID: g.id, RaftID: g.raftID, Data: g.applier.machine != nil,
+		ID: g.id, RaftID: g.raftID, ClockOff: g.clock.off, Data: g.applier.machine != nil,
 		Role: roleName(b.RaftState), Term: b.GetTerm(), Leader: b.Lead, Commit: b.GetCommit(),
 		Applied: g.Applied(), LogStart: g.LogStart(), Voters: conf.GetVoters(), WishVersion: g.members.wish.Version,
 	}

@@ -201,7 +201,7 @@ func (r *Replica) sweep(ctx context.Context) {
 		return
 	}
 	due, ok := r.machine.NextExpiry()
-	if !ok || due > r.manager.opts.Sched.Now().UnixMilli() || !r.sweeping.CompareAndSwap(false, true) {
+	if !ok || due > r.group.Clock(r.manager.opts.Sched.Now()) || !r.sweeping.CompareAndSwap(false, true) {
 		return
 	}
 	r.manager.reports.Go("sweep", func() {

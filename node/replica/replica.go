@@ -181,6 +181,7 @@ func (r *Replica) spec(bootstrap bool, members []multiraft.Member) multiraft.Spe
 	}
 	if r.machine != nil {
 		s.Machine = &machine{replica: r}
+		s.Clock = r.machine.Clock
 	}
 	return s
 }
@@ -284,7 +285,7 @@ func (r *Replica) Complete() bool { return r.group.Complete() }
 
 // Read evaluates a command against applied state.
 func (r *Replica) Read(cmd *command.Command, args [][]byte, reading command.Reading) (resp.Value, bool) {
-	reading.LocalNow = r.manager.opts.Sched.Now().UnixMilli()
+	reading.LocalNow = r.group.Clock(r.manager.opts.Sched.Now())
 	return r.machine.Read(cmd, args, reading)
 }
 

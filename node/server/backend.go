@@ -294,6 +294,7 @@ func (b *backend) shardStatus(id topology.GroupID, leader topology.NodeID, s mul
 	out := command.ShardStatus{
 		Group: id, Role: s.Role, Leader: leader, Term: s.Term, Commit: s.Commit, Applied: s.Applied,
 		LogStart: s.LogStart, Voters: len(s.Voters), Learners: len(s.Learners), Settled: s.Settled,
+		ClockOff: s.ClockOff,
 	}
 	shard := b.LocalView().Shard(id)
 	for _, m := range s.Members {

@@ -36,6 +36,7 @@ type node struct {
 	clientListener, raftListener net.Listener
 
 	sched     sched.Sched
+	steady    func() time.Duration // a clock that nobody sets; nil: there is none
 	uptime    func() time.Duration // the clock for leases; nil: none are taken
 	data      *dataDir
 	past      *folderPast
@@ -75,6 +76,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.L
 	}
 	n := newNode(cfg, log, sched.System)
 	n.level, n.uptime = level, leaseClock(cfg, log)
+	if clock := rawio.NewUptime(); clock != nil {
+		n.steady = clock.Now
+	}
 	n.fitClients()
 	if err := cfg.CheckSecret(); err != nil {
 		return err
@@ -188,7 +192,7 @@ func (n *node) hostOptions() multiraft.Options {
 	r := n.cfg.Raft
 	return multiraft.Options{
 		NodeName: func(id uint64) string { return topology.NodeID(id).String() },
-		Uptime:   n.uptime, VoteDelay: n.transport.VoteDelay,
+		Uptime:   n.uptime, Steady: n.steady, VoteDelay: n.transport.VoteDelay,
 		Log: n.data.log, Lossy: n.data.unsynced != nil && n.data.unsynced.lost, Transport: link{n}, Cluster: n.home.Identity().Cluster,
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
