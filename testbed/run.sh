@@ -50,6 +50,7 @@ suite_lint() {
   check "shellcheck bats" shellcheck -x -P SCRIPTDIR -e SC2030,SC2031 testbed/helpers.bash testbed/*.bats testbed/examples/*.bats
   check "bash 3.2, BSD tools" testbed/portable.sh
   check "deadlines" testbed/deadlines.sh
+  check "refusals are in the README" testbed/refusals.sh
   check "shfmt" shfmt -i 2 -ci -l "${files[@]}"
 }
 

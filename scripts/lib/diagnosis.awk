@@ -61,6 +61,12 @@ function missing_slots(   s, text, ranges) { # guide: issue 5
   }
   if (lacking) find("repair", lacking " of 16384 slots are assigned to nobody", "the state stays fail until every slot has an owner", text)
 }
+# concentrated: slots that were given to other masters, for good.
+function concentrated(   s, seen, owners) {
+  for (s in owner) if (!(owner[s] in seen)) { seen[owner[s]]; owners++ }
+  if (lacking || loose || owners >= masters) return
+  find("", many(owners, "master") (owners == 1 ? " has" : " have") " all slots, not " masters, "those of a master that is gone were given to another one", "clients miss nothing; to split them anew, with all keys erased: " setup " --reset")
+}
 function wrong_roles(   j, m, has, few, left) { # guide: issue 3
   if (lacking) return
   for (j = 0; j < n; j++) if (id[j] != "" && view[j, id[j]] == "slave") has[vmaster[j, id[j]]]++
@@ -111,7 +117,7 @@ function leaders(   i, c, k, who, b, meta, led, waits) {
   if (waits != "" && !found && !down) find("wait", waits " waits for a member", "a member is catching up, or cannot", "wait, and look again; its log says more")
 }
 # unserved: as b sees it, nobody serves the slots of who. meta: the topology can change.
-function unserved(b, who, meta,   k, copies, dead, why, todo) {
+function unserved(b, who, meta,   k, c, copies, dead, keeper, why, todo) {
   for (k = 1; k <= known[b]; k++) if (view[b, list[b, k]] == "slave" && vmaster[b, list[b, k]] == who) {
     if (is_target(list[b, k])) copies++
     else dead = dead cmd(b, "CLUSTER FORGET " list[b, k] " FORCE") " && "
@@ -121,7 +127,13 @@ function unserved(b, who, meta,   k, copies, dead, why, todo) {
   else if (copies) why = "it does not answer, and no replica leads in its place: too few of the shard" q "s voters answer, or they are electing a leader"
   else {
     why = "no node that is to serve its data answers"
-    if (meta && cut == "" && vflags[b, who] ~ /fail/) todo = (start == "" ? "bring " (dead == "" ? "it" : "it, or its replica,") " back" : "bring it back: " start) "|to go on without it, and lose its keys: " dead cmd(b, "CLUSTER FORGET " who " FORCE") " && " cmd(heir(who), "CLUSTER ADDSLOTSRANGE" as_pairs(vslots[b, who]))
+    for (k = 0; k < n; k++) for (c = 1; c <= groups[k]; c++) if (g[k, c, "kind"] == "arbiter" && g[k, c, "copy"] == 1 && g[k, c, "role"] == "leader") keeper = addr[k]
+    if (keeper != "") { # an arbiter leads: it has the data, and does not serve
+      why = why "; " keeper " keeps a copy as an arbiter, which another node can have"
+      k = heir(who)
+      todo = (start == "" ? "bring it back" : "bring it back: " start) "|let a node without slots take its place: " (slotless(k, id[k]) ? cmd(k, "CLUSTER REPLICATE " who) : "add one, and send it CLUSTER REPLICATE " who)
+    }
+    else if (meta && cut == "" && vflags[b, who] ~ /fail/) todo = (start == "" ? "bring " (dead == "" ? "it" : "it, or its replica,") " back" : "bring it back: " start) "|to go on without it, and lose its keys: " dead cmd(b, "CLUSTER FORGET " who " FORCE") " && " cmd(heir(who), "CLUSTER ADDSLOTSRANGE" as_pairs(vslots[b, who]))
   }
   find(passing(), "nobody serves the slots " vslots[b, who] " of " vaddr[b, who], why, todo)
 }
@@ -160,6 +172,6 @@ function others(   i, t, first, last, version, low, high, mixed) {
 END {
   q = "'"
   read_words(); index_slots(); merge()
-  if (!islands()) { missing_slots(); wrong_roles(); leaders() }
+  if (!islands()) { missing_slots(); concentrated(); wrong_roles(); leaders() }
   strangers(); if (cut == "") cut_off(); others()
 }
