@@ -12,7 +12,7 @@ if grep -rnE --include='*_test.go' "time\.(After|Now\(\)\.Add)\($seconds|(contex
   echo "  use testbed/limit; or say on that line why not: // deadline: …"
   status=1
 fi
-if grep -nE '(^|[^a-z_] *)timeout [0-9]+ ' testbed/*.bats | grep -vE 'retry |^[^:]*:[0-9]+: *#|is [a-zA-Z"]+ timeout '; then
+if grep -nE '(^|[^-a-z_])timeout [0-9]+ ' testbed/*.bats | grep -vE 'retry |^[^:]*:[0-9]+: *#|is [a-zA-Z"]+ timeout '; then
   echo "  use within (helpers.bash)"
   status=1
 fi

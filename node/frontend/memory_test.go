@@ -9,6 +9,7 @@ import (
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // usedByReads is what the reads of all connections hold.
@@ -21,7 +22,7 @@ func usedByReads(s *Server) int64 {
 // waitUnused waits until no read holds anything.
 func waitUnused(t *testing.T, s *Server) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); usedByReads(s) != 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(limit.Wait()); usedByReads(s) != 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("reads still hold %d bytes", usedByReads(s))
 		}
@@ -111,7 +112,7 @@ func TestReplyNotTakenIsHeld(t *testing.T) {
 	deaf := f.dial()
 	deaf.want([]string{"SETRANGE k 29999999 x"}, ":30000000")
 	deaf.send("GET k\r\n")
-	for end := time.Now().Add(30 * time.Second); usedByReads(f.server) < 50<<20; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(limit.Wait()); usedByReads(f.server) < 50<<20; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the reply holds %d bytes", usedByReads(f.server))
 		}
@@ -146,7 +147,7 @@ func TestReadMemoryServesInLine(t *testing.T) {
 				served <- i
 			}
 		}()
-		for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(limit.Wait()); ; time.Sleep(time.Millisecond) {
 			m.mu.Lock()
 			waiting := len(m.line)
 			m.mu.Unlock()
