@@ -44,7 +44,8 @@ type simCluster struct {
 	inflight int
 	// logEntries is how long a group's log may become.
 	logEntries int
-	// arbiterGrace is when a failed node loses its duties; in most runs never.
+	// arbiterGrace is when a failed node loses its duties, and a shard that is on one
+	// living node gets a copy; in half of the runs never.
 	arbiterGrace time.Duration
 	cluster      uint64 // that of the nodes, once it is made
 	seeds        []string
@@ -55,6 +56,7 @@ type simCluster struct {
 	history map[string][]porcupine.Operation
 	clients int  // that still run
 	away    bool // a node has left and not come back
+	lost    bool // a disk was lost for good
 	orders  int  // operators' commands that have not ended
 	quiet   bool // they are to stop
 	over    bool // the run
@@ -100,7 +102,7 @@ func newSimCluster(t testing.TB, seed int64, shape simShape) *simCluster {
 	c.gather = c.upTo(2 * time.Millisecond)
 	c.logEntries = 16 << c.rng.Intn(4)
 	c.arbiterGrace = time.Hour
-	if seed%4 == 3 {
+	if seed%4 >= 2 {
 		c.arbiterGrace = 100 * time.Millisecond
 	}
 	c.makeFolder()

@@ -57,7 +57,7 @@ type simOwned struct {
 // simStats counts what happened: a simulation in which nothing does proves
 // nothing.
 type simStats struct {
-	done, unknown, crashes, leaders, replicas, hashes, moves, snapshots int
+	done, unknown, crashes, leaders, replicas, hashes, moves, snapshots, lostDisks int
 }
 
 func (s *simStats) add(o simStats) {
@@ -69,6 +69,7 @@ func (s *simStats) add(o simStats) {
 	s.hashes += o.hashes
 	s.moves += o.moves
 	s.snapshots += o.snapshots
+	s.lostDisks += o.lostDisks
 }
 
 func newSimChecks() simChecks {

@@ -25,6 +25,9 @@ func (c *simCluster) makeTrouble() {
 			c.partition, c.partition, c.isolateLeader, c.cutPair, c.heal, c.pauseLeader,
 			c.handOff, c.failover, c.moveSlot, c.moveSlot, c.moveSlot, c.follow, c.follow, c.forget,
 		}
+		if !c.lost { // it takes a moment at which nothing else is amiss
+			troubles = append(troubles, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk)
+		}
 		if c.shape.contest {
 			troubles = []func(*simNode){
 				c.isolateLeader, c.isolateLeader, c.pauseLeader, c.pauseLeader, c.pauseLeader,
