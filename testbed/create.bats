@@ -40,7 +40,7 @@ has_nodes() { is "$2" info_field "$1" cluster_known_nodes; }
   exits 0 within 20 redis-cli --cluster add-node "127.0.0.1:$((BASE + 6))" "127.0.0.1:$BASE" \
     --cluster-slave --cluster-master-id "$(id_of 1)"
   topology_agrees 7
-  has "$id 127.0.0.1:$((BASE + 6))@$((BASE + 10006)) slave $(id_of 1)" on 0 CLUSTER NODES
+  shows "$id 127.0.0.1:$((BASE + 6))@$((BASE + 10006)) slave $(id_of 1)" on 0 CLUSTER NODES
   exits 0 within 20 redis-cli --cluster del-node "127.0.0.1:$BASE" "$id"
   retry 10 has_nodes 6 1
   exits 0 within 20 redis-cli --cluster check "127.0.0.1:$BASE"

@@ -136,7 +136,7 @@ MASTER_ID=$(redis-cli -p 6379 CLUSTER MYID)
 redis-cli -p 6383 CLUSTER REPLICATE $MASTER_ID
 BLOCK
   has OK echo "$output"
-  for node in 0 1 2 3 4 5; do has "slave $(id_of 0)" on "$node" CLUSTER NODES; done
+  for node in 0 1 2 3 4 5; do shows "slave $(id_of 0)" on "$node" CLUSTER NODES; done
   topology_agrees 6
 }
 

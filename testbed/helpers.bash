@@ -106,6 +106,15 @@ has() {
   fi
 }
 
+# shows TEXT COMMAND…: has, for CLUSTER NODES, where a replica that is still being
+# sent its data is one as well.
+shows() {
+  local want=$1 got
+  shift
+  got=$("$@" 2>&1) || true
+  has "$want" printf '%s\n' "${got//slave,loading/slave}"
+}
+
 # exits CODE COMMAND…: run, with what the command said if the code is another.
 exits() {
   local want=$1

@@ -70,7 +70,7 @@ silent_listener() {
   chmod +x "$BATS_TEST_TMPDIR/cli"
   REDIS_CLI=$BATS_TEST_TMPDIR/cli exits 0 cluster_init.sh -m "127.0.0.1:$p,127.0.0.1:$((p + 1))" -r "127.0.0.1:$((p + 2)),127.0.0.1:$((p + 3))" --timeout 20
   topology_agrees 4
-  has "slave $(id_of 1)" on 0 CLUSTER NODES
+  shows "slave $(id_of 1)" on 0 CLUSTER NODES
 }
 
 @test "-m and -r with IPv6 addresses in brackets" {

@@ -230,7 +230,7 @@ owner_of() {
   exits 0 tool add --replica-of "$master"
   [[ $output == *"node 8 (127.0.0.1:$((BASE + 7))) follows node $master"* ]]
   topology_agrees 8
-  has "slave $(id_of $((master - 1)))" bash -c "redis-cli -p $BASE CLUSTER NODES | grep :$((BASE + 7))@"
+  shows "slave $(id_of $((master - 1)))" bash -c "redis-cli -p $BASE CLUSTER NODES | grep :$((BASE + 7))@"
   whole
   exits 0 tool setup
   [[ $output == *"nothing was changed"* ]]

@@ -18,7 +18,7 @@ two_and_one() {
   two_and_one
   is OK on 2 CLUSTER REPLICATE "$(id_of 0)"
   topology_agrees 3
-  has "slave $(id_of 0)" on 1 CLUSTER NODES
+  shows "slave $(id_of 0)" on 1 CLUSTER NODES
   has "myself,slave" on 2 CLUSTER NODES
   has "$(id_of 2)" on 1 CLUSTER REPLICAS "$(id_of 0)"
 }
@@ -46,7 +46,7 @@ two_and_one() {
   is OK on 2 CLUSTER REPLICATE "$(id_of 0)"
   is OK on 2 CLUSTER REPLICATE "$(id_of 1)"
   topology_agrees 3
-  has "slave $(id_of 1)" on 0 CLUSTER NODES
+  shows "slave $(id_of 1)" on 0 CLUSTER NODES
 }
 
 @test "the texts of wrong requests" {
@@ -57,7 +57,7 @@ two_and_one() {
   has "ERR To set a master the node must be empty and without assigned slots." on 0 CLUSTER REPLICATE "$(id_of 1)"
   is OK on 2 CLUSTER REPLICATE "$(id_of 0)"
   has "ERR The specified node is not a master" on 0 CLUSTER REPLICAS "$(id_of 2)"
-  has "slave $(id_of 0)" on 1 CLUSTER NODES
+  shows "slave $(id_of 0)" on 1 CLUSTER NODES
 }
 
 @test "a replica cannot be replicated" {

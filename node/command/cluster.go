@@ -229,13 +229,6 @@ func clusterCountFailureReports(ctx context.Context, c *Call, args [][]byte) res
 	return resp.Int(0)
 }
 
-// synced reports whether a replica has its shard's data: others are not offered
-// for reads.
-func synced(n *topology.Node) bool {
-	m, _, _ := n.Shard.Member(n.ID)
-	return m.Synced
-}
-
 // clusterSlots names for each range the master, then the replicas that have
 // the data and have not failed.
 func clusterSlots(ctx context.Context, c *Call, _ [][]byte) resp.Value {
@@ -249,7 +242,7 @@ func clusterSlots(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 		}
 		entry := []resp.Value{resp.Int(int64(r.Start)), resp.Int(int64(r.End)), slotsNode(master, endpoint)}
 		for _, replica := range v.Replicas(r.Shard) {
-			if !replica.Failed && synced(replica) {
+			if !replica.Failed && replica.Synced() {
 				entry = append(entry, slotsNode(replica, endpoint))
 			}
 		}
@@ -370,7 +363,7 @@ func shardNode(v *topology.View, n *topology.Node, endpoint string, offset uint6
 		health = "loading"
 	case n.ID != v.Self && n.Failed:
 		health = "fail"
-	case n.ID != v.Self && n.Replica() && !synced(n):
+	case n.ID != v.Self && n.Replica() && !n.Synced():
 		health = "loading"
 	}
 	if n.ID == v.Self {

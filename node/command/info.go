@@ -243,7 +243,7 @@ func infoReplication(w *infoWriter, s *infoSource) {
 		w.line("master_host", m.Address.Host)
 		w.line("master_port", m.Address.Port)
 		w.line("master_link_status", link)
-		w.line("master_sync_in_progress", 0)
+		w.line("master_sync_in_progress", digit(r.syncing))
 		w.line("slave_repl_offset", r.offset)
 		w.line("slave_priority", 100)
 		w.line("slave_read_only", 1)

@@ -209,8 +209,11 @@ func role(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 	r := replicationOf(c.Node.View(ctx), c.Node)
 	if r.master != nil {
 		state := "connect"
-		if r.linkUp {
+		switch {
+		case r.linkUp:
 			state = "connected"
+		case r.syncing:
+			state = "sync"
 		}
 		return resp.Array(
 			resp.BulkString("slave"), resp.BulkString(r.master.Address.Host), resp.Int(int64(r.master.Address.Port)),
@@ -231,7 +234,8 @@ func role(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 // replication is a node's place in its shard.
 type replication struct {
 	master   *topology.Node // nil on a master
-	linkUp   bool           // the shard has a leader that this replica hears
+	linkUp   bool           // the shard has a leader that this replica hears, and follows
+	syncing  bool           // this replica does not have all of the data
 	replicas []replicaState // of a master
 	offset   uint64         // a master's last committed index, a replica's last applied one
 	shard    *topology.Shard
@@ -257,7 +261,8 @@ func replicationOf(v *topology.View, n Node) replication {
 		}
 	}
 	if me.Replica() {
-		r.master, r.linkUp, r.offset = v.Node(me.Shard.Master), status.Leader != 0, status.Applied
+		r.master, r.offset, r.syncing = v.Node(me.Shard.Master), status.Applied, !me.Synced()
+		r.linkUp = status.Leader != 0 && !r.syncing
 		return r
 	}
 	r.offset = status.Commit
@@ -268,7 +273,7 @@ func replicationOf(v *topology.View, n Node) replication {
 		state := replicaState{node: node, lag: -1}
 		for _, m := range status.Members {
 			if m.Node == node.ID {
-				state.offset, state.online = m.Match, m.LastContact >= 0
+				state.offset, state.online = m.Match, m.LastContact >= 0 && node.Synced()
 				if m.LastContact >= 0 {
 					state.lag = seconds(m.LastContact)
 				}

@@ -40,6 +40,9 @@ func (c *Leave) apply(d *draft) Outcome {
 	return Outcome{}
 }
 
+// errLastNode is what Redis says where a node is to be forgotten by itself.
+const errLastNode = Error("ERR I tried hard but I can't forget myself...")
+
 // forgettable returns the refusal of Redis's for a node that is none, or that is
 // the last one.
 func (d *draft) forgettable(id topology.NodeID) *Outcome {
@@ -48,7 +51,7 @@ func (d *draft) forgettable(id topology.NodeID) *Outcome {
 	case !member && !d.s.Tombstone(id):
 		o = unknownNode(id)
 	case member && d.s.Lone():
-		o = refuse("I tried hard but I can't forget myself...")
+		o = Outcome{Error: string(errLastNode)}
 	default:
 		return nil
 	}

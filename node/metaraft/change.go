@@ -205,7 +205,7 @@ func (n *Node) Forget(ctx context.Context, id topology.NodeID, force bool) (warn
 	me := v.Me()
 	switch {
 	case id == me.ID:
-		return "", Error("ERR I tried hard but I can't forget myself...")
+		return "", errLastNode
 	case me.Replica() && me.Shard.Master == id && !force:
 		return "", Error("ERR Can't forget my master!")
 	}

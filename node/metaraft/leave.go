@@ -168,6 +168,8 @@ func (n *Node) leave(ctx context.Context, a *attachment) error {
 	// committed, so there is no waiting for it here.
 	outcome, err := n.submit(ctx, a, &Leave{Node: a.id.Node, MetaID: a.id.MetaID})
 	switch {
+	case err == errLastNode: // it has been alone all along
+		return nil
 	case outcome.Error != "":
 		return err
 	case err != nil:

@@ -140,6 +140,9 @@ func flags(v *View, n *Node, contact Contact) string {
 	case contact.Suspect:
 		flags = append(flags, "fail?")
 	}
+	if n.Replica() && !n.Synced() {
+		flags = append(flags, "loading") // not Redis's, where nobody else knows it
+	}
 	return strings.Join(flags, ",")
 }
 

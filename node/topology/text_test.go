@@ -30,7 +30,7 @@ var now = time.UnixMilli(1_700_000_000_000)
 // master 2 and the replicas 3 and 5; node 4 is its arbiter.
 func example() *View {
 	a := &Shard{ID: 0xa, Master: 1, Members: []Member{{Node: 1, RaftID: 1, Kind: Data}, {Node: 4, RaftID: 2, Kind: Arbiter}, {Node: 5, RaftID: 3, Kind: Arbiter}}}
-	b := &Shard{ID: 0xb, Master: 2, Members: []Member{{Node: 2, RaftID: 4, Kind: Data}, {Node: 3, RaftID: 5, Kind: Data}, {Node: 4, RaftID: 6, Kind: Arbiter}, {Node: 5, RaftID: 7, Kind: Data}}}
+	b := &Shard{ID: 0xb, Master: 2, Members: []Member{{Node: 2, RaftID: 4, Kind: Data, Synced: true}, {Node: 3, RaftID: 5, Kind: Data, Synced: true}, {Node: 4, RaftID: 6, Kind: Arbiter}, {Node: 5, RaftID: 7, Kind: Data}}}
 	v := &View{Self: 1, Quorum: true, Epoch: 9, Shards: []*Shard{a, b}}
 	for id := NodeID(1); id <= 5; id++ {
 		v.Nodes = append(v.Nodes, &Node{

@@ -97,6 +97,16 @@ type Node struct {
 // is a master without slots, as in Redis.
 func (n *Node) Replica() bool { return n.Shard != nil && n.Shard.Master != n.ID }
 
+// Synced reports whether the node has the whole data of its shard: see
+// Member.Synced. A node without a shard has nothing to have.
+func (n *Node) Synced() bool {
+	if n.Shard == nil {
+		return true
+	}
+	m, _, _ := n.Shard.Member(n.ID)
+	return m.Synced
+}
+
 // Kind tells what a member of a shard's group is there for.
 type Kind uint8
 

@@ -76,6 +76,14 @@ func TestForgetWhileTheCopyIsOnItsWay(t *testing.T) {
 		t.Fatalf("FORGET of the live master: %q", text)
 	}
 	f.nodes[0].holds("k", keys)
+	for field, want := range map[string]string{"master_link_status": "down", "master_sync_in_progress": "1"} {
+		if text := f.nodes[1].must("info", "replication"); !strings.Contains(text, field+":"+want+"\r\n") {
+			t.Errorf("INFO of a replica in the middle of its copy, %s: %s", field, text)
+		}
+	}
+	if text := f.nodes[2].must("cluster", "nodes"); strings.Count(text, "slave,loading "+master) != 1 {
+		t.Errorf("CLUSTER NODES shows the replica as whole:\n%s", text)
+	}
 	f.nodes[0].kill()
 	f.nodes[2].seesFailed(master)
 	if text := f.nodes[2].order("cluster", "forget", master); !strings.HasPrefix(text, "ERR No other node has all data") {
