@@ -47,7 +47,8 @@
 // position in the keyspace fits into SCAN's cursor of 64 bits without any state:
 // slot and fingerprint of the next key. One call of Scan returns all keys of a
 // fingerprint, so keys that are there throughout are returned, whatever else
-// comes and goes.
+// comes and goes. Only where somebody has made many keys share one does it stop
+// among them; see cursorWithin.
 //
 // Counts are stored (one small record for each slot whose count a batch
 // changes; overwriting a key changes none) rather than counted on opening: that

@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -64,30 +65,75 @@ func (tx *Tx) KeysInSlot(s uint16, limit int) [][]byte {
 	return keys
 }
 
+// A fingerprint is no secret: keys can be made that share one, as many as
+// somebody likes. Where Scan has to stop among them, the cursor names the last key
+// of the slot that was returned: a mark, the slot, and a part of a cryptographic
+// hash of the key.
+const (
+	cursorWithin = uint64(1) << 62
+	digestBits   = 48
+	// crowd is how many keys of one fingerprint are returned beyond what was asked
+	// for, before Scan stops among them.
+	crowd = 64
+)
+
+// digest is the part of a key's hash that cursors hold.
+func digest(key []byte) uint64 {
+	sum := sha256.Sum256(key)
+	return binary.BigEndian.Uint64(sum[:]) >> (64 - digestBits)
+}
+
 // Scan calls fn for the live keys of at least count stored keys from cursor on,
-// in the order (slot, fingerprint, key), and returns the cursor to go on from.
-// Cursor 0 is the beginning, and returned it is the end. Keys of one fingerprint
-// are never torn apart, so every key that is there from the first call to the
-// last is returned, and none twice. The key is the caller's; m.Value is valid
-// during the call of fn, which must not write to the transaction.
+// and few more, in the order (slot, fingerprint, key), and returns the cursor to
+// go on from. Cursor 0 is the beginning, and returned it is the end. Every key
+// that is there from the first call to the last is returned, and none twice,
+// unless a key that Scan stopped at among many of one fingerprint is deleted:
+// then it begins the slot again. The key is the caller's; m.Value is valid during
+// the call of fn, which must not write to the transaction.
 func (tx *Tx) Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next uint64) {
-	if cursor >= CursorEnd {
+	from := appendKeyPrefix(nil, uint16(cursor>>32), uint32(cursor))
+	switch {
+	case cursor&cursorWithin != 0 && cursor < 2*cursorWithin:
+		s := uint16(cursor>>digestBits) & (slot.Count - 1)
+		if from = tx.afterDigest(s, cursor&(1<<digestBits-1)); from == nil {
+			from = appendKeyPrefix(nil, s, 0)
+		}
+	case cursor >= CursorEnd:
 		return 0
 	}
-	w := tx.walk(appendKeyPrefix(nil, uint16(cursor>>32), uint32(cursor)), []byte{classKey + 1})
+	w := tx.walk(from, []byte{classKey + 1})
 	defer w.release()
 	var last uint64
+	var key []byte
 	for seen := 0; w.next(); seen++ {
 		at := w.rec.stored.cursor()
-		if seen >= max(count, 1) && at != last {
+		switch {
+		case seen < max(count, 1):
+		case at != last:
 			return at
+		case seen >= max(count, 1)+crowd:
+			return cursorWithin | uint64(w.rec.stored.slot())<<digestBits | digest(key)
 		}
 		last = at
+		key = append(key[:0], w.rec.stored.key()...)
 		if tx.live(w.rec) {
-			fn(bytes.Clone(w.rec.stored.key()), w.rec.meta)
+			fn(bytes.Clone(key), w.rec.meta)
 		}
 	}
 	return 0
+}
+
+// afterDigest returns where to go on behind the key of a slot with that digest, nil
+// if there is no such key.
+func (tx *Tx) afterDigest(s uint16, want uint64) []byte {
+	w := tx.walk(appendKeyPrefix(nil, s, 0), slotEnd(s))
+	defer w.release()
+	for w.next() {
+		if digest(w.rec.stored.key()) == want {
+			return append(bytes.Clone(w.rec.stored), 0)
+		}
+	}
+	return nil
 }
 
 // Each calls fn for every live key until it returns false. The key is the
