@@ -16,7 +16,8 @@ import (
 
 // Who holds a node's id is judged in three places. Every node judges whoever
 // comes in the name of a member (admit), by what MetaRaft has recorded, by what it
-// has heard itself, and by where the member is to be found. MetaRaft records an
+// has heard itself, and by where the member is to be found; those who are in are
+// judged again when MetaRaft's state changes. MetaRaft records an
 // incarnation only if it continues the recorded one. And a node that starts asks
 // the other members before it takes part (mayStart): a second vote under one Raft
 // id could otherwise be given before anybody notices. Where it reached nobody, it
@@ -52,13 +53,13 @@ func (h *home) admit(from transport.Identity, known transport.Presence) error {
 		return errors.New("its incarnation cannot be read")
 	}
 	id := topology.NodeID(from.NodeID)
-	member := metaraft.NodeRecord{ID: id}
-	if m := h.metaMachine().State().Node(id); m != nil {
-		member = *m
+	member := h.metaMachine().State().Node(id)
+	if member == nil {
+		return nil // forgotten, or new here: what is known of members decides later
 	}
 	for _, i := range []metaraft.Incarnation{member.Incarnation, seen.Now(), reached.Now()} {
 		if !lineage.Continues(i) {
-			return errors.New(secondHolder + metaraft.OtherHolder(&member))
+			return errors.New(secondHolder + metaraft.OtherHolder(member))
 		}
 	}
 	here := member.Address.Raft
@@ -67,7 +68,7 @@ func (h *home) admit(from transport.Identity, known transport.Presence) error {
 		return fmt.Errorf("%snode %s is connected here from %s%s", secondHolder, id, here, onceMore)
 	case reached.Now().Start != 0 && reached.Now() != now:
 		return fmt.Errorf("%snode %s answers at %s%s", secondHolder, id, here, onceMore)
-	case here != "" && here != from.RaftAddr && member.Incarnation != now && known.Apart < movedPatience:
+	case here != from.RaftAddr && member.Incarnation != now && known.Apart < movedPatience:
 		return fmt.Errorf("%snode %s was at %s until a moment ago, and is not yet taken for the one at %s%s", secondHolder, id, here, from.RaftAddr, onceMore)
 	}
 	return nil

@@ -367,6 +367,7 @@ func (h *home) follow(ctx context.Context) {
 		r := h.replica.Load()
 		watch := r.machine.Watch()
 		h.connect()
+		h.node.transport.Reexamine()
 		// Also if the wish no longer has this node: as the leader it has to hand
 		// over and see itself out.
 		if s := r.machine.State(); len(s.Nodes) > 0 {

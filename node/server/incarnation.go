@@ -32,6 +32,7 @@ type pastText struct {
 }
 
 const (
+	pastFile   = "INCARNATION"
 	pastFormat = "1"
 	// maxLineage bounds how many starts are remembered of which nobody can say
 	// whether MetaRaft recorded them.
@@ -41,7 +42,7 @@ const (
 // openPast reads the lineage and adds the present start. It is on disk before the
 // node says anything to anybody.
 func openPast(root string, log *slog.Logger) (*folderPast, error) {
-	p := &folderPast{path: filepath.Join(root, "INCARNATION"), log: log}
+	p := &folderPast{path: filepath.Join(root, pastFile), log: log}
 	lineage, err := p.read()
 	if err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ type network interface {
 	Call(ctx context.Context, addr string, method uint8, request []byte) ([]byte, error)
 	Contact(node uint64) transport.Contact
 	SetPeers(addrs map[uint64]string)
+	Reexamine()
 	IdentityChanged()
 	VoteDelay(node uint64) time.Duration
 	SetFaults(f *transport.Faults)

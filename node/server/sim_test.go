@@ -36,7 +36,9 @@ type simCluster struct {
 	logger *slog.Logger
 	dir    string // of the databases' folders
 	nodes  []*simNode
-	net    simNetwork
+	// twin is a node over a copy of another one's folder, nil if there was none.
+	twin *simNode
+	net  simNetwork
 	// outside is where clients and operators live.
 	outside *seeded.Process
 

@@ -57,7 +57,7 @@ type simOwned struct {
 // simStats counts what happened: a simulation in which nothing does proves
 // nothing.
 type simStats struct {
-	done, unknown, crashes, leaders, replicas, hashes, moves, snapshots, lostDisks int
+	done, unknown, crashes, leaders, replicas, hashes, moves, snapshots, lostDisks, copies int
 }
 
 func (s *simStats) add(o simStats) {
@@ -70,6 +70,7 @@ func (s *simStats) add(o simStats) {
 	s.moves += o.moves
 	s.snapshots += o.snapshots
 	s.lostDisks += o.lostDisks
+	s.copies += o.copies
 }
 
 func newSimChecks() simChecks {
@@ -81,6 +82,12 @@ func newSimChecks() simChecks {
 
 // watch looks at a node after each of its steps.
 func (c *simCluster) watch(p *seeded.Process, name string) {
+	if t := c.twin; t != nil && t.proc == p {
+		if t.up() && t.failed() != nil {
+			c.world.After(0, t.kill)
+		}
+		return
+	}
 	i := slices.IndexFunc(c.nodes, func(n *simNode) bool { return n.proc == p })
 	if i < 0 || !c.nodes[i].up() {
 		return

@@ -72,6 +72,12 @@ func simMutants() []simMutant {
 			"has replica",
 		},
 		{
+			"let copies in", "server/holder.go",
+			"\tlineage, readable := decodeLineage(from.Incarnation)\n",
+			"\tif mutant == \"let copies in\" {\n\t\treturn nil\n\t}\n\tlineage, readable := decodeLineage(from.Incarnation)\n",
+			"let in a copy",
+		},
+		{
 			"acknowledge a superseded write", "multiraft/propose.go",
 			"\t\tp.end(ErrSuperseded)\n",
 			"\t\tif mutant == \"acknowledge a superseded write\" {\n\t\t\tp.end(nil)\n\t\t}\n\t\tp.end(ErrSuperseded)\n",
@@ -88,7 +94,7 @@ func simMutants() []simMutant {
 }
 
 // mutantSeeds is how many seeds may pass before a bug must have been found.
-const mutantSeeds = 300
+const mutantSeeds = 600
 
 // The simulation finds bugs: each is put in, in a test binary of its own, and
 // some seed must fail.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/sched/seeded"
+	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/node/transport"
 )
 
@@ -46,6 +48,9 @@ func (c *simCluster) byAddr(addr string) *simNode {
 			return n
 		}
 	}
+	if c.twin != nil && c.twin.addr.Raft == addr {
+		return c.twin
+	}
 	return nil
 }
 
@@ -56,6 +61,50 @@ type simLink struct {
 	peers map[uint64]string
 	heard map[uint64]time.Time // on the process's clock, by node id
 	sent  map[uint64]time.Time
+	let   map[uint64]simStranger // who was let in last, by node id
+	began time.Time
+}
+
+// simStranger is a process that was let in in some node's name.
+type simStranger struct {
+	proc        *seeded.Process
+	incarnation string
+	addr        string
+}
+
+func newSimLink(n *simNode, proc *seeded.Process) *simLink {
+	return &simLink{
+		n: n, proc: proc, began: n.c.world.Now(),
+		heard: make(map[uint64]time.Time), sent: make(map[uint64]time.Time), let: make(map[uint64]simStranger),
+	}
+}
+
+// letIn judges a process as a transport does, and whether that is right: what
+// comes from a copy of a member's folder, while the member is there or was there
+// a moment ago, must not count.
+func (l *simLink) letIn(sender *simNode, proc *seeded.Process, from transport.Identity) error {
+	c, home := l.n.c, l.n.node.home
+	if from.ClusterID != home.Identity().Cluster {
+		return nil
+	}
+	var known transport.Presence
+	if s, ok := l.let[from.NodeID]; ok {
+		known.Incarnation, known.Standing = s.incarnation, !s.proc.Dead()
+	}
+	if at := c.byAddr(l.peers[from.NodeID]); at != nil {
+		known.Apart = min(c.world.Now().Sub(at.ended), c.world.Now().Sub(l.began))
+		if at.up() && uint64(at.node.home.Identity().Node) == from.NodeID && !c.net.cut[[2]int{l.n.index, at.index}] {
+			known.Reached, known.Apart = at.node.home.hello().Incarnation, 0
+		}
+	}
+	if err := home.admit(from, known); err != nil {
+		return err
+	}
+	member := home.metaMachine().State().Node(topology.NodeID(from.NodeID))
+	if sender.original != nil && member != nil && member.Address == sender.original.addr {
+		c.fail("node %d let in a copy of node %d", l.n.index, sender.original.index)
+	}
+	return nil
 }
 
 var _ network = (*simLink)(nil)
@@ -68,13 +117,20 @@ func (l *simLink) Send(node uint64, class transport.Class, frame []byte) bool {
 		return false
 	}
 	l.sent[node] = l.proc.Now()
-	from := uint64(l.n.node.home.Identity().Node)
+	hello, proc := l.n.node.home.hello(), l.proc
+	from := hello.NodeID
 	for i, delay := range c.fate(l.n, to) {
 		if i > 0 {
 			frame = bytes.Clone(frame)
 		}
 		c.world.After(delay, func() {
 			if to.up() && uint64(to.node.home.Identity().Node) == node {
+				if to.link.let[from].proc != proc {
+					if to.link.letIn(l.n, proc, hello) != nil {
+						return
+					}
+					to.link.let[from] = simStranger{proc, hello.Incarnation, hello.RaftAddr}
+				}
 				to.link.heard[from] = to.proc.Now()
 				to.node.handler.Receive(from, class, frame)
 				to.proc.Wake()
@@ -105,18 +161,26 @@ func (l *simLink) Call(ctx context.Context, addr string, method uint8, request [
 			})
 		}
 	}
-	from := l.n.node.home.hello()
+	from, proc := l.n.node.home.hello(), l.proc
 	deadline, bounded := ctx.Deadline()
 	left := deadline.Sub(l.proc.Now())
 	if delays := c.fate(l.n, to); len(delays) > 0 {
 		c.world.After(delays[0], func() {
-			if to.up() {
+			if !to.up() {
+				return
+			}
+			if err := to.link.letIn(l.n, proc, from); err != nil {
+				answer(nil, fmt.Errorf("%w: %w", transport.ErrRefused, err))
+			} else {
 				to.serveCall(from, method, bytes.Clone(request), left, bounded, answer)
 			}
 		})
 	}
 	if sched.Wait(l.proc, time.Time{}, done, ctx.Done()) == 1 {
 		return nil, fmt.Errorf("call %s: %w", addr, transport.ErrUnreachable)
+	}
+	if errors.Is(failure, transport.ErrRefused) {
+		return nil, failure
 	}
 	if failure != nil {
 		return nil, &transport.RemoteError{Text: failure.Error()}
@@ -153,6 +217,16 @@ func (l *simLink) VoteDelay(uint64) time.Duration {
 
 // SetPeers implements network.
 func (l *simLink) SetPeers(addrs map[uint64]string) { l.peers = addrs }
+
+// Reexamine implements network.
+func (l *simLink) Reexamine() {
+	for id, s := range l.let {
+		from := transport.Identity{ClusterID: l.n.node.home.Identity().Cluster, NodeID: id, RaftAddr: s.addr, Incarnation: s.incarnation}
+		if l.n.node.home.admit(from, transport.Presence{Apart: math.MaxInt64}) != nil {
+			delete(l.let, id)
+		}
+	}
+}
 
 // IdentityChanged implements network.
 func (l *simLink) IdentityChanged() {}

@@ -37,6 +37,10 @@ type simNode struct {
 	// slowDisk is how long a sync takes at most.
 	slowDisk time.Duration
 	broken   bool // the disk fails
+	// original is the node whose folder this one's is a copy of, nil for all but
+	// simCluster.twin.
+	original *simNode
+	ended    time.Time // when its last process did
 }
 
 // simDisk is what a machine has on its disk.
@@ -44,6 +48,7 @@ type simDisk struct {
 	root   string // a real folder
 	log    *crashfs.FS
 	stores map[string]*simStore // by folder in root
+	past   []byte               // the file of that in root, as of the last process's end
 }
 
 // up reports whether the node takes part: its process runs and has started.
@@ -56,7 +61,13 @@ func (n *simNode) boot() {
 	n.proc.Delay = n.delay
 	proc := n.proc
 	n.proc.Go("boot", func() {
-		if err := n.start(proc); err != nil {
+		switch err := n.start(proc); {
+		case err == nil:
+		case n.original != nil && strings.Contains(err.Error(), "cannot use the data folder"):
+			n.c.note("node %d, a copy, does not start: %v", n.index, err)
+			n.c.stats.copies++
+			n.c.world.After(0, n.kill)
+		default:
 			n.c.fail("node %d cannot start: %v", n.index, err)
 		}
 	})
@@ -96,12 +107,15 @@ func (n *simNode) start(proc *seeded.Process) error {
 			return err
 		}
 	}
+	if node.past, err = openPast(n.disk.root, node.log); err != nil {
+		return err
+	}
 	node.handler = newPeerHandler(node)
 	node.home = newHome(node)
 	if err := node.home.load(); err != nil {
 		return err
 	}
-	n.link = &simLink{n: n, proc: proc, heard: make(map[uint64]time.Time), sent: make(map[uint64]time.Time)}
+	n.link = newSimLink(n, proc)
 	node.transport, node.table = n.link, n.c.table
 	node.build()
 	n.node = node
@@ -122,6 +136,7 @@ func (n *simNode) end(how func(*simDisk, *rand.Rand) *simDisk) {
 	n.proc.Kill()
 	n.disk = how(n.disk, n.c.rng)
 	n.proc, n.node, n.link, n.broken = nil, nil, nil, false
+	n.ended = n.c.world.Now()
 }
 
 // breakDisk makes one kind of operation fail from now on.
@@ -181,7 +196,7 @@ func (d *simDisk) holds(name string) bool {
 // crash returns what is left after a power cut, kill what the next process finds
 // when only the last one died.
 func (d *simDisk) crash(rng *rand.Rand) *simDisk {
-	next := &simDisk{root: d.root, log: d.log.Crash(rng), stores: make(map[string]*simStore)}
+	next := &simDisk{root: d.root, log: d.log.Crash(rng), stores: make(map[string]*simStore), past: d.readPast()}
 	for _, name := range slices.Sorted(maps.Keys(d.stores)) {
 		next.stores[name] = &simStore{Memory: d.stores[name].crash(rng)}
 	}
@@ -189,17 +204,26 @@ func (d *simDisk) crash(rng *rand.Rand) *simDisk {
 }
 
 func (d *simDisk) kill(*rand.Rand) *simDisk {
-	next := &simDisk{root: d.root, log: d.log.Kill(), stores: make(map[string]*simStore)}
+	next := &simDisk{root: d.root, log: d.log.Kill(), stores: make(map[string]*simStore), past: d.readPast()}
 	for name, s := range d.stores {
 		next.stores[name] = &simStore{Memory: s.Clone(), versions: s.versions}
 	}
 	return next
 }
 
+// readPast returns the folder's lineage: each write of it is complete or is not.
+func (d *simDisk) readPast() []byte {
+	text, _ := os.ReadFile(d.root + pastFile)
+	return text
+}
+
 // clone returns a disk with the same content, all of it synced, whose databases
 // have their folders in root.
 func (d *simDisk) clone(root string) (*simDisk, error) {
-	next := &simDisk{root: root, log: d.log.Clone(), stores: make(map[string]*simStore)}
+	next := &simDisk{root: root, log: d.log.Clone(), stores: make(map[string]*simStore), past: d.past}
+	if err := errors.Join(os.MkdirAll(root, 0o755), os.WriteFile(root+pastFile, d.past, 0o644)); err != nil {
+		return nil, err
+	}
 	for name, s := range d.stores {
 		if err := os.MkdirAll(root+name, 0o755); err != nil {
 			return nil, err

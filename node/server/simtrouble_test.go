@@ -23,7 +23,7 @@ func (c *simCluster) makeTrouble() {
 		troubles := []func(*simNode){
 			c.powerCut, c.powerCut, c.blackout, c.killed, c.badDisk, c.slowDisk, c.badNetwork,
 			c.partition, c.partition, c.isolateLeader, c.cutPair, c.heal, c.pauseLeader,
-			c.handOff, c.failover, c.moveSlot, c.moveSlot, c.moveSlot, c.follow, c.follow, c.forget,
+			c.handOff, c.failover, c.moveSlot, c.moveSlot, c.moveSlot, c.follow, c.follow, c.forget, c.copyFolder,
 		}
 		if !c.lost { // it takes a moment at which nothing else is amiss
 			troubles = append(troubles, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk)
@@ -31,7 +31,7 @@ func (c *simCluster) makeTrouble() {
 		if c.shape.contest {
 			troubles = []func(*simNode){
 				c.isolateLeader, c.isolateLeader, c.pauseLeader, c.pauseLeader, c.pauseLeader,
-				c.handOffAndCut, c.handOffAndCut, c.failover, c.restartVoter, c.restartVoter, c.powerCut, c.badNetwork,
+				c.handOffAndCut, c.handOffAndCut, c.failover, c.restartVoter, c.restartVoter, c.powerCut, c.badNetwork, c.copyFolder,
 			}
 		}
 		troubles[c.rng.Intn(len(troubles))](n)
@@ -54,6 +54,24 @@ func (c *simCluster) restart(n *simNode) {
 		c.note("node %d starts", n.index)
 		n.boot()
 	}
+}
+
+// copyFolder copies a node's folder while the node is stopped, and starts both, in
+// either order.
+func (c *simCluster) copyFolder(n *simNode) {
+	if n.proc == nil || c.twin != nil {
+		return
+	}
+	c.note("the folder of node %d is copied", n.index)
+	c.end(n, n.kill)
+	i := len(c.nodes)
+	disk, err := n.disk.clone(fmt.Sprintf("%s/%d/", c.dir, i))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.twin = &simNode{c: c, index: i, disk: disk, slowDisk: time.Millisecond, original: n, addr: n.addr}
+	c.twin.addr.Host, c.twin.addr.Raft = "10.0.1.1", "10.0.1.1:50051"
+	c.world.After(c.upTo(200*time.Millisecond), func() { c.restart(c.twin) })
 }
 
 func (c *simCluster) powerCut(n *simNode) {

@@ -73,3 +73,37 @@ func TestOwnerAdmits(t *testing.T) {
 		t.Errorf("known when it has gone: %+v", p)
 	}
 }
+
+// Whoever is in goes when the owner would not let it in any more.
+func TestReexamine(t *testing.T) {
+	var banned atomic.Pointer[string]
+	judge := func(o *Options, _ *testNode) {
+		o.Admit = func(from Identity, _ Presence) error {
+			if b := banned.Load(); b != nil && from.Incarnation == *b {
+				return errors.New("it is out of date")
+			}
+			return nil
+		}
+	}
+	as := func(incarnation string) func(*Options, *testNode) {
+		return func(_ *Options, n *testNode) {
+			id := *n.id.Load()
+			id.Incarnation = incarnation
+			n.id.Store(&id)
+		}
+	}
+	a, b, c := start(t, 7, 1, as("a")), start(t, 7, 2, judge), start(t, 7, 3, as("c"))
+	for _, n := range []*testNode{a, c} {
+		connect(t, n, b)
+	}
+	connect(t, b, a, c)
+	name := "a"
+	banned.Store(&name)
+	b.Reexamine()
+	eventually(t, "both directions end", func() bool {
+		return !b.Contact(1).Inbound && !b.Contact(1).Connected && strings.Contains(a.Contact(2).LastError, "it is out of date")
+	})
+	if !b.Contact(3).Inbound || !b.Contact(3).Connected {
+		t.Error("another node's streams ended too")
+	}
+}

@@ -158,7 +158,7 @@ func (t *Transport) register(in *inbound, h hello) (previous *inbound, err error
 	}
 	n := t.nodeLocked(h.nodeID)
 	in.from, in.class, in.since = n, h.class, time.Now()
-	n.voteDelay, n.incarnation = h.voteDelay, h.incarnation
+	n.voteDelay, n.incarnation, n.addr = h.voteDelay, h.incarnation, h.raftAddr
 	previous = n.inbound[h.class]
 	n.inbound[h.class] = in
 	return previous, nil
@@ -170,7 +170,7 @@ func (t *Transport) admitLocked(h, own *hello) error {
 	if h.clusterID != own.clusterID {
 		return nil
 	}
-	known := Presence{Apart: math.MaxInt64}
+	var known Presence
 	if n := t.nodes[h.nodeID]; n != nil {
 		known.Incarnation = n.incarnation
 		known.Standing = n.inbound != [classes]*inbound{}
@@ -190,6 +190,36 @@ func (t *Transport) admit(h *hello, check func(own *hello) error) error {
 		return err
 	}
 	return t.admitLocked(h, &own)
+}
+
+// Reexamine is to be called when Options.Admit may have begun to give another
+// answer about who was let in: it ends the streams, in both directions, of those
+// who would not be any more.
+func (t *Transport) Reexamine() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	cluster := t.opts.Identity().ClusterID
+	refused := func(id uint64, addr, incarnation string) error {
+		from := Identity{ClusterID: cluster, NodeID: id, RaftAddr: addr, Incarnation: incarnation}
+		return t.opts.Admit(from, Presence{Apart: math.MaxInt64})
+	}
+	for id, n := range t.nodes {
+		for _, in := range n.inbound {
+			if in == nil {
+				continue
+			}
+			if err := refused(id, n.addr, n.incarnation); err != nil {
+				in.end(err)
+			}
+		}
+	}
+	for id, p := range *t.peers.Load() {
+		for _, l := range p.links {
+			if reached, apart := l.across(); apart == 0 && refused(id, p.addr, reached) != nil {
+				l.reopen()
+			}
+		}
+	}
 }
 
 func (t *Transport) unregister(in *inbound) {

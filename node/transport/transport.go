@@ -54,7 +54,7 @@ type Presence struct {
 	Standing    bool
 	// Reached is the incarnation of who is at the other end of this node's own
 	// control stream to it, empty while there is none; Apart is for how long there
-	// has been none, very long for a node that is no peer.
+	// has been none; 0 for a node that is no peer (yet).
 	Reached string
 	Apart   time.Duration
 }
@@ -178,6 +178,7 @@ type node struct {
 	lastReceived atomic.Int64
 	voteDelay    time.Duration     // from the last hello; guarded by Transport.mu
 	incarnation  string            // the same
+	addr         string            // the same
 	inbound      [classes]*inbound // guarded by Transport.mu
 }
 
