@@ -194,6 +194,8 @@ type approach struct {
 	islands []string // Raft addresses of dissolved islands, whose members follow
 }
 
+const phaseFinding = "finding the peer"
+
 // unite brings this node and the node with Raft address addr into one cluster.
 // Its error is one for the client.
 func (n *Node) unite(ctx context.Context, addr, name string) error {
@@ -204,7 +206,7 @@ func (n *Node) unite(ctx context.Context, addr, name string) error {
 // run does one step after the other until both sides are united.
 func (ap *approach) run(ctx context.Context) error {
 	n := ap.n
-	ap.phase = "finding the peer"
+	ap.phase = phaseFinding
 	retry := n.backoff(time.Millisecond, 100*time.Millisecond)
 	for {
 		done, err := ap.step(ctx)
@@ -250,7 +252,10 @@ func (ap *approach) step(ctx context.Context) (done bool, err error) {
 		return true, nil // a member that is down is a member
 	}
 	if err != nil {
-		ap.phase = fmt.Sprintf("its Raft address %s does not answer (%s)", ap.addr, oneLine(err))
+		if ctx.Err() == nil || ap.phase == phaseFinding {
+			// The attempt that the deadline cut short says less than the ones before.
+			ap.phase = fmt.Sprintf("its Raft address %s does not answer (%s)", ap.addr, oneLine(err))
+		}
 		return false, err
 	}
 	self := n.Info()
