@@ -212,6 +212,33 @@ func TestResetEscapes(t *testing.T) {
 	}
 }
 
+// TestResetFreesAMasterWithKeys: the target of a join is gone for good. RESET of a
+// master with keys is refused as ever, but ends the join: its slots can be changed
+// again, and it can be met.
+func TestResetFreesAMasterWithKeys(t *testing.T) {
+	w := newWorld(t, 5)
+	a, b := w.bootAs(1, 1), w.bootAs(2, 2)
+	w.must(b.running().AddSlots(t.Context(), slotRange(0, 9)))
+	crashed := b.crashAt("frozen")
+	go func() { _ = b.meet(a) }()
+	<-crashed
+	a.kill()
+	b.kill()
+	b.noCrash()
+	b.start()
+	b.set(func(n *simNode) { n.keys = 3 })
+	w.eventually("b frozen again", func() bool { return b.running().Info().Joining != "" })
+	wantError(t, b.running().DelSlots(t.Context(), slotRange(5, 5)), "TRYAGAIN the node is joining another cluster")
+	wantError(t, b.running().Reset(t.Context(), false), "ERR CLUSTER RESET can't be called with master nodes containing keys")
+	w.must(b.running().DelSlots(t.Context(), slotRange(5, 5)))
+	if v := b.view(); v.Assigned() != 9 {
+		t.Errorf("%d slots are assigned, want 9", v.Assigned())
+	}
+	c := w.bootAs(3, 3)
+	w.must(c.meet(b))
+	w.mustBeTogether([]*simNode{b, c})
+}
+
 // TestResetWithdrawsJoin resets a joiner whose admission was committed but
 // never answered: the target must not keep a phantom.
 func TestResetWithdrawsJoin(t *testing.T) {

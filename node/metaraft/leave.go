@@ -16,8 +16,10 @@ import (
 // if that is possible within the leave timeout, and alone otherwise: nothing of
 // its old membership can come back, since cluster and Raft ids are new.
 func (n *Node) Reset(ctx context.Context, hard bool) error {
-	if err := n.mayDrop(ctx); err != nil {
-		return err
+	if a, _ := n.replica(); a == nil || a.machine.State().Frozen == nil {
+		if err := n.mayDrop(ctx); err != nil {
+			return err
+		}
 	}
 	if err := n.interrupt(ctx); err != nil {
 		return Error("ERR another change of this node's membership is under way: it is " + n.whereabouts())
@@ -27,7 +29,16 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 	if a == nil {
 		return errNoLeader
 	}
-	if !hard && pristine(a) {
+	f := a.machine.State().Frozen
+	if f != nil {
+		if err := n.cancelJoin(ctx, a, f); err != nil {
+			return err
+		}
+		if err := n.mayDrop(ctx); err != nil {
+			return err // but it is free again
+		}
+	}
+	if !hard && f == nil && pristine(a) { // whoever was about to join may be a member there
 		return nil
 	}
 	if err := n.awaitDispensable(ctx, a); err != nil {
@@ -52,6 +63,21 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 		return Error("UNCERTAIN the node was reset, but its new cluster of one has not started yet")
 	}
 	return nil
+}
+
+// cancelJoin ends a join that was interrupted, so that the node can be changed again,
+// whether or not it holds keys. Where the target does not answer in time, it may
+// have admitted the node: that member is then to be forgotten there.
+func (n *Node) cancelJoin(ctx context.Context, a *attachment, f *Freeze) error {
+	bounded, cancel := n.within(ctx, n.opts.LeaveTimeout)
+	defer cancel()
+	if !n.withdraw(bounded, a, f) {
+		n.log.Warn("MetaRaft can't withdraw a join; if its target admitted this node, forget it there", "target", f.TargetAddr, "node", a.id.Node)
+	}
+	ctx, stop := n.within(ctx, n.opts.CommandTimeout)
+	defer stop()
+	_, err := n.proposeIn(ctx, a, &Unfreeze{Token: f.Token})
+	return err
 }
 
 const errHoldsKeys = Error("ERR CLUSTER RESET can't be called with master nodes containing keys")
@@ -154,12 +180,6 @@ func (n *Node) leave(ctx context.Context, a *attachment) error {
 	ctx, cancel := n.within(ctx, n.opts.LeaveTimeout)
 	defer cancel()
 	s := a.machine.State()
-	if f := s.Frozen; f != nil {
-		if !n.withdraw(ctx, a, f) {
-			n.log.Warn("MetaRaft can't withdraw a join, so the node leaves alone", "target", f.TargetAddr)
-		}
-		return nil
-	}
 	if s.Dissolved != nil || a.ready() && s.Lone() {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,9 @@ func (b *backend) Failover(ctx context.Context, force bool) error {
 	if r == nil {
 		return resp.Error("ERR This node has not received its shard's data yet")
 	}
+	if behind := b.node.behind(r); behind && !force || behind && !b.node.votes(r) {
+		return errBehind
+	}
 	if force && !b.node.reachesMajority(r) {
 		return errNoMajority
 	}
@@ -46,6 +50,22 @@ func (b *backend) Failover(ctx context.Context, force bool) error {
 		}
 	}
 	return b.node.awaitMastery(ctx, r)
+}
+
+// errBehind is said at once: there is nothing that the node could take over with.
+var errBehind = resp.Error("ERR This replica has not received all of its shard's data yet: try again when it has caught up")
+
+// behind reports whether the shard's leader says that this node lacks data.
+func (n *node) behind(r *replica.Replica) bool {
+	v := n.meta.Current()
+	s := v.Shard(topology.GroupID(r.Group().ID()))
+	return s != nil && s.Master != v.Self && !v.Me().Synced()
+}
+
+// votes reports whether the replica is a voter of its group, as far as is known.
+func (n *node) votes(r *replica.Replica) bool {
+	s := n.meta.Current().Shard(topology.GroupID(r.Group().ID()))
+	return s != nil && slices.Contains(s.Voters, r.Group().RaftID())
 }
 
 // takeOver asks the shard's leader to hand over to this node.

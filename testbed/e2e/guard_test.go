@@ -84,6 +84,12 @@ func TestForgetWhileTheCopyIsOnItsWay(t *testing.T) {
 	if text := f.nodes[2].must("cluster", "nodes"); strings.Count(text, "slave,loading "+master) != 1 {
 		t.Errorf("CLUSTER NODES shows the replica as whole:\n%s", text)
 	}
+	for _, how := range [][]any{nil, {"force"}, {"takeover"}} {
+		text := f.nodes[1].order(append([]any{"cluster", "failover"}, how...)...)
+		if !strings.HasPrefix(text, "ERR This replica has not received") && !strings.HasPrefix(text, "ERR This node has not received") {
+			t.Errorf("FAILOVER %v of a replica without data: %q", how, text)
+		}
+	}
 	f.nodes[0].kill()
 	f.nodes[2].seesFailed(master)
 	if text := f.nodes[2].order("cluster", "forget", master); !strings.HasPrefix(text, "ERR No other node has all data") {
