@@ -25,7 +25,8 @@ func (c *Forget) apply(d *draft) Outcome {
 }
 
 func (c *Leave) apply(d *draft) Outcome {
-	if node := d.s.Node(c.Node); node == nil || node.MetaID != c.MetaID {
+	node := d.s.Node(c.Node)
+	if node == nil || node.MetaID != c.MetaID || len(c.Lineage) > 0 && !c.Lineage.Continues(node.Incarnation) {
 		return Outcome{}
 	}
 	if o := d.forgettable(c.Node); o != nil {

@@ -76,7 +76,7 @@
 //   - Roles and config epochs outlive a cluster that dissolves; no two members
 //     are still to be reunited: testdata/reunite.txt, violations.
 //   - A node that left is not removed again by a late Leave after it came back:
-//     testdata/leave.txt.
+//     testdata/leave.txt; nor by that of a copy of its folder: TestFarewellOfACopy.
 //   - A member's recorded incarnation is only followed by one of a folder that
 //     continues it: TestAnnouncementsOfCopies, TestJoinersWithAMembersID.
 //   - The same (node, nonce, seq) is applied once; later ones get the first

@@ -117,7 +117,8 @@ func FuzzCalls(f *testing.F) {
 		MethodJoin: joinRequest{Cluster: 1, Admit: Admit{Token: 1, Node: 9, Shards: []Import{{}}}},
 		MethodBurn: burnRequest{Cluster: 1, Token: 1}, MethodJoinRequest: meetRequest{Address: "a:1", WaitMs: 1},
 		MethodWhoami: whoamiRequest{Cluster: 1, Node: 2}, MethodDeparted: departedRequest{Cluster: 1},
-		MethodNotice: notice{Cluster: 1, Dissolved: &dissolution{Members: []formerMember{{Node: 2}}}},
+		MethodNotice:   notice{Cluster: 1, Dissolved: &dissolution{Members: []formerMember{{Node: 2}}}},
+		MethodFarewell: Farewell{Cluster: 1, Node: 2},
 	} {
 		f.Add(method, encodeRPC(body))
 	}

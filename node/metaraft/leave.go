@@ -14,7 +14,8 @@ import (
 // Reset makes this node a lone, empty cluster; hard also gives it a new id. It
 // is refused on a master that holds keys. The node leaves its cluster in order
 // if that is possible within the leave timeout, and alone otherwise: nothing of
-// its old membership can come back, since cluster and Raft ids are new.
+// its old membership can come back, since cluster and Raft ids are new, and it
+// tells the others as soon as they can record it (Farewell).
 func (n *Node) Reset(ctx context.Context, hard bool) error {
 	if a, _ := n.replica(); a == nil || a.machine.State().Frozen == nil {
 		if err := n.mayDrop(ctx); err != nil {
@@ -48,13 +49,20 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 		return err
 	}
 	// gofail: var resetWithoutSlots struct{}
-	if err := n.leave(ctx, a); err != nil {
+	alone, err := n.leave(ctx, a)
+	if err != nil {
 		return err
+	}
+	with := Beginning{Farewells: n.unsaid(a)}
+	if alone {
+		with.Farewells = append(with.Farewells, Farewell{
+			Cluster: a.id.Cluster, Node: a.id.Node, MetaID: a.id.MetaID, Lineage: n.opts.Lineage(), Members: n.others(),
+		})
 	}
 	// gofail: var resetLeft struct{}
 	n.log.Info("MetaRaft reset", "node", a.id.Node, "hard", hard)
 	// From here on not bounded by the client: the step is atomic.
-	if err := n.opts.Home.BecomeLone(n.life, hard, Beginning{}); err != nil {
+	if err := n.opts.Home.BecomeLone(n.life, hard, with); err != nil {
 		return Error("UNCERTAIN CLUSTER RESET failed halfway: " + oneLine(err))
 	}
 	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
@@ -175,13 +183,14 @@ func (n *Node) interrupt(ctx context.Context) error {
 }
 
 // leave takes the node out of its cluster in order, as far as that is possible
-// within the leave timeout. An error means that it may not leave.
-func (n *Node) leave(ctx context.Context, a *attachment) error {
+// within the leave timeout. alone means that the others may not know that it left; an
+// error that it may not leave.
+func (n *Node) leave(ctx context.Context, a *attachment) (alone bool, err error) {
 	ctx, cancel := n.within(ctx, n.opts.LeaveTimeout)
 	defer cancel()
 	s := a.machine.State()
 	if s.Dissolved != nil || a.ready() && s.Lone() {
-		return nil
+		return false, nil
 	}
 	peers := n.others()
 	// The group may drop this replica before it hears that the entry is
@@ -189,17 +198,17 @@ func (n *Node) leave(ctx context.Context, a *attachment) error {
 	outcome, err := n.submit(ctx, a, &Leave{Node: a.id.Node, MetaID: a.id.MetaID})
 	switch {
 	case err == errLastNode: // it has been alone all along
-		return nil
+		return false, nil
 	case outcome.Error != "":
-		return err
+		return false, err
 	case err != nil:
-		n.log.Warn("MetaRaft can't leave in order, so the node leaves alone", "error", err)
-		return nil
+		n.log.Warn("MetaRaft can't leave in order, so the node leaves alone and tells the others later", "error", err)
+		return true, nil
 	}
 	if !n.awaitDeparted(ctx, a, peers) {
 		n.log.Warn("MetaRaft left, but its voters have not confirmed that they go on without this node")
 	}
-	return nil
+	return false, nil
 }
 
 // withdraw makes sure that the target of a join does not admit a node that is no
@@ -309,7 +318,7 @@ func (n *Node) depart(ctx context.Context, a *attachment, why string, wait bool)
 	if ctx.Err() != nil {
 		return
 	}
-	if err := n.opts.Home.BecomeLone(n.life, false, Beginning{}); err != nil {
+	if err := n.opts.Home.BecomeLone(n.life, false, Beginning{Farewells: n.unsaid(a)}); err != nil {
 		n.log.Error("MetaRaft can't become lone", "error", err)
 	}
 }
@@ -491,7 +500,7 @@ func (n *Node) followDissolve(ctx context.Context, a *attachment, end *dissoluti
 	n.tell(ctx, n.others(), notice{Cluster: a.id.Cluster, Dissolved: end})
 	n.log.Info("MetaRaft cluster dissolved", "cluster", a.id.Cluster, "target", end.Target)
 	// gofail: var joinFollow struct{}
-	with := Beginning{PendingTarget: end.Target, ConfigEpoch: me.ConfigEpoch, Follows: me.Follows}
+	with := Beginning{PendingTarget: end.Target, ConfigEpoch: me.ConfigEpoch, Follows: me.Follows, Farewells: n.unsaid(a)}
 	if err := n.opts.Home.BecomeLone(n.life, false, with); err != nil {
 		n.log.Error("MetaRaft can't become lone", "error", err)
 	}

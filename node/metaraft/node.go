@@ -85,6 +85,7 @@ type Node struct {
 	changed chan struct{} // closed at the next Attach
 	join    *join         // the one that is running
 	duties  map[string]struct{}
+	parted  map[parting]struct{} // farewells that were confirmed
 	// dissolved is where the members of a cluster that this node saw dissolve
 	// went, for those who missed it.
 	dissolved struct {
@@ -119,7 +120,7 @@ func NewNode(opts Options) *Node {
 	n := &Node{
 		opts: opts, sched: opts.Sched, log: opts.Logger, nonce: opts.Random(), sequence: newSequence(opts.Sched),
 		work:    sched.NewGroup(opts.Sched),
-		changed: make(chan struct{}), duties: make(map[string]struct{}), moving: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		changed: make(chan struct{}), duties: make(map[string]struct{}), parted: make(map[parting]struct{}), moving: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		checkpoint: func(string) error { return nil },
 	}
 	n.address.Store(&opts.Address)

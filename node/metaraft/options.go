@@ -70,13 +70,15 @@ type Identity struct {
 }
 
 // Beginning is what a node that becomes lone takes along of a cluster that
-// dissolved; zero otherwise.
+// dissolved, or that has not heard that it left; zero otherwise.
 type Beginning struct {
 	// PendingTarget is the Raft address of a node whose cluster this node is to
 	// join.
 	PendingTarget string          `json:",omitempty"`
 	ConfigEpoch   uint64          `json:",omitempty"`
 	Follows       topology.NodeID `json:",omitempty"` // see NodeRecord
+	// Farewells are what clusters are still to be told that this node has left.
+	Farewells []Farewell `json:",omitempty"`
 }
 
 // Home is what joins and resets change on this node, each as one atomic,
@@ -87,7 +89,7 @@ type Home interface {
 	Identity() Identity
 	// Adopt drops the node's MetaRaft replica and starts one as a learner of
 	// the cluster that admitted it; the node's shard groups stay. It clears
-	// Beginning and sets Former.
+	// Beginning but for Farewells, and sets Former.
 	Adopt(ctx context.Context, admit AdmitOutcome) error
 	// BecomeLone drops every group and all data and starts a new cluster of
 	// one, with a new cluster id and, if newID is set, a new node id.

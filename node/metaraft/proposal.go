@@ -221,11 +221,13 @@ type Forget struct {
 // Leave is how a member removes itself (CLUSTER RESET). It ends the membership
 // with that MetaRaft id alone: a late one does nothing to a node that came back.
 // The node has made sure that it holds no keys that only it has. Gone says that it
-// has dropped its data already, so that there is nothing left to guard.
+// has dropped its data already, so that there is nothing left to guard. Lineage, if
+// there is one, is that of the folder which left: the member of another is kept.
 type Leave struct {
-	Node   topology.NodeID
-	MetaID uint64
-	Gone   bool `json:",omitempty"`
+	Node    topology.NodeID
+	MetaID  uint64
+	Gone    bool    `json:",omitempty"`
+	Lineage Lineage `json:",omitempty"`
 }
 
 // SetConfigEpoch sets the config epoch of a lone node that has none.

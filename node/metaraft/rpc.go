@@ -33,6 +33,9 @@ const (
 	// dissolved, or that it may have been forgotten. The node asks a majority
 	// before it believes it.
 	MethodNotice
+	// MethodFarewell tells a cluster that a member has left it: Farewell →
+	// farewellReply.
+	MethodFarewell
 )
 
 // PeerInfo is what a node tells about itself and its cluster. It is a snapshot
@@ -260,6 +263,8 @@ func (n *Node) Serve(ctx context.Context, from uint64, method uint8, request []b
 		return handle(ctx, request, n.serveDeparted)
 	case MethodNotice:
 		return handle(ctx, request, n.serveNotice)
+	case MethodFarewell:
+		return handle(ctx, request, n.serveFarewell)
 	}
 	return nil, fmt.Errorf("metaraft: node %s called the unknown method %d", topology.NodeID(from), method)
 }

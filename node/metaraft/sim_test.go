@@ -303,6 +303,7 @@ func (n *simNode) Identity() Identity {
 // Adopt implements Home.
 func (n *simNode) Adopt(_ context.Context, admit AdmitOutcome) error {
 	id := Identity{Node: n.Identity().Node, Cluster: admit.ClusterID, MetaID: admit.MetaID, Former: n.Identity().Cluster}
+	id.Farewells = n.Identity().Farewells
 	for _, p := range admit.Peers {
 		id.Bootstrap = append(id.Bootstrap, p.RaftAddr)
 	}

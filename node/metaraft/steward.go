@@ -64,6 +64,7 @@ func (n *Node) attend(a *attachment) {
 	if ready {
 		a.arrived.Store(true)
 	}
+	n.sayFarewells(a)
 	duty := func(name string, fn func(ctx context.Context)) { n.duty(fmt.Sprintf("%s %d", name, a.id.Cluster), fn) }
 	switch {
 	case s.ClusterID == 0:

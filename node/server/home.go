@@ -340,6 +340,7 @@ func (h *home) Adopt(ctx context.Context, admit metaraft.AdmitOutcome) error {
 	old := h.current.Load()
 	id := identity{
 		Node: old.Node, Cluster: admit.ClusterID, MetaID: admit.MetaID, Peers: admit.Peers, Former: old.Cluster,
+		Beginning: metaraft.Beginning{Farewells: old.Farewells},
 	}
 	return h.move(ctx, id, h.node.host.Apply, false)
 }

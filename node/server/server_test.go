@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -187,14 +188,16 @@ func TestNewerDataIsRefused(t *testing.T) {
 func TestIdentityRoundTrip(t *testing.T) {
 	want := identity{
 		Node: 1, Cluster: 2, MetaID: 3,
-		Beginning: metaraft.Beginning{PendingTarget: "host:1", ConfigEpoch: 4, Follows: 5},
+		Beginning: metaraft.Beginning{PendingTarget: "host:1", ConfigEpoch: 4, Follows: 5, Farewells: []metaraft.Farewell{
+			{Cluster: 6, Node: 7, MetaID: 8, Lineage: metaraft.Lineage{{Start: 9, Mark: 10}}, Members: []string{"host:2"}},
+		}},
 	}
 	blob, err := want.encode()
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := decodeIdentity(blob)
-	if err != nil || got.Node != want.Node || got.Cluster != want.Cluster || got.MetaID != want.MetaID || got.Beginning != want.Beginning {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	blob[0] = identityFormat + 1
