@@ -23,14 +23,15 @@ setup() {
 }
 teardown() { stop_nodes KILL; }
 
-# block: runs the commands on stdin as printed, but for the ports.
+# block: runs the commands on stdin as printed, but for the ports. Those are whole
+# numbers: a node's id may contain the same digits.
 block() {
-  local text port
-  text=$(cat)
+  local text port edits=()
   for port in 0 1 2 3 4 5; do
-    text=${text//$((6379 + port))/$((BASE + port))}
-    text=${text//$((50051 + port))/$((BASE + port + RAFT_OFFSET))}
+    edits+=(-e "s/(^|[^0-9])$((6379 + port))([^0-9]|\$)/\1$((BASE + port))\2/g")
+    edits+=(-e "s/(^|[^0-9])$((50051 + port))([^0-9]|\$)/\1$((BASE + port + RAFT_OFFSET))\2/g")
   done
+  text=$(sed -E "${edits[@]}")
   (cd "$PROJECT" && bash -c "$text" 3>&-)
 }
 
