@@ -75,6 +75,7 @@ func (c *Report) apply(d *draft) Outcome {
 	}
 	shard.ReportTerm, shard.ReportSeq = c.Term, c.Seq
 	shard.Voters, shard.Outgoing = c.Voters, c.Outgoing
+	d.keepCopies(shard, c.Synced)
 	for _, members := range [][]topology.Member{shard.Members, shard.Leaving} {
 		for i := range members {
 			m := &members[i]

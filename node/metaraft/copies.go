@@ -79,8 +79,24 @@ func (r *ShardRecord) copyNodes() (nodes []topology.NodeID) {
 // lastCopy reports whether the member's is the only copy of the shard's data that
 // is left on a node that lives, or may be.
 func (s *State) lastCopy(shard *ShardRecord, m topology.Member) bool {
-	return m.Copy && !slices.ContainsFunc(shard.Members, func(o topology.Member) bool {
-		return o.Node != m.Node && o.HoldsState() && o.Synced && s.lives(o)
+	return m.Copy && !s.held(shard, m.Node)
+}
+
+// keepCopies makes arbiters that still have the whole state keep it as a copy, while
+// nobody else has who lives: they were to give it up when that was not known yet.
+func (d *draft) keepCopies(shard *ShardRecord, synced []uint64) {
+	for i := range shard.Members {
+		m := &shard.Members[i]
+		if m.Kind == topology.Arbiter && !m.Copy && slices.Contains(synced, m.RaftID) && d.s.lives(*m) && !d.s.held(shard, m.Node) {
+			m.Copy, shard.membersChanged = true, true
+		}
+	}
+}
+
+// held reports whether a member on another node lives and has the whole state.
+func (s *State) held(shard *ShardRecord, except topology.NodeID) bool {
+	return slices.ContainsFunc(shard.Members, func(o topology.Member) bool {
+		return o.Node != except && o.HoldsState() && o.Synced && s.lives(o)
 	})
 }
 

@@ -363,6 +363,7 @@ func (g *Group) noteState() {
 		return
 	}
 	g.lead.Store(&next)
+	g.trimming.served = 0 // what a leader says counts while it leads
 	g.dropLease()
 	g.flying = 0
 	g.members.pendingSince = 0

@@ -24,7 +24,7 @@ func (r *Replica) follow(ctx context.Context, view *topology.View) {
 		r.group.SetWish(wish(view, s))
 		r.wished = s.Version + 1
 	}
-	if !r.group.Leads() || r.machine == nil {
+	if !r.group.Leads() {
 		r.unfinished.Store(false)
 		return
 	}
@@ -57,6 +57,9 @@ func wish(view *topology.View, s *topology.Shard) multiraft.Wish {
 // nextStep returns the most urgent thing that the leader has to do for the
 // topology, or nil.
 func (r *Replica) nextStep(ctx context.Context, view *topology.View, s *topology.Shard) func(context.Context) error {
+	if r.machine == nil {
+		return r.reportStep(view, s) // it knows nothing of slots and keys
+	}
 	if step := r.sealStep(view, s); step != nil {
 		return step
 	}
@@ -157,7 +160,7 @@ func (r *Replica) residueStep(view *topology.View, s *topology.Shard) func(conte
 // reportStep passes on what the leader knows of its members, where that is news.
 func (r *Replica) reportStep(view *topology.View, s *topology.Shard) func(context.Context) error {
 	report := r.group.Report()
-	if report == nil || report.Term < max(s.MasterTerm, s.ReportTerm) || !news(report, s) {
+	if report == nil || report.Term < max(s.MasterTerm, s.ReportTerm) || !news(report, view, s) {
 		return nil
 	}
 	return func(ctx context.Context) error {
@@ -167,13 +170,17 @@ func (r *Replica) reportStep(view *topology.View, s *topology.Shard) func(contex
 
 // news reports whether a leader's report says anything that the topology does not
 // say already.
-func news(report *multiraft.Report, s *topology.Shard) bool {
+func news(report *multiraft.Report, view *topology.View, s *topology.Shard) bool {
+	held := slices.ContainsFunc(s.Members, func(m topology.Member) bool {
+		node := view.Node(m.Node)
+		return m.Synced && node != nil && !node.Failed
+	})
 	if !slices.Equal(report.Voters, s.Voters) || !slices.Equal(report.Outgoing, s.Outgoing) {
 		return true
 	}
 	return slices.ContainsFunc(s.Members, func(m topology.Member) bool {
 		return m.Synced && slices.Contains(report.Behind, m.RaftID) ||
-			!m.Synced && m.HoldsState() && slices.Contains(report.Synced, m.RaftID)
+			!m.Synced && (m.HoldsState() || !held) && slices.Contains(report.Synced, m.RaftID)
 	})
 }
 

@@ -41,12 +41,16 @@ func TestAnnouncedAddressesAreLive(t *testing.T) {
 	one.must("config", "set", "cluster-announce-bus-port", "5555")
 	everywhere("10.1.2.3:7777@5555,one.example")
 
-	// Redirects name what is preferred, on every node; a node without a name has its address.
+	// Redirects name what is preferred, on every node as soon as it has applied that; a
+	// node without a name has its address.
 	f.nodes[2].must("config", "set", "cluster-preferred-endpoint-type", "hostname")
 	for key, want := range map[string]string{keyOfShard[1]: "one.example:7777", keyOfShard[2]: fmt.Sprintf("127.0.0.1:%d", f.nodes[2].port)} {
-		if err := f.nodes[0].client.Get(context.Background(), key).Err(); err == nil || !strings.HasSuffix(err.Error(), " "+want) {
-			t.Errorf("GET %s: %v, want a MOVED to %s", key, err, want)
-		}
+		eventually(t, func() error {
+			if err := f.nodes[0].client.Get(context.Background(), key).Err(); err == nil || !strings.HasSuffix(err.Error(), " "+want) {
+				return fmt.Errorf("GET %s: %w, want a MOVED to %s", key, err, want)
+			}
+			return nil
+		})
 	}
 	one.must("config", "set", "cluster-announce-human-nodename", "rack-1")
 	if members := f.nodes[2].must("cluster", "metaraft", "members"); !strings.Contains(members, " name=rack-1\n") {

@@ -38,7 +38,7 @@ func (f *fleet) arbiters() (bare, copies []*process) {
 		lines, err := p.groups("arbiter")
 		switch {
 		case err != nil || len(lines) == 0:
-		case strings.HasSuffix(lines[0], ",copy=1"):
+		case strings.Contains(lines[0], ",copy=1,"):
 			copies = append(copies, p)
 		default:
 			bare = append(bare, p)
