@@ -62,6 +62,7 @@ func newApp(std stdio, env []string) *cli.App {
 			{Name: "serve", Usage: "run a node", Flags: serveFlags(), Action: serve, OnUsageError: oneLine},
 			clientCommand("cli", "send one command and print the reply", cliUsage, std, env, cliAction),
 			clientCommand("ping", "exit with 0 if a node answers", pingUsage, std, env, pingAction),
+			recoverCommand(std, env),
 			{Name: "version", Usage: "print the version", Action: showVersion},
 		},
 		Action: func(c *cli.Context) error {

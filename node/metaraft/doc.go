@@ -85,6 +85,8 @@
 //   - A refused change leaves no trace but its outcome: checkStep, TestKinds.
 //   - The same log gives the same bytes on every replica, however it was cut
 //     into calls and wherever the process restarted: replay in random_test.go.
+//   - A MetaRaft that begins again from one replica gives out nothing again that the
+//     former one may have given out, and keeps all else: TestSucceed.
 //   - State and applied index are stored together. What the machine does not
 //     understand stops it before anything is published: TestReopenContinues,
 //     TestUnknownEntriesAreFatal, TestFailedWriteIsNotPublished.

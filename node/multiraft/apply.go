@@ -123,17 +123,27 @@ func (a *applier) abandon(err error) {
 	}
 }
 
-// collect turns one entry into what the machine applies.
-func (a *applier) collect(e *pb.Entry, report *applied) error {
+// committed turns one entry into what a machine applies.
+func committed(e *pb.Entry) (Committed, error) {
 	c := Committed{Index: e.GetIndex(), Term: e.GetTerm()}
+	if e.GetType() != pb.EntryNormal || len(e.GetData()) == 0 {
+		return c, nil
+	}
+	head, payloads, err := decodeEntry(e.GetData())
+	if err == nil {
+		c.Time, c.MaxString, c.Payloads = head.time, head.maxString, payloads
+	}
+	return c, err
+}
+
+// collect takes one entry into the batch for the machine.
+func (a *applier) collect(e *pb.Entry, report *applied) error {
+	c, err := committed(e)
+	if err != nil {
+		return fmt.Errorf("group %016x, index %d: %w", uint64(a.group.id), c.Index, err)
+	}
 	if e.GetType() != pb.EntryNormal {
 		report.changes = append(report.changes, e)
-	} else if len(e.GetData()) > 0 {
-		head, payloads, err := decodeEntry(e.GetData())
-		if err != nil {
-			return fmt.Errorf("group %016x, index %d: %w", uint64(a.group.id), c.Index, err)
-		}
-		c.Time, c.MaxString, c.Payloads = head.time, head.maxString, payloads
 	}
 	if own := a.group.claim(c.Index, c.Term); own != nil {
 		c.Calls = own.calls // nil if they ended at their deadline

@@ -61,6 +61,8 @@
 //  14. A group that has lost its majority for good goes on from one replica, if that
 //     replica's owner says so: under a new Raft id, as its only voter, over its whole
 //     log. A crash leaves the former replica or the new one. refound_test.go
+//     In a process that does not run, a group of another id takes its place
+//     likewise. succeed_test.go
 //
 // # Shape
 //

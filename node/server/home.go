@@ -30,6 +30,8 @@ type identity struct {
 	MetaID  uint64
 	Peers   []metaraft.MetaMember `json:",omitempty"`
 	Former  uint64                `json:",omitempty"` // see metaraft.Identity
+	// Recovered is set where MetaRaft began again from this node: see Recover.
+	Recovered recovered `json:",omitzero"`
 	metaraft.Beginning
 }
 
