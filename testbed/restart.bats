@@ -21,10 +21,12 @@ write_keys() {
 
 lines_in() { (($(wc -l <"$1") >= $2)); }
 
-all_there() { # every key of FILE has its value
+# all_there FILE: every key of FILE has its value. That a shard has no leader yet is
+# known to all nodes only after a node_timeout, so a read may have to be repeated.
+all_there() {
   local i missing=0
   while read -r i; do
-    if [[ $(c $((i % 6)) GET "r:$i" 2>/dev/null) != "v$i" ]]; then
+    if ! retry 15 is "v$i" c $((i % 6)) GET "r:$i" >/dev/null 2>&1; then
       echo "lost r:$i" >&2
       missing=$((missing + 1))
     fi

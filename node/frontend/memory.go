@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -25,10 +26,12 @@ const (
 // build, and their replies until the clients have taken them. Who needs more
 // waits in line.
 type readMemory struct {
-	mu    sync.Mutex
-	total int64
-	used  int64
-	line  []*inLine
+	mu sync.Mutex
+	// patience is how long a read waits; 0: readPatience.
+	patience time.Duration
+	total    int64
+	used     int64
+	line     []*inLine
 }
 
 type inLine struct {
@@ -59,7 +62,7 @@ func (m *readMemory) take(n int64, done <-chan struct{}) bool {
 	w := &inLine{n, make(chan struct{})}
 	m.line = append(m.line, w)
 	m.mu.Unlock()
-	timer := time.NewTimer(readPatience)
+	timer := time.NewTimer(cmp.Or(m.patience, readPatience))
 	defer timer.Stop()
 	select {
 	case <-w.granted:
