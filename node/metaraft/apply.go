@@ -67,7 +67,7 @@ func (d *draft) closed() *Outcome {
 	case d.s.ClusterID == 0:
 		return &Outcome{Error: "CLUSTERDOWN MetaRaft has no cluster yet"}
 	case d.s.Frozen != nil:
-		return &Outcome{Error: "TRYAGAIN the node is joining another cluster"}
+		return &Outcome{Error: "TRYAGAIN the node is joining another cluster; if that one is gone for good, CLUSTER RESET ends the join"}
 	case d.s.Dissolved != nil:
 		return &Outcome{Error: "TRYAGAIN the cluster has dissolved to join another one"}
 	}

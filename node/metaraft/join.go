@@ -120,7 +120,7 @@ func (n *Node) runJoin(ctx context.Context, j *join) error {
 	}
 	n.log.Info("MetaRaft frozen for a join", "target", j.target, "token", j.token)
 	// gofail: var joinFrozen struct{}
-	j.enter("waiting for the answer of the cluster there")
+	j.enter("waiting for the answer of the cluster there (CLUSTER RESET ends the join)")
 	frozen.Join.NewGroup = topology.GroupID(n.token())
 	frozen.Join.Lineage = n.opts.Lineage()
 	answer, err := n.requestAdmission(ctx, j, *frozen.Join)

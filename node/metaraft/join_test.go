@@ -182,7 +182,7 @@ func TestMeetTimeout(t *testing.T) {
 	defer cancel()
 	err := b.running().Meet(ctx, "127.0.0.1", 7001, 0)
 	wantError(t, err, "UNCERTAIN the meeting with 127.0.0.1:7001 did not finish in time: this node is joining 127.0.0.1:50001: "+
-		"waiting for the answer of the cluster there; what has begun goes on in the background")
+		"waiting for the answer of the cluster there (CLUSTER RESET ends the join); what has begun goes on in the background")
 	cut.Store(false)
 	w.mustBeTogether([]*simNode{a, b})
 }
@@ -228,7 +228,7 @@ func TestResetFreesAMasterWithKeys(t *testing.T) {
 	b.start()
 	b.set(func(n *simNode) { n.keys = 3 })
 	w.eventually("b frozen again", func() bool { return b.running().Info().Joining != "" })
-	wantError(t, b.running().DelSlots(t.Context(), slotRange(5, 5)), "TRYAGAIN the node is joining another cluster")
+	wantError(t, b.running().DelSlots(t.Context(), slotRange(5, 5)), "TRYAGAIN the node is joining another cluster; if that one is gone for good, CLUSTER RESET ends the join")
 	wantError(t, b.running().Reset(t.Context(), false), "ERR CLUSTER RESET can't be called with master nodes containing keys")
 	w.must(b.running().DelSlots(t.Context(), slotRange(5, 5)))
 	if v := b.view(); v.Assigned() != 9 {
