@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -16,7 +17,8 @@ import (
 )
 
 // methodHandOver asks a node that leads a shard to hand it over: the shard's id
-// and the successor's Raft id, eight bytes each.
+// and the successor's Raft id, eight bytes each. The answer is empty, or one byte if
+// the successor has not caught up.
 const methodHandOver = 33
 
 // failoverPoll is how often a failover under way is looked at.
@@ -42,6 +44,9 @@ func (b *backend) Failover(ctx context.Context, force bool) error {
 	}
 	for !r.Leads() {
 		failure := b.node.takeOver(ctx, r)
+		if !force && (failure == errBehind || b.node.behind(r)) {
+			return errBehind
+		}
 		if failure != nil && force {
 			failure = errors.Join(failure, r.Group().Campaign(ctx))
 		}
@@ -53,7 +58,7 @@ func (b *backend) Failover(ctx context.Context, force bool) error {
 }
 
 // errBehind is said at once: there is nothing that the node could take over with.
-var errBehind = resp.Error("ERR This replica has not received all of its shard's data yet: try again when it has caught up")
+var errBehind error = resp.Error("ERR This replica has not received all of its shard's data yet: try again when it has caught up")
 
 // behind reports whether the shard's leader says that this node lacks data.
 func (n *node) behind(r *replica.Replica) bool {
@@ -68,7 +73,8 @@ func (n *node) votes(r *replica.Replica) bool {
 	return s != nil && slices.Contains(s.Voters, r.Group().RaftID())
 }
 
-// takeOver asks the shard's leader to hand over to this node.
+// takeOver asks the shard's leader to hand over to this node; errBehind is its answer
+// that this node lags.
 func (n *node) takeOver(ctx context.Context, r *replica.Replica) error {
 	leader := n.meta.Current().Node(topology.NodeID(r.Group().LeaderNode()))
 	if leader == nil {
@@ -78,7 +84,10 @@ func (n *node) takeOver(ctx context.Context, r *replica.Replica) error {
 	request = binary.LittleEndian.AppendUint64(request, r.Group().RaftID())
 	ctx, cancel := n.sched.WithTimeout(ctx, n.electionTimeout())
 	defer cancel()
-	_, err := n.transport.Call(ctx, leader.Address.Raft, methodHandOver, request)
+	answer, err := n.transport.Call(ctx, leader.Address.Raft, methodHandOver, request)
+	if err == nil && len(answer) > 0 {
+		return errBehind
+	}
 	return err
 }
 
@@ -92,7 +101,40 @@ func (n *node) handOver(ctx context.Context, request []byte) ([]byte, error) {
 	if r == nil {
 		return nil, fmt.Errorf("this node has no data of shard %s", id)
 	}
-	return nil, r.Group().Transfer(ctx, binary.LittleEndian.Uint64(request[8:]))
+	to := binary.LittleEndian.Uint64(request[8:])
+	switch lags, err := n.lags(ctx, r, to); {
+	case err != nil:
+		return nil, err
+	case lags:
+		return []byte{1}, nil
+	}
+	return nil, r.Group().Transfer(ctx, to)
+}
+
+// lags reports whether a member of the group that this node leads does not come by
+// what is committed now within a fraction of an election timeout. Raft would hold
+// all writes for the whole of that, and then not hand over.
+func (n *node) lags(ctx context.Context, r *replica.Replica, raftID uint64) (bool, error) {
+	until := n.sched.Now().Add(n.electionTimeout() / 4)
+	var goal uint64
+	for {
+		s, err := r.Group().Status(ctx)
+		if err != nil || s.Leader != s.RaftID {
+			return false, err
+		}
+		goal = cmp.Or(goal, s.Commit)
+		for _, m := range s.Members {
+			if m.RaftID == raftID && m.Voter && m.Match >= goal {
+				return false, nil
+			}
+		}
+		if !n.sched.Now().Before(until) {
+			return true, nil
+		}
+		if !sched.Sleep(ctx, n.sched, failoverPoll) {
+			return false, ctx.Err()
+		}
+	}
 }
 
 // electionTimeout is about the longest that a replica waits before it stands for

@@ -105,3 +105,23 @@ func TestForcedFailover(t *testing.T) {
 func isReplicaNoMore(err error) bool {
 	return err.Error() == "ERR You should send CLUSTER FAILOVER to a replica"
 }
+
+// A replica that comes back far behind says so, instead of waiting for what cannot
+// come in time.
+func TestFailoverOfALaggingReplica(t *testing.T) {
+	t.Parallel()
+	const keys = 20000
+	f := startShard(t, 5, "AIKV_RAFT_SNAPSHOT_RATE=4kb", "AIKV_WAL_GROUP_ENTRIES=16", "AIKV_CLUSTER_ARBITER_GRACE=1h")
+	master, replica := f.nodes[0], f.nodes[1]
+	replica.kill()
+	master.fill("k", keys)
+	master.cut("data", 5)
+	replica.mustStart("")
+	for range 5 {
+		text := replica.order("cluster", "failover")
+		if !strings.HasPrefix(text, "ERR This replica has not received") && !strings.HasPrefix(text, "ERR This node has not received") {
+			t.Errorf("FAILOVER of a replica that lags: %q", text)
+		}
+	}
+	master.holds("k", keys)
+}
