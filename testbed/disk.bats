@@ -124,6 +124,31 @@ prepare() {
   topology_agrees 3
 }
 
+# fill_disk: a file takes all that is left on node 1's disk.
+fill_disk() {
+  dd if=/dev/zero of="$DISK/filler" bs=64k 2>/dev/null || true
+  dd if=/dev/zero of="$DISK/filler2" bs=1k 2>/dev/null || true
+}
+
+@test "a node whose disk is still full starts all the same, says so, and goes on" {
+  prepare
+  mkdir -p "$NODES/1"
+  mount -t tmpfs -o size=64m none "$NODES/1" 2>/dev/null || cannot_here "no right to mount a tmpfs"
+  DISK=$NODES/1
+  three_nodes "$ROOT/bin/aikv"
+  write_big 1 30
+  [ -s "$DISK/RESERVE" ]
+  fill_disk
+  write_big 31 300
+  retry 20 ended_with "no space left on device"
+  run_node 1 "$ROOT/bin/aikv"
+  retry 30 answers 1
+  grep -q 'the disk is full: the node starts with a reserve' "$NODES/1.log"
+  retry 30 has_all 1
+  retry 20 is OK c 1 SET '{foo}after' 1
+  topology_agrees 3
+}
+
 # armed NAME TEXT: from now on the failpoint of node 1 returns TEXT.
 armed() {
   exec 8<>"/dev/tcp/127.0.0.1/$((BASE + 7))"

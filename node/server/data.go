@@ -26,6 +26,7 @@ import (
 //
 //	FORMAT      the layout's version
 //	UNSYNCED    what runs does not sync its log at once, see unsynced
+//	RESERVE     space to start with when the disk is full
 //	INCARNATION which start of the node this is, see metaraft.Lineage
 //	wal/        the shared Raft log, and the node's identity in it
 //	meta/…/     the applied state of MetaRaft
@@ -68,6 +69,7 @@ func openDataDir(cfg config.Config, logger *slog.Logger) (*dataDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the data folder %s: %w", root, err)
 	}
+	newReserve(root, logger).prepare()
 	unsynced, err := findUnsynced(root, cfg.WAL.Fsync, logger)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot use the data folder %s: %w", root, err), log.Close())
@@ -168,6 +170,15 @@ func freeBytes(dir string) (int64, error) {
 		return 0, err
 	}
 	return int64(s.Bavail) * int64(s.Bsize), nil
+}
+
+// diskSize returns how many bytes the disk of a folder has in all.
+func diskSize(dir string) (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, fmt.Errorf("the size of the disk of %s: %w", dir, err)
+	}
+	return int64(s.Blocks) * int64(s.Bsize), nil
 }
 
 func (d *dataDir) shardOptions() shard.Options {
