@@ -57,7 +57,7 @@ type simOwned struct {
 // simStats counts what happened: a simulation in which nothing does proves
 // nothing.
 type simStats struct {
-	done, unknown, crashes, leaders, replicas, hashes, moves, snapshots, lostDisks, copies int
+	done, unknown, crashes, leaders, replicas, hashes, moves, snapshots, lostDisks, copies, left, lostQuorums int
 }
 
 func (s *simStats) add(o simStats) {
@@ -71,6 +71,8 @@ func (s *simStats) add(o simStats) {
 	s.snapshots += o.snapshots
 	s.lostDisks += o.lostDisks
 	s.copies += o.copies
+	s.left += o.left
+	s.lostQuorums += o.lostQuorums
 }
 
 func newSimChecks() simChecks {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,8 +18,8 @@ import (
 // simMutant is a bug that somebody might make: one place of a file, replaced by
 // what is in force if the variable mutant has the bug's name.
 //
-// finds is what the simulation says of it.
-type simMutant struct{ name, file, old, new, finds string }
+// finds is what the simulation says of it: TestSimulation, or the test of that name.
+type simMutant struct{ name, file, old, new, finds, test string }
 
 func simMutants() []simMutant {
 	return []simMutant{
@@ -26,69 +27,81 @@ func simMutants() []simMutant {
 			"acknowledge before sync", "multiraft/persist.go",
 			"\tp.batch.SetSync(sync)\n",
 			"\tp.batch.SetSync(sync && mutant != \"acknowledge before sync\")\n",
-			"not of one node|not linearizable",
+			"not of one node|not linearizable", "",
 		},
 		{
 			"read without barrier", "multiraft/group.go",
 			"\tif !g.prompt && !g.leading() {\n\t\tcall.end(ErrNotLeader)\n",
 			"\tif mutant == \"read without barrier\" {\n\t\tcall.end(nil)\n\t\treturn\n\t}\n" +
 				"\tif !g.prompt && !g.leading() {\n\t\tcall.end(ErrNotLeader)\n",
-			"not linearizable",
+			"not linearizable", "",
 		},
 		{
 			"read without lease", "multiraft/lease.go",
 			"\tg.lease.Store(&lease{",
 			"\tif mutant == \"read without lease\" {\n\t\tpromise += time.Hour\n\t}\n\tg.lease.Store(&lease{",
-			"not linearizable",
+			"not linearizable", "",
 		},
 		{
 			"keep the lease through a transfer", "multiraft/transfer.go",
 			"\tg.transferred = g.lead.Load().term\n\tg.dropLease()\n",
 			"\tif mutant != \"keep the lease through a transfer\" {\n\t\tg.transferred = g.lead.Load().term\n\t\tg.dropLease()\n\t}\n",
-			"not linearizable",
+			"not linearizable", "",
 		},
 		{
 			"reuse a Raft id", "metaraft/draft.go",
 			"\td.s.RaftID++\n",
 			"\tif mutant != \"reuse a Raft id\" || d.s.RaftID < 12 {\n\t\td.s.RaftID++\n\t}\n",
-			"has replica",
+			"has replica", "",
 		},
 		{
 			"skip a seal", "replica/follow.go",
 			"\t\t\tif !open.Empty() {\n",
 			"\t\t\tif !open.Empty() && mutant != \"skip a seal\" {\n",
-			"is owned by the shards",
+			"is owned by the shards", "",
 		},
 		{
 			"accept writes for any slot", "shard/machine.go",
 			"\treturn !keyed || !cross && m.slots[s].owned()\n",
 			"\treturn !keyed || !cross && m.slots[s].owned() || mutant == \"accept writes for any slot\"\n",
-			"not linearizable",
+			"not linearizable", "",
 		},
 		{
 			"act on an old view", "server/home.go",
 			"\treturn r != nil && (r.machine.Applied() >= r.floor || ",
 			"\treturn mutant == \"act on an old view\" || r != nil && (r.machine.Applied() >= r.floor || ",
-			"has replica",
+			"has replica", "",
 		},
 		{
 			"let copies in", "server/holder.go",
 			"\tlineage, readable := decodeLineage(from.Incarnation)\n",
 			"\tif mutant == \"let copies in\" {\n\t\treturn nil\n\t}\n\tlineage, readable := decodeLineage(from.Incarnation)\n",
-			"let in a copy",
+			"let in a copy", "",
 		},
 		{
 			"acknowledge a superseded write", "multiraft/propose.go",
 			"\t\tp.end(ErrSuperseded)\n",
 			"\t\tif mutant == \"acknowledge a superseded write\" {\n\t\t\tp.end(nil)\n\t\t}\n\t\tp.end(ErrSuperseded)\n",
-			"not linearizable",
+			"not linearizable", "",
 		},
 		{
 			"apply by the local clock", "replica/replica.go",
 			"e := shard.Entry{Index: c.Index, Time: c.Time,",
 			"if mutant == \"apply by the local clock\" {\n\t\t\tc.Time = m.replica.manager.opts.Sched.Now().UnixMilli()\n\t\t}\n" +
 				"\t\te := shard.Entry{Index: c.Index, Time: c.Time,",
-			"has another state",
+			"has another state", "",
+		},
+		{
+			"forget the last copy", "metaraft/guard.go",
+			"\town, ok := shard.member(node)\n\tif !ok || !own.HoldsState() ||",
+			"\town, ok := shard.member(node)\n\tif mutant == \"forget the last copy\" || !ok || !own.HoldsState() ||",
+			"FORGET was accepted of the only whole copy", "TestSimulationForget",
+		},
+		{
+			"forget the majority", "metaraft/guard.go",
+			"\t\tcase !in:\n",
+			"\t\tcase !in || mutant == \"forget the majority\":\n",
+			"FORGET was accepted of voter", "TestSimulationForget",
 		},
 	}
 }
@@ -108,7 +121,7 @@ func TestSimulationFindsBugs(t *testing.T) {
 			t.Parallel() // each in one process
 			ctx, cancel := context.WithTimeout(t.Context(), 5*limit.Wait())
 			defer cancel()
-			run := exec.CommandContext(ctx, binary, "-test.run=^TestSimulation$", "-test.v")
+			run := exec.CommandContext(ctx, binary, "-test.run=^"+cmp.Or(m.test, "TestSimulation")+"$", "-test.v")
 			run.Env = append(os.Environ(), "AIKV_SIM_MUTANT="+m.name, "AIKV_SIM_PART=0/1", fmt.Sprint("AIKV_SIM_SEEDS=", mutantSeeds), "AIKV_SIM_TRACE=1")
 			out, err := run.CombinedOutput()
 			if _, failed := err.(*exec.ExitError); !failed || !strings.Contains(string(out), "--- FAIL: TestSimulation") {

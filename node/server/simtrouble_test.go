@@ -9,6 +9,7 @@ import (
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/node/wal/crashfs"
 )
 
@@ -23,7 +24,7 @@ func (c *simCluster) makeTrouble() {
 		troubles := []func(*simNode){
 			c.powerCut, c.powerCut, c.blackout, c.killed, c.badDisk, c.slowDisk, c.badNetwork,
 			c.partition, c.partition, c.isolateLeader, c.cutPair, c.heal, c.pauseLeader,
-			c.handOff, c.failover, c.moveSlot, c.moveSlot, c.moveSlot, c.follow, c.follow, c.forget, c.copyFolder,
+			c.handOff, c.failover, c.moveSlot, c.moveSlot, c.moveSlot, c.follow, c.follow, c.forget, c.forget, c.reset, c.loseQuorum, c.copyFolder,
 		}
 		if !c.lost { // it takes a moment at which nothing else is amiss
 			troubles = append(troubles, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk)
@@ -275,29 +276,53 @@ func (c *simCluster) follow(n *simNode) {
 	c.later(n, fmt.Sprintf("REPLICATE %d", master.index), func(ctx context.Context, o *node) error { return o.meta.Replicate(ctx, id) })
 }
 
-// forget removes a node that owns no slots, and brings it back as a new member:
+// forget removes a node, be it a master or down, and brings it back as a new member:
 // one at a time, for the last one that stays would join those that have left.
 func (c *simCluster) forget(n *simNode) {
 	other := c.nodes[c.rng.Intn(len(c.nodes))]
-	if other == n || !n.up() || !other.up() || c.away {
+	if other == n || !c.inside(other) || c.away {
 		return
 	}
-	me := n.node.meta.Current().Me()
-	if me == nil || me.Shard != nil && !me.Replica() {
+	view := other.node.meta.Current()
+	i := slices.IndexFunc(view.Nodes, func(o *topology.Node) bool { return o.Address.Raft == n.addr.Raft })
+	if i < 0 {
 		return
 	}
-	id := me.ID
+	id := view.Nodes[i].ID
+	c.leave(n, other, func() error {
+		return c.order(other, fmt.Sprintf("FORGET %d", n.index), func(ctx context.Context, o *node) error { _, err := o.meta.Forget(ctx, id, false); return err })
+	})
+}
+
+// reset makes a node a lone one, and brings it back as a new member.
+func (c *simCluster) reset(n *simNode) {
+	other := c.nodes[c.rng.Intn(len(c.nodes))]
+	if other == n || !c.inside(n) || !c.inside(other) || c.away {
+		return
+	}
+	hard := c.chance(500)
+	c.leave(n, other, func() error {
+		return c.order(n, fmt.Sprintf("RESET, hard: %v", hard), func(ctx context.Context, o *node) error { return o.meta.Reset(ctx, hard) })
+	})
+}
+
+// leave has a node leave its cluster and meets it again. A command without an answer
+// may have been carried out all the same.
+func (c *simCluster) leave(n, other *simNode, how func() error) {
 	c.away = true
-	c.outside.Go("forget", func() {
-		if c.order(other, fmt.Sprintf("FORGET %d", n.index), func(ctx context.Context, o *node) error { _, err := o.meta.Forget(ctx, id, false); return err }) != nil {
-			return
-		}
+	c.outside.Go("leave", func() {
+		_ = how()
 		for range 20 {
 			if c.calm {
 				return
 			}
 			sched.Sleep(context.Background(), c.outside, 50*time.Millisecond)
+			if c.inside(n) && c.inside(other) && slices.ContainsFunc(other.node.meta.Current().Nodes, func(o *topology.Node) bool { return o.ID == n.node.home.Identity().Node }) {
+				c.away = false // it has stayed
+				return
+			}
 			if n.up() && len(n.node.meta.Current().Nodes) == 1 {
+				c.stats.left++
 				err := c.order(n, fmt.Sprintf("MEET %d", other.index), func(ctx context.Context, o *node) error {
 					return o.meta.Meet(ctx, other.addr.Host, int(other.addr.Port), 0)
 				})
@@ -305,5 +330,39 @@ func (c *simCluster) forget(n *simNode) {
 				return
 			}
 		}
+	})
+}
+
+// loseQuorum ends two nodes for a while, of a shard's voters if there are three, and
+// has one that stays forget one of them meanwhile.
+func (c *simCluster) loseQuorum(n *simNode) {
+	if c.away || !c.inside(n) {
+		return
+	}
+	me := n.node.meta.Current().Me()
+	if me == nil || me.Shard == nil || len(me.Shard.Members) != 3 {
+		return
+	}
+	var down []*simNode
+	for _, m := range me.Shard.Members {
+		if o := c.byID(m.Node); o != nil && o != n {
+			down = append(down, o)
+		}
+	}
+	if len(down) < 2 {
+		return
+	}
+	id := down[0].node.home.Identity().Node
+	c.note("the shard of node %d loses its quorum", n.index)
+	c.stats.lostQuorums++
+	for _, o := range down {
+		c.stats.crashes++
+		o.kill()
+		o.disk.log.Fail(nil)
+		c.world.After(300*time.Millisecond+c.upTo(300*time.Millisecond), func() { c.restart(o) })
+	}
+	c.leave(down[0], n, func() error {
+		sched.Sleep(context.Background(), c.outside, c.upTo(400*time.Millisecond))
+		return c.order(n, fmt.Sprintf("FORGET %d", down[0].index), func(ctx context.Context, o *node) error { _, err := o.meta.Forget(ctx, id, false); return err })
 	})
 }
