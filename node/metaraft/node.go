@@ -328,6 +328,11 @@ func (n *Node) others() []string {
 	addrs := members(n.Current())
 	if a, _ := n.replica(); a != nil {
 		addrs = append(addrs, a.id.Bootstrap...)
+		// A node that was restarted after it applied its own removal is shown none of
+		// them, and has to ask somebody.
+		for _, m := range a.machine.State().MetaMembers() {
+			addrs = append(addrs, m.RaftAddr)
+		}
 	}
 	return n.shuffled(addrs, n.opts.Address.Raft)
 }

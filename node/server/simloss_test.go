@@ -12,10 +12,11 @@ import (
 
 // loseDisk takes a node's disk away for good, once in a run, where MetaRaft says
 // that nothing is lost with it. What comes up at its address is a new node, which
-// the operator gives the lost one's place.
+// the operator gives the lost one's place. No folder is copied in such a run: a copy of
+// what a lost node leaves is a member of its own.
 func (c *simCluster) loseDisk(n *simNode) {
 	other := c.nodes[c.rng.Intn(len(c.nodes))]
-	if c.lost || c.away || other == n || c.arbiterGrace > time.Second || !c.inside(n) || !c.inside(other) {
+	if c.lost || c.twin != nil || c.away || other == n || c.arbiterGrace > time.Second || !c.inside(n) || !c.inside(other) {
 		return
 	}
 	old := n.node.home.Identity().Node

@@ -60,7 +60,7 @@ func (c *simCluster) restart(n *simNode) {
 // copyFolder copies a node's folder while the node is stopped, and starts both, in
 // either order.
 func (c *simCluster) copyFolder(n *simNode) {
-	if n.proc == nil || c.twin != nil {
+	if n.proc == nil || c.twin != nil || c.lost {
 		return
 	}
 	c.note("the folder of node %d is copied", n.index)
