@@ -13,15 +13,12 @@ import (
 // is dead.
 const shardCopies = 2
 
-// lives reports whether the member's node is not failed.
-func (s *State) lives(m topology.Member) bool { return s.alive(m.Node) }
-
 // serving returns how many of the shard's data members live and are known to have
 // the whole state.
 func (s *State) serving(shard *ShardRecord) int {
 	n := 0
 	for _, m := range shard.Members {
-		if m.Kind == topology.Data && m.Synced && s.lives(m) {
+		if m.Kind == topology.Data && m.Synced && s.alive(m.Node) {
 			n++
 		}
 	}
@@ -39,7 +36,7 @@ func (s *State) copyChange(shard *ShardRecord) (superfluous []topology.NodeID, n
 		case m.Kind != topology.Arbiter:
 		case m.Copy && serving >= shardCopies:
 			superfluous = append(superfluous, m.Node)
-		case !s.lives(m):
+		case !s.alive(m.Node):
 		case m.Copy:
 			held++ // or it is on its way
 			source = source || m.Synced
@@ -87,7 +84,7 @@ func (s *State) lastCopy(shard *ShardRecord, m topology.Member) bool {
 func (d *draft) keepCopies(shard *ShardRecord, synced []uint64) {
 	for i := range shard.Members {
 		m := &shard.Members[i]
-		if m.Kind == topology.Arbiter && !m.Copy && slices.Contains(synced, m.RaftID) && d.s.lives(*m) && !d.s.held(shard, m.Node) {
+		if m.Kind == topology.Arbiter && !m.Copy && slices.Contains(synced, m.RaftID) && d.s.alive(m.Node) && !d.s.held(shard, m.Node) {
 			m.Copy, shard.membersChanged = true, true
 		}
 	}
@@ -96,7 +93,7 @@ func (d *draft) keepCopies(shard *ShardRecord, synced []uint64) {
 // held reports whether a member on another node lives and has the whole state.
 func (s *State) held(shard *ShardRecord, except topology.NodeID) bool {
 	return slices.ContainsFunc(shard.Members, func(o topology.Member) bool {
-		return o.Node != except && o.HoldsState() && o.Synced && s.lives(o)
+		return o.Node != except && o.HoldsState() && o.Synced && s.alive(o.Node)
 	})
 }
 

@@ -74,7 +74,7 @@ func (h *Host) steady(now time.Time) time.Duration {
 	if h.opts.Steady != nil {
 		return h.opts.Steady()
 	}
-	return now.Sub(h.began)
+	return now.Sub(h.begun)
 }
 
 // stamp returns the time of an entry that is proposed now, in unix ms.

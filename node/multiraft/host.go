@@ -138,7 +138,6 @@ type Host struct {
 	outbox  outbox
 	backlog []frameIn // frames that the next turn handles
 	ticks   int64
-	began   time.Time
 	now     time.Time // of the present turn
 	stopped bool
 	begun   time.Time
@@ -155,7 +154,6 @@ type Host struct {
 func New(opts Options) *Host {
 	h := &Host{
 		opts:   opts,
-		began:  opts.Now(),
 		groups: make(map[GroupID]*Group),
 		done:   make(chan struct{}),
 		begun:  opts.Now(),
