@@ -68,6 +68,7 @@ one_node() {
     vars+=("$name=a[\$(touch \"\$BOMB\")0]")
   done < <(cat "$ROOT"/scripts/cluster_init.sh "$ROOT"/scripts/aikv-tool "$ROOT"/scripts/lib/*.sh | grep -oE '\b[A-Z][A-Z_0-9]{2,}\b' | sort -u)
   ((${#vars[@]} > 100))
+  cd "$BATS_TEST_TMPDIR" # some of them name a file that is written
   free_block 12
   local args=(--base-port "$BASE" --dir "$DIR")
   unset CLUSTER_DIR
