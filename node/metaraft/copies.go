@@ -13,12 +13,34 @@ import (
 // is dead.
 const shardCopies = 2
 
-// serving returns how many of the shard's data members live and are known to have
-// the whole state.
+// whole reports whether the member has all of the shard's data, as its leader
+// reported last, and lives.
+func (s *State) whole(m *topology.Member) bool {
+	return m.HoldsState() && m.Synced && s.alive(m.Node)
+}
+
+// heir returns the member of the shard that would go on with all of the data if
+// except were gone: one that is whole, the master if it is one, then data members
+// before arbiters; nil if there is none.
+func (s *State) heir(shard *ShardRecord, except topology.NodeID) *topology.Member {
+	var best *topology.Member
+	for i := range shard.Members {
+		m := &shard.Members[i]
+		if m.Node == except || !s.whole(m) {
+			continue
+		}
+		if best == nil || m.Node == shard.Master || best.Node != shard.Master && m.Kind < best.Kind {
+			best = m
+		}
+	}
+	return best
+}
+
+// serving returns how many of the shard's data members are whole.
 func (s *State) serving(shard *ShardRecord) int {
 	n := 0
-	for _, m := range shard.Members {
-		if m.Kind == topology.Data && m.Synced && s.alive(m.Node) {
+	for i := range shard.Members {
+		if m := &shard.Members[i]; m.Kind == topology.Data && s.whole(m) {
 			n++
 		}
 	}
@@ -29,7 +51,7 @@ func (s *State) serving(shard *ShardRecord) int {
 // whose copies are not needed any more, or the arbiter that is to get one.
 func (s *State) copyChange(shard *ShardRecord) (superfluous []topology.NodeID, next topology.NodeID) {
 	serving := s.serving(shard)
-	held, source := serving, serving > 0
+	copies, source := serving, serving > 0
 	var bare []topology.NodeID
 	for _, m := range shard.Members {
 		switch {
@@ -38,13 +60,13 @@ func (s *State) copyChange(shard *ShardRecord) (superfluous []topology.NodeID, n
 			superfluous = append(superfluous, m.Node)
 		case !s.alive(m.Node):
 		case m.Copy:
-			held++ // or it is on its way
+			copies++ // or it is on its way
 			source = source || m.Synced
 		default:
 			bare = append(bare, m.Node)
 		}
 	}
-	if held >= shardCopies || !source || len(bare) == 0 {
+	if copies >= shardCopies || !source || len(bare) == 0 {
 		return superfluous, 0
 	}
 	return nil, slices.MinFunc(bare, func(a, b topology.NodeID) int {
@@ -73,28 +95,22 @@ func (r *ShardRecord) copyNodes() (nodes []topology.NodeID) {
 	return nodes
 }
 
-// lastCopy reports whether the member's is the only copy of the shard's data that
-// is left on a node that lives, or may be.
+// lastCopy reports whether the member is an arbiter with the copy that the shard
+// would miss: no other member is whole.
 func (s *State) lastCopy(shard *ShardRecord, m topology.Member) bool {
-	return m.Copy && !s.held(shard, m.Node)
+	return m.Copy && s.heir(shard, m.Node) == nil
 }
 
-// keepCopies makes arbiters that still have the whole state keep it as a copy, while
-// nobody else has who lives: they were to give it up when that was not known yet.
+// keepCopies makes arbiters that still have all of the data keep it as a copy, while
+// no other member is whole: they were to give it up when that was not known yet.
 func (d *draft) keepCopies(shard *ShardRecord, synced []uint64) {
 	for i := range shard.Members {
 		m := &shard.Members[i]
-		if m.Kind == topology.Arbiter && !m.Copy && slices.Contains(synced, m.RaftID) && d.s.alive(m.Node) && !d.s.held(shard, m.Node) {
+		bare := m.Kind == topology.Arbiter && !m.Copy && d.s.alive(m.Node)
+		if bare && slices.Contains(synced, m.RaftID) && d.s.heir(shard, m.Node) == nil {
 			m.Copy, shard.membersChanged = true, true
 		}
 	}
-}
-
-// held reports whether a member on another node lives and has the whole state.
-func (s *State) held(shard *ShardRecord, except topology.NodeID) bool {
-	return slices.ContainsFunc(shard.Members, func(o topology.Member) bool {
-		return o.Node != except && o.HoldsState() && o.Synced && s.alive(o.Node)
-	})
 }
 
 func (c *SettleCopies) apply(d *draft) Outcome {

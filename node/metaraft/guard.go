@@ -42,23 +42,6 @@ func (s *State) bears(shard *ShardRecord) bool {
 	return !owned.Empty() || s.holdsResidue(shard.ID)
 }
 
-// heir returns the member of the shard that has all of the data and lives, other
-// than except: the master if it is one, then data members before arbiters; nil if
-// there is none.
-func (s *State) heir(shard *ShardRecord, except topology.NodeID) *topology.Member {
-	var best *topology.Member
-	for i := range shard.Members {
-		m := &shard.Members[i]
-		if m.Node == except || !m.Synced || !s.alive(m.Node) {
-			continue
-		}
-		if best == nil || m.Node == shard.Master || best.Node != shard.Master && m.Kind < best.Kind {
-			best = m
-		}
-	}
-	return best
-}
-
 // guardCopy returns why the node's copy of the shard must stay, nil if it may go or
 // there is none.
 func (s *State) guardCopy(shard *ShardRecord, node topology.NodeID) *guarded {
