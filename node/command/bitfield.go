@@ -64,7 +64,7 @@ func bitFieldRO(tx ReadTx, args [][]byte) resp.Value {
 	if size > 0 {
 		return resp.Err("BITFIELD_RO only supports the GET subcommand")
 	}
-	m, _, bad := stringAt(tx.Tx, args[1])
+	m, _, bad := stringAt(tx, args[1])
 	if bad != nil {
 		return *bad
 	}

@@ -105,7 +105,7 @@ func getBit(tx ReadTx, args [][]byte) resp.Value {
 	if !ok {
 		return errBitOffset()
 	}
-	m, _, bad := stringAt(tx.Tx, args[1])
+	m, _, bad := stringAt(tx, args[1])
 	if bad != nil {
 		return *bad
 	}
@@ -143,7 +143,7 @@ func (r bitRange) of(value []byte) (first, last int64) {
 // bitCount looks at the key, the range and its unit in the order of Redis: a key
 // that is not there makes 0 of anything.
 func bitCount(tx ReadTx, args [][]byte) resp.Value {
-	m, found, bad := stringAt(tx.Tx, args[1])
+	m, found, bad := stringAt(tx, args[1])
 	if bad != nil {
 		return *bad
 	}
@@ -183,7 +183,7 @@ func bitPos(tx ReadTx, args [][]byte) resp.Value {
 	if bit != 0 && bit != 1 {
 		return resp.Err("The bit argument must be 1 or 0.")
 	}
-	m, found, bad := stringAt(tx.Tx, args[1])
+	m, found, bad := stringAt(tx, args[1])
 	if bad != nil {
 		return *bad
 	}

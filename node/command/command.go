@@ -47,7 +47,7 @@ type Command struct {
 
 // ReadTx is what a Read handler works with: applied state, and the time.
 type ReadTx struct {
-	*keyspace.Tx
+	*keyspace.View
 	Reading
 }
 
@@ -61,8 +61,8 @@ type Reading struct {
 	Memory *Memory
 }
 
-// With returns tx as r sees it.
-func With(tx *keyspace.Tx, r Reading) ReadTx { return ReadTx{tx, r} }
+// With returns the view as r sees it.
+func With(v *keyspace.View, r Reading) ReadTx { return ReadTx{v, r} }
 
 // Time returns the reader's clock in unix ms. The replicated one, tx.Now, only
 // moves with the log, so times to live must not be counted by it.

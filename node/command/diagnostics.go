@@ -166,7 +166,7 @@ func memoryUsage(tx ReadTx, args [][]byte) resp.Value {
 	if !ok {
 		return resp.Null
 	}
-	return resp.Int(int64(len(args[2])+len(m.Value)) + recordOverhead)
+	return resp.Int(int64(len(args[2])) + m.Size + recordOverhead)
 }
 
 func slowlogGet(_ context.Context, _ *Call, args [][]byte) resp.Value {

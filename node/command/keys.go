@@ -110,33 +110,22 @@ func typeOf(tx ReadTx, args [][]byte) resp.Value {
 func errNoSuchKey() resp.Value { return resp.Err("no such key") }
 
 func rename(tx *keyspace.Tx, args [][]byte) resp.Value {
-	m, found := tx.Lookup(args[1])
-	if !found {
+	if !tx.Rename(args[1], args[2]) {
 		return errNoSuchKey()
-	}
-	if !bytes.Equal(args[1], args[2]) {
-		put(tx, args[2], m)
-		tx.Delete(args[1])
 	}
 	return resp.OK
 }
 
 func renameNX(tx *keyspace.Tx, args [][]byte) resp.Value {
-	m, found := tx.Lookup(args[1])
-	if !found {
+	if _, found := tx.Lookup(args[1]); !found {
 		return errNoSuchKey()
 	}
 	if _, taken := tx.Lookup(args[2]); taken { // also by the key itself
 		return resp.Int(0)
 	}
-	put(tx, args[2], m)
-	tx.Delete(args[1])
+	tx.Rename(args[1], args[2])
 	return resp.Int(1)
 }
-
-// put makes key what another one is, time of expiry included. It gets a version
-// of its own: no two values of a key ever share one.
-func put(tx *keyspace.Tx, key []byte, m keyspace.Meta) { tx.SetString(key, m.Value, m.ExpireAt) }
 
 func copyKey(tx *keyspace.Tx, args [][]byte) resp.Value {
 	from, to := args[1], args[2]
@@ -163,8 +152,7 @@ func copyKey(tx *keyspace.Tx, args [][]byte) resp.Value {
 	if bytes.Equal(from, to) {
 		return resp.Err("source and destination objects are the same")
 	}
-	m, found := tx.Lookup(from)
-	if !found {
+	if _, found := tx.Lookup(from); !found {
 		return resp.Int(0)
 	}
 	if !replace {
@@ -172,7 +160,7 @@ func copyKey(tx *keyspace.Tx, args [][]byte) resp.Value {
 			return resp.Int(0)
 		}
 	}
-	put(tx, to, m)
+	tx.Copy(from, to)
 	return resp.Int(1)
 }
 

@@ -92,9 +92,14 @@ func get(tx ReadTx, args [][]byte) resp.Value {
 	}
 }
 
+// lookup is how both a view and a transaction find a key.
+type lookup interface {
+	Lookup(key []byte) (keyspace.Meta, bool)
+}
+
 // stringAt returns the string that key holds; bad is set if it holds something
 // else.
-func stringAt(tx *keyspace.Tx, key []byte) (m keyspace.Meta, found bool, bad *resp.Value) {
+func stringAt(tx lookup, key []byte) (m keyspace.Meta, found bool, bad *resp.Value) {
 	m, found = tx.Lookup(key)
 	if found && m.Type != keyspace.TypeString {
 		v := errWrongType()

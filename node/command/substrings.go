@@ -67,7 +67,7 @@ func appendTo(tx *keyspace.Tx, args [][]byte) resp.Value {
 }
 
 func strLen(tx ReadTx, args [][]byte) resp.Value {
-	m, _, bad := stringAt(tx.Tx, args[1])
+	m, _, bad := stringAt(tx, args[1])
 	if bad != nil {
 		return *bad
 	}
@@ -80,7 +80,7 @@ func getRange(tx ReadTx, args [][]byte) resp.Value {
 	if !ok1 || !ok2 {
 		return errNotInteger()
 	}
-	m, _, bad := stringAt(tx.Tx, args[1])
+	m, _, bad := stringAt(tx, args[1])
 	if bad != nil {
 		return *bad
 	}

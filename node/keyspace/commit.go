@@ -14,17 +14,14 @@ import (
 // transaction, whatever it returns. After an error that comes from the store,
 // every later transaction fails with it too: the process has to stop.
 func (tx *Tx) Commit() error {
-	if tx.write == nil {
-		return ErrReadOnly
-	}
 	if tx.closed {
 		return ErrEnded
 	}
 	defer tx.Discard()
-	if tx.err != nil || !tx.write.dirty {
+	if tx.err != nil || !tx.own.dirty {
 		return tx.err
 	}
-	if tx.write.flushed {
+	if tx.own.flushed {
 		// From here to the end no view is under way, so nobody needs the old
 		// values, which may be many.
 		tx.ks.views.Lock()
@@ -60,7 +57,7 @@ func (tx *Tx) commit() error {
 
 // successor returns the commit after base, with what views of base will need.
 func (tx *Tx) successor() (*commit, error) {
-	ks, w := tx.ks, tx.write
+	ks, w := tx.ks, tx.own
 	next := &commit{applied: w.index, clock: tx.now, total: w.total}
 	if w.flushed {
 		return next, nil // there are no such views
@@ -85,7 +82,7 @@ func (tx *Tx) successor() (*commit, error) {
 // fill turns the transaction into a batch, in an order that is a function of
 // the entries alone.
 func (tx *Tx) fill(b *storage.Batch) error {
-	w := tx.write
+	w := tx.own
 	if w.flushed {
 		if err := tx.ks.deleteAll(b); err != nil {
 			return err
@@ -163,7 +160,7 @@ func (ks *Keyspace) deleteAll(b *storage.Batch) error {
 // publish brings what is kept in memory up to the commit that has been written,
 // and makes that visible.
 func (tx *Tx) publish(next *commit) {
-	ks, w := tx.ks, tx.write
+	ks, w := tx.ks, tx.own
 	if w.flushed {
 		ks.cache.clear()
 		for s := range ks.counts {

@@ -17,7 +17,7 @@ func TestTransactions(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		store := storage.NewMemory()
 		ks := open(t, store)
-		views := make(map[string]*Tx)
+		views := make(map[string]*View)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			switch d.Cmd {
 			case "tx":
@@ -61,7 +61,7 @@ func runTx(ks *Keyspace, d *datadriven.TestData) string {
 	var out strings.Builder
 	tx := ks.Begin()
 	defer tx.Discard()
-	runLines(&out, tx, d.Input)
+	runLines(&out, tx, tx, d.Input)
 	if d.HasArg("discard") {
 		return out.String()
 	}
@@ -71,9 +71,9 @@ func runTx(ks *Keyspace, d *datadriven.TestData) string {
 	return out.String()
 }
 
-func runView(view *Tx, input string) string {
+func runView(view *View, input string) string {
 	var out strings.Builder
-	runLines(&out, view, input)
+	runLines(&out, nil, view, input)
 	if view.Behind() {
 		out.WriteString("behind\n")
 	}
@@ -83,13 +83,14 @@ func runView(view *Tx, input string) string {
 	return out.String()
 }
 
-func runLines(out *strings.Builder, tx *Tx, input string) {
+// runLines runs lines on a view, or with tx on that.
+func runLines(out *strings.Builder, tx *Tx, view reader, input string) {
 	for line := range strings.Lines(input) {
-		runLine(out, tx, strings.Fields(line))
+		runLine(out, tx, view, strings.Fields(line))
 	}
 }
 
-func runLine(out *strings.Builder, tx *Tx, f []string) {
+func runLine(out *strings.Builder, tx *Tx, view reader, f []string) {
 	number := func(i int) (n int64) {
 		if _, err := fmt.Sscan(f[i], &n); err != nil {
 			panic(err)
@@ -107,7 +108,7 @@ func runLine(out *strings.Builder, tx *Tx, f []string) {
 	case "set":
 		tx.SetString([]byte(f[1]), []byte(f[2]), number(3))
 	case "get":
-		if m, ok := tx.Lookup([]byte(f[1])); ok {
+		if m, ok := view.Lookup([]byte(f[1])); ok {
 			show([]byte(f[1]), m)
 		} else {
 			fmt.Fprintf(out, "%s is not there\n", f[1])
@@ -116,19 +117,29 @@ func runLine(out *strings.Builder, tx *Tx, f []string) {
 		fmt.Fprintf(out, "deleted %s: %v\n", f[1], tx.Delete([]byte(f[1])))
 	case "expire":
 		fmt.Fprintf(out, "expire %s: %v\n", f[1], tx.SetExpire([]byte(f[1]), number(2)))
+	case "rename":
+		fmt.Fprintf(out, "rename %s: %v\n", f[1], tx.Rename([]byte(f[1]), []byte(f[2])))
+	case "copy":
+		fmt.Fprintf(out, "copy %s: %v\n", f[1], tx.Copy([]byte(f[1]), []byte(f[2])))
+	case "peek": // the reading half
+		if m, ok := tx.View.Lookup([]byte(f[1])); ok {
+			show([]byte(f[1]), m)
+		} else {
+			fmt.Fprintf(out, "%s is not there\n", f[1])
+		}
 	case "sweep":
 		fmt.Fprintf(out, "swept %d\n", tx.DeleteExpired(int(number(1))))
 	case "flush":
 		tx.Flush()
 	case "len":
-		fmt.Fprintf(out, "%d keys\n", tx.Len())
+		fmt.Fprintf(out, "%d keys\n", view.Len())
 	case "slot":
 		s := uint16(number(1))
-		fmt.Fprintf(out, "slot %d: %d keys: %s\n", s, tx.LenSlot(s), tx.KeysInSlot(s, int(number(2))))
+		fmt.Fprintf(out, "slot %d: %d keys: %s\n", s, view.LenSlot(s), view.KeysInSlot(s, int(number(2))))
 	case "each":
-		tx.Each(func(key []byte, m Meta) bool { show(key, m); return true })
+		view.Each(func(key []byte, m Meta) bool { show(key, m); return true })
 	case "scan":
-		next := tx.Scan(uint64(number(1)), int(number(2)), func(key []byte, m Meta) { fmt.Fprintf(out, "%s ", key) })
+		next := view.Scan(uint64(number(1)), int(number(2)), func(key []byte, m Meta) { fmt.Fprintf(out, "%s ", key) })
 		fmt.Fprintf(out, "next %d\n", next)
 	case "name":
 		value := []byte(f[2])
@@ -137,7 +148,7 @@ func runLine(out *strings.Builder, tx *Tx, f []string) {
 		}
 		tx.PutMeta(f[1], value)
 	case "named":
-		value, err := tx.Meta(f[1])
+		value, err := view.Meta(f[1])
 		fmt.Fprintf(out, "%s: %q %v\n", f[1], value, err)
 	default:
 		panic(f[0])

@@ -13,6 +13,15 @@
 // answer alike, whatever their caches, views and batch borders were. (What it
 // stores as bytes is the same too.)
 //
+// # Two halves
+//
+// One half knows keys: types, live and expired, counts, the expiry index, what a
+// change means (tx.go, view.go, walk.go, record.go, expiry.go, digest.go). The
+// other knows records: how a transaction's changes are collected and taken back,
+// committed, cached, and kept apart from older views (changes.go, savepoint.go,
+// commit.go, cache.go). The first asks the second for the record of a key
+// (View.load), for records in order (View.walk), and to change one (Tx.set).
+//
 // # Invariants
 //
 //   - A transaction is one batch of the store, and each batch carries the
@@ -22,7 +31,10 @@
 //     keys have no count record. Len is their sum.
 //   - The clock is the largest entry time applied. In writes it alone decides
 //     what has expired.
-//   - No two values of a key have the same version.
+//   - No two states of a key have the same version: every change gives it a new
+//     one.
+//   - A view changes nothing. A transaction deletes the expired keys that it
+//     looks up; its reading half only does not see them.
 //   - A view sees one committed state, the newest when it began; it never sees
 //     half of a transaction, nor an uncommitted one, and a view that begins after
 //     Commit has returned sees that transaction.
@@ -38,8 +50,9 @@
 //	20 slot:2 fingerprint:4 key               a key's metadata
 //	30 expireAt:8 slot:2 fingerprint:4 key    expiry index; no value
 //
-// Metadata is the type (1 byte), the time of expiry (0: none), the version's
-// index and operation number (uvarints), and then a string's value to the end.
+// Metadata is a byte (flags of the type in its upper half, the type in its
+// lower), the time of expiry (0: none), the version's index and operation number
+// (uvarints), and then, to the end, what the type makes of it: a string's value.
 // That a value is inline makes a SET one put, and a GET one look-up.
 //
 // Keys sort by slot first, which makes what cluster commands want of a slot one
@@ -57,17 +70,17 @@
 //
 // # Room for other types
 //
-// Lists, sets, sorted sets, hashes and streams will have a metadata record with
-// their size in place of the value, and a record for each element:
+// Small values of other types are inline in their metadata records, too. Big ones
+// will be trees of pages, with a record for each page:
 //
-//	40 slot:2 keylength:4 key version:12 field…    an element
-//	50 slot:2 keylength:4 key version:12           remains of a deleted value
+//	40 slot:2 object:20 page:4    a page of a big value
+//	50 slot:2 object:20           remains of a deleted value
 //
-// The version makes deleting a big value O(1): the metadata goes, a record of
-// class 50 comes, and each replica sweeps the elements in the background; a new
-// value of that name has another version, so it never meets the old elements.
-// SetExpire keeps a value's version for this reason. Classes from 10 to 7f are
-// what Flush deletes.
+// An object's number is unique in the cluster and outlives renaming, which makes
+// deleting a big value O(1): the metadata goes, a record of class 50 comes, and
+// each replica sweeps the pages in the background; a new value of that name has
+// another number, so it never meets the old pages. Classes from 10 to 7f are what
+// Flush deletes.
 //
 // # Views, without locks on the way of a read
 //

@@ -114,7 +114,7 @@ func (tx *Tx) DeleteExpired(limit int) int {
 		return 0
 	}
 	due := tx.dueInStore(limit)
-	for _, c := range tx.write.changes.list {
+	for _, c := range tx.own.changes.list {
 		if c.now != nil && c.now.meta.ExpireAt != 0 && c.now.meta.ExpireAt <= tx.now {
 			index := appendExpiryKey(nil, c.now.meta.ExpireAt, c.stored)
 			due = append(due, dueKey{index, c.stored.key()})
@@ -139,7 +139,7 @@ func (tx *Tx) DeleteExpired(limit int) int {
 // dueInStore returns the first limit keys of the store's expiry index that are
 // due and that the transaction has not changed.
 func (tx *Tx) dueInStore(limit int) []dueKey {
-	if tx.write.flushed || tx.now == math.MaxInt64 {
+	if tx.own.flushed || tx.now == math.MaxInt64 {
 		return nil
 	}
 	from := tx.ks.expiry.bound()
@@ -152,7 +152,7 @@ func (tx *Tx) dueInStore(limit int) []dueKey {
 	for len(due) < limit && it.Next() {
 		index := bytes.Clone(it.Key())
 		d := dueKey{index, expiryKey(index)}
-		if tx.write.changes.find(tx.ref(d.key).hash, d.key) == nil {
+		if tx.own.changes.find(tx.ref(d.key).hash, d.key) == nil {
 			due = append(due, d)
 		}
 	}

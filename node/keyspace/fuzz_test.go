@@ -17,6 +17,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(newString(at, []byte("value"), 0, Version{}).encoded)
 	f.Add(newString(at, nil, math.MaxInt64, Version{Index: math.MaxUint64, Op: math.MaxUint32}).encoded)
 	f.Add([]byte{byte(TypeString), 0x80, 0x80})
+	f.Add([]byte{byte(TypeHash) | 0x50, 1, 2, 3, 4})
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		r, err := decodeRecord(at, encoded)
 		if err != nil {
@@ -25,8 +26,8 @@ func FuzzRecord(f *testing.F) {
 			}
 			return
 		}
-		again := newString(r.stored, r.meta.Value, r.meta.ExpireAt, r.meta.Version)
-		if !bytes.Equal(again.stored, at) || !equalMeta(again.meta, r.meta) {
+		again := newRecord(r.stored, r.meta, r.body)
+		if !bytes.Equal(again.stored, at) || !equalMeta(again.meta, r.meta) || !bytes.Equal(again.body, r.body) {
 			t.Fatalf("%+v is written as %+v", r.meta, again.meta)
 		}
 		back, err := decodeRecord(at, again.encoded)

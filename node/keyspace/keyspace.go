@@ -191,17 +191,17 @@ func (ks *Keyspace) Export() (applied uint64, records storage.Iterator, err erro
 }
 
 // View begins reading the newest committed state; localNow is the caller's
-// clock in unix ms (see Tx.Behind). The view does not see later commits: several
-// reads of one view never see half of a transaction. Close it soon; a goroutine
-// that holds a view must not commit.
-func (ks *Keyspace) View(localNow int64) *Tx {
+// clock in unix ms (see View.Behind). The view does not see later commits:
+// several reads of one view never see half of a transaction. Close it soon; a
+// goroutine that holds a view must not commit.
+func (ks *Keyspace) View(localNow int64) *View {
 	ks.views.RLock()
 	base := ks.latest.Load()
-	tx := &Tx{ks: ks, base: base, now: base.clock, localNow: localNow}
+	v := &View{ks: ks, base: base, now: base.clock, localNow: localNow}
 	if ks.closed {
-		tx.err = ErrClosed
+		v.err = ErrClosed
 	}
-	return tx
+	return v
 }
 
 // ErrClosed is the error of a view that began after Close.
@@ -220,13 +220,13 @@ func (ks *Keyspace) Close() {
 func (ks *Keyspace) Begin() *Tx {
 	ks.writer.Lock()
 	base := ks.latest.Load()
-	return &Tx{ks: ks, base: base, now: base.clock, err: ks.failed, write: &writeState{
+	return &Tx{View{ks: ks, base: base, now: base.clock, err: ks.failed, own: &writeState{
 		index: base.applied, total: base.total, changes: &changeSet{}, undo: ks.undo[:0],
-	}}
+	}}}
 }
 
 // Empty returns a view of nothing.
-func Empty() *Tx { return &Tx{base: &commit{}, closed: true} }
+func Empty() *View { return &View{base: &commit{}, closed: true} }
 
 // current returns the key's record in the newest state, as far as the store and
 // the cache have it: while a commit is on its way, that may be its state

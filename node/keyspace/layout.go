@@ -102,3 +102,12 @@ func (r *ref) place() storedKey {
 	}
 	return r.stored
 }
+
+// storedAs is place, for a key whose record load has returned (nil: none), which
+// saves making it.
+func (r *ref) storedAs(old *record) storedKey {
+	if r.stored == nil && old != nil {
+		r.stored = old.stored
+	}
+	return r.place()
+}

@@ -123,3 +123,8 @@ func content(ks *Keyspace) []string {
 	})
 	return lines
 }
+
+// newString makes the record of a string.
+func newString(at storedKey, value []byte, expireAt int64, version Version) *record {
+	return newRecord(at, Meta{Type: TypeString, ExpireAt: expireAt, Version: version}, value)
+}

@@ -6,6 +6,7 @@ import (
 	"math/rand"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/genuineh/aikv/node/slot"
@@ -54,6 +55,19 @@ func (m *model) due() []string {
 	return due
 }
 
+// reader is what a view and a transaction have in common.
+type reader interface {
+	Lookup(key []byte) (Meta, bool)
+	Len() int64
+	LenSlot(s uint16) int64
+	KeysInSlot(s uint16, limit int) [][]byte
+	Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next uint64)
+	Each(fn func(key []byte, m Meta) bool)
+	Meta(name string) ([]byte, error)
+	Now() int64
+	Err() error
+}
+
 // step does one random operation on both and compares the results.
 func (m *model) step(t *testing.T, rng *rand.Rand, tx *Tx, op uint32) (nextOp uint32) {
 	t.Helper()
@@ -65,13 +79,13 @@ func (m *model) step(t *testing.T, rng *rand.Rand, tx *Tx, op uint32) (nextOp ui
 		expire = m.clock + int64(rng.Intn(60)) - 10
 	}
 	gone := expire != 0 && expire <= m.clock
-	switch rng.Intn(12) {
+	switch rng.Intn(13) {
 	case 0, 1, 2, 3, 4:
 		value := fmt.Sprint(rng.Int63())
 		tx.SetString(key, []byte(value), expire)
 		m.keys[name] = Meta{
 			Type: TypeString, ExpireAt: expire, Value: []byte(value),
-			Version: Version{m.applied, op}, Size: uint64(len(value)),
+			Version: Version{m.applied, op}, Size: int64(len(value)),
 		}
 		if gone {
 			delete(m.keys, name)
@@ -87,7 +101,10 @@ func (m *model) step(t *testing.T, rng *rand.Rand, tx *Tx, op uint32) (nextOp ui
 			t.Fatalf("SetExpire(%s) = %v", name, got)
 		}
 		if meta := m.keys[name]; was && !gone {
-			meta.ExpireAt = expire
+			if expire != 0 || meta.ExpireAt != 0 {
+				meta.ExpireAt, meta.Version = expire, Version{m.applied, op}
+				op++
+			}
 			m.keys[name] = meta
 		} else {
 			delete(m.keys, name)
@@ -111,6 +128,8 @@ func (m *model) step(t *testing.T, rng *rand.Rand, tx *Tx, op uint32) (nextOp ui
 		m.named["n"] = fmt.Sprint(rng.Int())
 		tx.PutMeta("n", []byte(m.named["n"]))
 	case 11:
+		op = m.rename(t, rng, tx, name, op)
+	case 12:
 		if rng.Intn(40) == 0 {
 			tx.Flush()
 			clear(m.keys)
@@ -119,7 +138,33 @@ func (m *model) step(t *testing.T, rng *rand.Rand, tx *Tx, op uint32) (nextOp ui
 	return op
 }
 
-func (m *model) checkKey(t *testing.T, tx *Tx, name string) {
+// rename renames or copies a key within its slot.
+func (m *model) rename(t *testing.T, rng *rand.Rand, tx *Tx, name string, op uint32) (nextOp uint32) {
+	to := fmt.Sprintf("%s%d", name[:strings.Index(name, "}")+1], rng.Intn(12))
+	move, was := rng.Intn(2) == 0, m.live(name)
+	if !move && name == to {
+		return op
+	}
+	do := tx.Copy
+	if move {
+		do = tx.Rename
+	}
+	if got := do([]byte(name), []byte(to)); got != was {
+		t.Fatalf("%s to %s: %v", name, to, got)
+	}
+	meta := m.keys[name]
+	if !was || move && name != to {
+		delete(m.keys, name)
+	}
+	if was && name != to {
+		meta.Version = Version{m.applied, op}
+		op++
+		m.keys[to] = meta
+	}
+	return op
+}
+
+func (m *model) checkKey(t *testing.T, tx reader, name string) {
 	t.Helper()
 	meta, ok := tx.Lookup([]byte(name))
 	want := m.keys[name]
@@ -129,7 +174,7 @@ func (m *model) checkKey(t *testing.T, tx *Tx, name string) {
 }
 
 // check compares everything a transaction or view shows with the model.
-func (m *model) check(t *testing.T, rng *rand.Rand, tx *Tx) {
+func (m *model) check(t *testing.T, rng *rand.Rand, tx reader) {
 	t.Helper()
 	if tx.Len() != int64(len(m.keys)) {
 		t.Fatalf("Len %d, want %d", tx.Len(), len(m.keys))
@@ -269,7 +314,7 @@ func runEntries(t *testing.T, rng *rand.Rand, tx *Tx, m *model) (flushed bool) {
 			op = m.step(t, rng, tx, op)
 		}
 	}
-	return tx.write.flushed
+	return tx.own.flushed
 }
 
 // TestDeterminism applies the same entries with different transaction borders,

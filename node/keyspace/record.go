@@ -11,96 +11,137 @@ import (
 // Type is the type of a key's value. The numbers are stored.
 type Type uint8
 
-// TypeString is a string, kept inline in its metadata record. Lists, sets,
-// sorted sets, hashes and streams will follow it.
-const TypeString Type = 1
+// The types of values. Lists, sets and streams have their numbers, no more.
+const (
+	TypeString    Type = 1
+	TypeList      Type = 2
+	TypeSet       Type = 3
+	TypeSortedSet Type = 4
+	TypeHash      Type = 5
+	TypeStream    Type = 6
+)
 
 // String returns what the TYPE command answers.
 func (t Type) String() string {
-	if t == TypeString {
+	switch t {
+	case TypeString:
 		return "string"
+	case TypeList:
+		return "list"
+	case TypeSet:
+		return "set"
+	case TypeSortedSet:
+		return "zset"
+	case TypeHash:
+		return "hash"
+	case TypeStream:
+		return "stream"
+	default:
+		return fmt.Sprintf("unknown(%d)", uint8(t))
 	}
-	return fmt.Sprintf("unknown(%d)", uint8(t))
 }
 
-// Version says which write made a key what it is: the Raft index of its entry
-// and the number of the write within the entry. It is the same on all replicas,
-// and no two values of a key ever share one.
+// known reports whether this program has values of the type.
+func (t Type) known() bool { return t == TypeString || t == TypeSortedSet || t == TypeHash }
+
+// Flags say in which form a value is kept. They are stored, in four bits; what
+// they mean is up to the type. A string has none.
+type Flags uint8
+
+const maxFlags Flags = 0x0f
+
+// Version says which change made a key what it is: the Raft index of its entry
+// and the number of the change within the entry. Every change of a key gives it
+// a new one, a change of its expiry too. It is the same on all replicas, and no
+// two states of a key ever share one.
 type Version struct {
 	Index uint64
 	Op    uint32
 }
 
-// Meta is what is known about a key.
+// Meta is what is known about a key, whatever its type.
 type Meta struct {
 	Type     Type
+	Flags    Flags
 	ExpireAt int64 // unix ms; 0: never
-	// Value is a string's value. It is shared and must not be changed.
-	Value   []byte
-	Version Version
-	Size    uint64 // a string's length in bytes
+	Version  Version
+	// Value is a string's value, nil for other types. It is shared and must not
+	// be changed.
+	Value []byte
+	// Size is about how many bytes the value takes as it is kept: exactly a
+	// string's length.
+	Size int64
 }
 
 // record is a key's metadata record. It never changes, so it is shared between
 // caches, views and transactions.
 type record struct {
 	stored storedKey
-	// encoded is what the store holds under stored; meta.Value is a part of it.
+	// encoded is what the store holds under stored; body is its end.
 	encoded []byte
-	meta    Meta
+	// body is what the type makes of it: a string's value, for one.
+	body []byte
+	meta Meta
 }
 
-// newString makes the record of a string, in one piece of memory.
-func newString(at storedKey, value []byte, expireAt int64, version Version) *record {
+// newRecord makes a record of meta and body, in one piece of memory; meta.Value
+// and meta.Size do not matter.
+func newRecord(at storedKey, meta Meta, body []byte) *record {
 	const maxHeader = 1 + 3*binary.MaxVarintLen64
-	buf := make([]byte, 0, len(at)+maxHeader+len(value))
+	buf := make([]byte, 0, len(at)+maxHeader+len(body))
 	buf = append(buf, at...)
-	buf = append(buf, byte(TypeString))
-	buf = binary.AppendUvarint(buf, uint64(expireAt))
-	buf = binary.AppendUvarint(buf, version.Index)
-	buf = binary.AppendUvarint(buf, uint64(version.Op))
-	buf = append(buf, value...)
-	return &record{
-		stored:  storedKey(buf[:len(at):len(at)]),
-		encoded: buf[len(at):],
-		meta: Meta{
-			Type: TypeString, ExpireAt: expireAt, Version: version,
-			Value: buf[len(buf)-len(value):], Size: uint64(len(value)),
-		},
+	buf = append(buf, byte(meta.Flags)<<4|byte(meta.Type))
+	buf = binary.AppendUvarint(buf, uint64(meta.ExpireAt))
+	buf = binary.AppendUvarint(buf, meta.Version.Index)
+	buf = binary.AppendUvarint(buf, uint64(meta.Version.Op))
+	buf = append(buf, body...)
+	r := &record{
+		stored: storedKey(buf[:len(at):len(at)]), encoded: buf[len(at):], body: buf[len(buf)-len(body):], meta: meta,
 	}
+	r.describe()
+	return r
 }
 
-// withExpiry is the same value with another time of expiry; the version stays.
-func (r *record) withExpiry(at int64) *record {
-	return newString(r.stored, r.meta.Value, at, r.meta.Version)
+// describe fills in what meta says of the body.
+func (r *record) describe() {
+	r.meta.Value, r.meta.Size = nil, int64(len(r.body))
+	if r.meta.Type == TypeString {
+		r.meta.Value = r.body
+	}
 }
 
 var errBadRecord = errors.New("not a metadata record")
 
 // decodeRecord reads a stored record; it keeps both slices.
 func decodeRecord(at storedKey, encoded []byte) (*record, error) {
-	meta, err := decodeMeta(encoded)
-	if err != nil {
+	r := &record{stored: at}
+	if err := r.decode(encoded); err != nil {
 		return nil, fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, at, err)
 	}
-	return &record{stored: at, encoded: encoded, meta: meta}, nil
+	return r, nil
 }
 
-func decodeMeta(encoded []byte) (Meta, error) {
-	if len(encoded) == 0 || Type(encoded[0]) != TypeString {
-		return Meta{}, errBadRecord
+// decode fills all but r.stored, and keeps the slice.
+func (r *record) decode(encoded []byte) error {
+	if len(encoded) == 0 {
+		return errBadRecord
+	}
+	r.encoded = encoded
+	r.meta = Meta{Type: Type(encoded[0] & 0x0f), Flags: Flags(encoded[0] >> 4)}
+	if !r.meta.Type.known() || r.meta.Type == TypeString && r.meta.Flags != 0 {
+		return errBadRecord
 	}
 	var fields [3]uint64
 	rest := encoded[1:]
 	for i := range fields {
 		v, n := binary.Uvarint(rest)
 		if n <= 0 {
-			return Meta{}, errBadRecord
+			return errBadRecord
 		}
 		fields[i], rest = v, rest[n:]
 	}
-	return Meta{
-		Type: TypeString, ExpireAt: int64(fields[0]),
-		Value: rest, Version: Version{Index: fields[1], Op: uint32(fields[2])}, Size: uint64(len(rest)),
-	}, nil
+	r.meta.ExpireAt, r.meta.Version = int64(fields[0]), Version{Index: fields[1], Op: uint32(fields[2])}
+	r.body = rest
+	r.describe()
+	return nil
 }

@@ -6,24 +6,15 @@ package keyspace
 const MaxRecord = 120 << 20
 
 // SetLimit sets what Limit returns.
-func (tx *Tx) SetLimit(n int) {
-	if tx.write != nil {
-		tx.write.limit = n
-	}
-}
+func (tx *Tx) SetLimit(n int) { tx.own.limit = n }
 
 // Limit returns how long a string may become by the command that runs, in bytes.
 // It comes with the entry: all replicas keep to the same.
-func (tx *Tx) Limit() int {
-	if tx.write == nil {
-		return 0
-	}
-	return tx.write.limit
-}
+func (tx *Tx) Limit() int { return tx.own.limit }
 
 // TooLarge reports whether something was to be written since Save that is larger
 // than MaxRecord. It was not; whoever ran the command undoes the rest of it.
-func (tx *Tx) TooLarge() bool { return tx.write != nil && tx.write.large }
+func (tx *Tx) TooLarge() bool { return tx.own.large }
 
 // Save is what Undo goes back to.
 type Save struct {
@@ -73,7 +64,7 @@ func (ks *Keyspace) keepUndo(undo []undone) {
 // Save returns the state of the write transaction as it is now, for Undo. One
 // save is good at a time: the next one takes its place. It costs next to nothing.
 func (tx *Tx) Save() Save {
-	w := tx.write
+	w := tx.own
 	w.undo, w.large = w.undo[:0], false
 	return Save{w.changes, len(w.changes.list), w.counts, w.total, w.expired, w.flushed}
 }
@@ -81,7 +72,7 @@ func (tx *Tx) Save() Save {
 // Undo takes back every change of a key since the last Save, which returned s.
 // Versions are not given again.
 func (tx *Tx) Undo(s Save) {
-	w := tx.write
+	w := tx.own
 	for i := len(w.undo) - 1; i >= 0; i-- {
 		w.undo[i].step()
 	}

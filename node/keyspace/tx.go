@@ -4,45 +4,29 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/maphash"
-
-	"github.com/genuineh/aikv/node/storage"
 )
 
 var (
-	// ErrReadOnly is the error of a view that was asked to write.
-	ErrReadOnly = errors.New("keyspace: write in a read-only transaction")
 	// ErrOrder is the error of a transaction whose entries do not rise, or that
-	// sets a key before the first one.
+	// changes a key before the first one.
 	ErrOrder = errors.New("keyspace: entry is not newer than the last one applied")
 	// ErrEnded is the error of committing a transaction that has ended.
 	ErrEnded = errors.New("keyspace: transaction has ended")
 )
 
-// Tx reads one state of the keyspace (a view), or changes it (the write
-// transaction, which sees its own changes). A Tx is used by one goroutine.
+// Tx is the write transaction. A Tx is used by one goroutine.
 //
-// Errors of the store stick: after one, reads find nothing, Err returns it and
-// Commit refuses.
-type Tx struct {
-	ks     *Keyspace // nil: nothing is there
-	base   *commit
-	now    int64 // the replicated clock
-	err    error
-	closed bool
+// View is its reading half, over its present state: a read that has its place
+// between writes is given &tx.View, and sees every write before it.
+//
+// Errors of the store stick: after one, nothing is found or written, and Commit
+// refuses.
+type Tx struct{ View }
 
-	localNow int64 // a view's
-	behind   bool  // a view's
-
-	hits, misses int64 // of Lookup
-
-	write *writeState // nil in a view
-}
-
-// writeState is what the write transaction has beside a view.
+// writeState is what a transaction has changed, and what it needs to.
 type writeState struct {
 	index   uint64 // of the current entry
-	op      uint32 // number of the next write within it
+	op      uint32 // number of the next change within it
 	begun   bool   // an entry has begun
 	dirty   bool   // there is something to commit
 	changes *changeSet
@@ -64,7 +48,7 @@ func (tx *Tx) StartEntry(index uint64, now int64) {
 	if !tx.writable() {
 		return
 	}
-	w := tx.write
+	w := tx.own
 	if index <= w.index {
 		tx.err = fmt.Errorf("%w: %d after %d", ErrOrder, index, w.index)
 		return
@@ -73,144 +57,74 @@ func (tx *Tx) StartEntry(index uint64, now int64) {
 	tx.now = max(tx.now, now)
 }
 
-// Err returns the first error of the transaction.
-func (tx *Tx) Err() error { return tx.err }
-
-// Now returns the replicated clock in unix ms: the time of the entry, or of a
-// later one applied before.
-func (tx *Tx) Now() int64 { return tx.now }
-
-// Behind reports whether an answer of this view depends on a key that has
-// expired by the local clock but not by the replicated one. Such a key is
-// reported as live; whoever answers a client first advances the clock and reads
-// again, so that no replica with a slower clock brings the key back.
-func (tx *Tx) Behind() bool { return tx.behind }
-
-// Close ends a view. Closing again does nothing.
-func (tx *Tx) Close() {
-	if tx.closed || tx.write != nil {
-		return
-	}
-	tx.closed = true
-	tx.ks.views.RUnlock()
-}
-
 // Discard drops the write transaction. After Commit it does nothing.
 func (tx *Tx) Discard() {
-	if tx.closed || tx.write == nil {
+	if tx.closed {
 		return
 	}
 	tx.closed = true
-	tx.ks.keepUndo(tx.write.undo)
+	tx.ks.keepUndo(tx.own.undo)
 	tx.ks.writer.Unlock()
 }
 
-// writable reports whether the transaction can still write; in a view that is
-// an error.
-func (tx *Tx) writable() bool {
-	if tx.write == nil && tx.err == nil {
-		tx.err = ErrReadOnly
+// writable reports whether the transaction can still write.
+func (tx *Tx) writable() bool { return tx.err == nil && !tx.closed }
+
+// begun reports whether the transaction can change keys: it is in an entry.
+func (tx *Tx) begun() bool {
+	if tx.writable() && !tx.own.begun {
+		tx.err = fmt.Errorf("%w: a key is changed before StartEntry", ErrOrder)
 	}
-	return tx.err == nil && !tx.closed
+	return tx.writable()
 }
 
-func (tx *Tx) ref(key []byte) ref {
-	if tx.ks == nil {
-		return ref{key: key}
-	}
-	return ref{key: key, hash: maphash.Bytes(tx.ks.seed, key)}
+// nextVersion returns the version of the change that is under way.
+func (tx *Tx) nextVersion() Version {
+	version := Version{Index: tx.own.index, Op: tx.own.op}
+	tx.own.op++
+	return version
 }
 
-// load returns the key's record in this transaction, nil if it has none.
-func (tx *Tx) load(r *ref) *record {
-	if tx.err != nil || tx.ks == nil {
-		return nil
-	}
-	if w := tx.write; w != nil {
-		if c := w.changes.find(r.hash, r.key); c != nil {
-			return c.now
-		}
-		if w.flushed {
-			return nil
-		}
-	}
-	rec, err := tx.ks.current(r)
-	if err != nil {
-		tx.err = err
-		return nil
-	}
-	if tx.write == nil {
-		// The first commit after base that changed the key knows what base had.
-		for c := tx.base.next.Load(); c != nil; c = c.next.Load() {
-			if ch := c.changes.find(r.hash, r.key); ch != nil {
-				return ch.old
-			}
-		}
-	}
-	return rec
-}
-
-// live reports whether a record counts as a key that is there.
-func (tx *Tx) live(rec *record) bool {
-	if rec == nil {
-		return false
-	}
-	at := rec.meta.ExpireAt
-	if at == 0 {
-		return true
-	}
-	if at > tx.now && at <= tx.localNow {
-		tx.behind = true
-	}
-	return at > tx.now
-}
-
-// Lookup returns a live key. In the write transaction, an expired one is
-// deleted by it.
+// Lookup returns a live key; an expired one is deleted.
 func (tx *Tx) Lookup(key []byte) (Meta, bool) {
 	r := tx.ref(key)
-	rec := tx.load(&r)
-	if tx.live(rec) {
-		tx.hits++
-		return rec.meta, true
+	rec := tx.find(&r)
+	if rec == nil {
+		return Meta{}, false
 	}
-	tx.misses++
-	if rec != nil && tx.write != nil {
-		tx.set(&r, rec, nil)
-	}
-	return Meta{}, false
+	return rec.meta, true
 }
 
-// Lookups returns how many calls of Lookup have found a key, and how many none.
-func (tx *Tx) Lookups() (hits, misses int64) { return tx.hits, tx.misses }
+// find is View.find, and deletes the key if it has expired.
+func (tx *Tx) find(r *ref) *record {
+	rec := tx.load(r)
+	if tx.live(rec) {
+		tx.hits++
+		return rec
+	}
+	tx.misses++
+	if rec != nil && tx.writable() {
+		tx.set(r, rec, nil)
+	}
+	return nil
+}
 
 // SetString makes key a string, whatever it was. A time of expiry that is not
 // after Now deletes the key instead; 0 is none. Both slices are copied.
 func (tx *Tx) SetString(key, value []byte, expireAt int64) {
-	if !tx.writable() {
+	if !tx.begun() {
 		return
 	}
-	if !tx.write.begun {
-		tx.err = fmt.Errorf("%w: a key is set before StartEntry", ErrOrder)
-		return
-	}
-	version := Version{Index: tx.write.index, Op: tx.write.op}
-	tx.write.op++
+	version := tx.nextVersion()
 	r := tx.ref(key)
 	old := tx.load(&r)
 	switch {
 	case tx.err != nil:
 	case len(key)+len(value) > MaxRecord:
-		tx.write.large = true
+		tx.own.large = true
 	case expireAt == 0 || expireAt > tx.now:
-		at := r.stored
-		if at == nil && old != nil {
-			at = old.stored
-		}
-		if at == nil {
-			at = r.place()
-		}
-		tx.set(&r, old, newString(at, value, expireAt, version))
+		meta := Meta{Type: TypeString, ExpireAt: expireAt, Version: version}
+		tx.set(&r, old, newRecord(r.storedAs(old), meta, value))
 	case old != nil:
 		tx.set(&r, old, nil)
 	}
@@ -232,7 +146,7 @@ func (tx *Tx) Delete(key []byte) bool {
 // SetExpire gives a key a time of expiry in unix ms, 0 for none, and reports
 // whether the key was there. A time that is not after Now deletes it.
 func (tx *Tx) SetExpire(key []byte, at int64) bool {
-	if !tx.writable() {
+	if !tx.begun() {
 		return false
 	}
 	r := tx.ref(key)
@@ -245,15 +159,69 @@ func (tx *Tx) SetExpire(key []byte, at int64) bool {
 		return false
 	case at != 0 && at <= tx.now:
 		tx.set(&r, rec, nil)
-	case at != rec.meta.ExpireAt:
-		tx.set(&r, rec, rec.withExpiry(at))
+	case at != 0 || rec.meta.ExpireAt != 0:
+		meta := rec.meta
+		meta.ExpireAt, meta.Version = at, tx.nextVersion()
+		tx.set(&r, rec, newRecord(rec.stored, meta, rec.body))
 	}
+	return true
+}
+
+// Rename gives the value of a live key, with its expiry, the name to, whatever
+// that was, and reports whether the key was there. Both keys are of one slot. A
+// key that is given its own name does not change.
+func (tx *Tx) Rename(key, to []byte) bool {
+	if !tx.begun() {
+		return false
+	}
+	from := tx.ref(key)
+	rec := tx.find(&from)
+	if rec == nil || bytes.Equal(key, to) {
+		return rec != nil
+	}
+	if tx.put(to, rec) {
+		tx.set(&from, rec, nil)
+	}
+	return true
+}
+
+// Copy makes the key to what a live key is, its expiry included, whatever to
+// was, and reports whether the key was there. Both keys are of one slot, and are
+// not the same.
+func (tx *Tx) Copy(key, to []byte) bool {
+	if !tx.begun() {
+		return false
+	}
+	from := tx.ref(key)
+	rec := tx.find(&from)
+	if rec != nil {
+		tx.put(to, rec)
+	}
+	return rec != nil
+}
+
+// put gives key the type, flags, expiry and body of rec, and reports whether
+// they fit.
+func (tx *Tx) put(key []byte, rec *record) bool {
+	version := tx.nextVersion()
+	r := tx.ref(key)
+	old := tx.load(&r)
+	switch {
+	case tx.err != nil:
+		return false
+	case len(key)+len(rec.body) > MaxRecord:
+		tx.own.large = true
+		return false
+	}
+	meta := rec.meta
+	meta.Version = version
+	tx.set(&r, old, newRecord(r.storedAs(old), meta, rec.body))
 	return true
 }
 
 // set changes a key from before, which load has returned, to now.
 func (tx *Tx) set(r *ref, before, now *record) {
-	w := tx.write
+	w := tx.own
 	w.dirty = true
 	if before != nil && !tx.live(before) {
 		w.expired++
@@ -280,7 +248,7 @@ func (tx *Tx) set(r *ref, before, now *record) {
 }
 
 func (tx *Tx) count(s uint16, delta int64) {
-	w := tx.write
+	w := tx.own
 	if w.counts == nil {
 		w.counts = make(map[uint16]int64)
 	}
@@ -295,43 +263,9 @@ func (tx *Tx) Flush() {
 	if !tx.writable() {
 		return
 	}
-	w := tx.write
+	w := tx.own
 	w.dirty, w.flushed = true, true
 	w.changes, w.counts, w.total = &changeSet{}, nil, 0
-}
-
-// Meta returns the named record, nil if there is none; the caller owns it.
-func (tx *Tx) Meta(name string) ([]byte, error) {
-	if tx.err != nil || tx.ks == nil {
-		return nil, tx.err
-	}
-	if tx.write != nil {
-		if value, ok := tx.write.named[name]; ok {
-			return bytes.Clone(value), nil
-		}
-	}
-	value, err := tx.ks.named(name)
-	if err != nil {
-		tx.err = err
-		return nil, err
-	}
-	if tx.write == nil {
-		for c := tx.base.next.Load(); c != nil; c = c.next.Load() {
-			if old, ok := c.named[name]; ok {
-				return bytes.Clone(old), nil
-			}
-		}
-	}
-	return value, nil
-}
-
-// named returns the named record that is stored, nil if there is none.
-func (ks *Keyspace) named(name string) ([]byte, error) {
-	value, err := ks.store.Get(namedKey(name))
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return nil, fmt.Errorf("keyspace: %w", err)
-	}
-	return value, nil
 }
 
 // PutMeta sets the named record, or removes it if value is nil. It is stored
@@ -340,7 +274,7 @@ func (tx *Tx) PutMeta(name string, value []byte) {
 	if !tx.writable() {
 		return
 	}
-	w := tx.write
+	w := tx.own
 	if w.named == nil {
 		w.named = make(map[string][]byte)
 	}

@@ -17,29 +17,29 @@ const CursorEnd = uint64(slot.Count) << 32
 
 // Len returns the number of stored keys, expired ones that nothing has deleted
 // yet included.
-func (tx *Tx) Len() int64 {
-	if tx.write != nil {
-		return tx.write.total
+func (v *View) Len() int64 {
+	if v.own != nil {
+		return v.own.total
 	}
-	return tx.base.total
+	return v.base.total
 }
 
 // LenSlot returns the number of stored keys of a slot, counted as Len does.
-func (tx *Tx) LenSlot(s uint16) int64 {
-	if tx.ks == nil || s >= slot.Count {
+func (v *View) LenSlot(s uint16) int64 {
+	if v.ks == nil || s >= slot.Count {
 		return 0
 	}
-	if w := tx.write; w != nil {
+	if w := v.own; w != nil {
 		if n, ok := w.counts[s]; ok {
 			return n
 		}
 		if w.flushed {
 			return 0
 		}
-		return tx.ks.counts[s].Load()
+		return v.ks.counts[s].Load()
 	}
-	n := tx.ks.counts[s].Load()
-	for c := tx.base.next.Load(); c != nil; c = c.next.Load() {
+	n := v.ks.counts[s].Load()
+	for c := v.base.next.Load(); c != nil; c = c.next.Load() {
 		for _, old := range c.counts {
 			if old.slot == s {
 				return old.keys
@@ -50,15 +50,15 @@ func (tx *Tx) LenSlot(s uint16) int64 {
 }
 
 // KeysInSlot returns up to limit live keys of a slot; the caller owns them.
-func (tx *Tx) KeysInSlot(s uint16, limit int) [][]byte {
+func (v *View) KeysInSlot(s uint16, limit int) [][]byte {
 	var keys [][]byte
 	if limit <= 0 || s >= slot.Count {
 		return nil
 	}
-	w := tx.walk(appendKeyPrefix(nil, s, 0), slotEnd(s))
+	w := v.walk(appendKeyPrefix(nil, s, 0), slotEnd(s))
 	defer w.release()
 	for len(keys) < limit && w.next() {
-		if tx.live(w.rec) {
+		if v.live(w.rec) {
 			keys = append(keys, bytes.Clone(w.rec.stored.key()))
 		}
 	}
@@ -89,19 +89,19 @@ func digest(key []byte) uint64 {
 // that is there from the first call to the last is returned, and none twice,
 // unless a key that Scan stopped at among many of one fingerprint is deleted:
 // then it begins the slot again. The key is the caller's; m.Value is valid during
-// the call of fn, which must not write to the transaction.
-func (tx *Tx) Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next uint64) {
+// the call of fn, which must not write.
+func (v *View) Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next uint64) {
 	from := appendKeyPrefix(nil, uint16(cursor>>32), uint32(cursor))
 	switch {
 	case cursor&cursorWithin != 0 && cursor < 2*cursorWithin:
 		s := uint16(cursor>>digestBits) & (slot.Count - 1)
-		if from = tx.afterDigest(s, cursor&(1<<digestBits-1)); from == nil {
+		if from = v.afterDigest(s, cursor&(1<<digestBits-1)); from == nil {
 			from = appendKeyPrefix(nil, s, 0)
 		}
 	case cursor >= CursorEnd:
 		return 0
 	}
-	w := tx.walk(from, []byte{classKey + 1})
+	w := v.walk(from, []byte{classKey + 1})
 	defer w.release()
 	var last uint64
 	var key []byte
@@ -116,7 +116,7 @@ func (tx *Tx) Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next 
 		}
 		last = at
 		key = append(key[:0], w.rec.stored.key()...)
-		if tx.live(w.rec) {
+		if v.live(w.rec) {
 			fn(bytes.Clone(key), w.rec.meta)
 		}
 	}
@@ -125,8 +125,8 @@ func (tx *Tx) Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next 
 
 // afterDigest returns where to go on behind the key of a slot with that digest, nil
 // if there is no such key.
-func (tx *Tx) afterDigest(s uint16, want uint64) []byte {
-	w := tx.walk(appendKeyPrefix(nil, s, 0), slotEnd(s))
+func (v *View) afterDigest(s uint16, want uint64) []byte {
+	w := v.walk(appendKeyPrefix(nil, s, 0), slotEnd(s))
 	defer w.release()
 	for w.next() {
 		if digest(w.rec.stored.key()) == want {
@@ -137,13 +137,13 @@ func (tx *Tx) afterDigest(s uint16, want uint64) []byte {
 }
 
 // Each calls fn for every live key until it returns false. The key is the
-// caller's; m.Value is valid during the call of fn, which must not write to the
-// transaction.
-func (tx *Tx) Each(fn func(key []byte, m Meta) bool) {
-	w := tx.walk([]byte{classKey}, []byte{classKey + 1})
+// caller's; m.Value is valid during the call of fn, which must not
+// write.
+func (v *View) Each(fn func(key []byte, m Meta) bool) {
+	w := v.walk([]byte{classKey}, []byte{classKey + 1})
 	defer w.release()
 	for w.next() {
-		if tx.live(w.rec) && !fn(bytes.Clone(w.rec.stored.key()), w.rec.meta) {
+		if v.live(w.rec) && !fn(bytes.Clone(w.rec.stored.key()), w.rec.meta) {
 			return
 		}
 	}
@@ -154,10 +154,10 @@ func slotEnd(s uint16) []byte {
 	return binary.BigEndian.AppendUint16([]byte{classKey}, s+1)
 }
 
-// walker goes over the metadata records of a transaction's state in order: those
+// walker goes over the metadata records of a view's state in order: those
 // of the store, with an overlay of records that the state has instead.
 type walker struct {
-	tx      *Tx
+	view    *View
 	it      storage.Iterator // nil: nothing in the store counts
 	ahead   bool             // it stands on a record that is not delivered yet
 	overlay []overlaid       // in order; what is left of it
@@ -171,19 +171,19 @@ type overlaid struct {
 }
 
 // walk returns a walker over the records stored in [lower, upper).
-func (tx *Tx) walk(lower, upper []byte) *walker {
-	w := &walker{tx: tx}
-	if tx.ks == nil || tx.err != nil {
+func (v *View) walk(lower, upper []byte) *walker {
+	w := &walker{view: v}
+	if v.ks == nil || v.err != nil {
 		return w
 	}
 	within := func(k storedKey) bool {
 		return bytes.Compare(k, lower) >= 0 && bytes.Compare(k, upper) < 0
 	}
-	if tx.write != nil {
-		if !tx.write.flushed {
-			w.it = tx.ks.store.Iterate(lower, upper)
+	if v.own != nil {
+		if !v.own.flushed {
+			w.it = v.ks.store.Iterate(lower, upper)
 		}
-		for _, c := range tx.write.changes.list {
+		for _, c := range v.own.changes.list {
 			if within(c.stored) {
 				w.overlay = append(w.overlay, overlaid{c.stored, c.now})
 			}
@@ -192,8 +192,8 @@ func (tx *Tx) walk(lower, upper []byte) *walker {
 		// The iterator may know commits after base, but none that is not linked
 		// by now. The first one after base that changed a key says what base had,
 		// so later ones are sorted behind and dropped.
-		w.it = tx.ks.store.Iterate(lower, upper)
-		for c := tx.base.next.Load(); c != nil; c = c.next.Load() {
+		w.it = v.ks.store.Iterate(lower, upper)
+		for c := v.base.next.Load(); c != nil; c = c.next.Load() {
 			if c.changes == nil {
 				continue
 			}
@@ -212,7 +212,7 @@ func (tx *Tx) walk(lower, upper []byte) *walker {
 
 // next moves to the next record, and reports whether there is one.
 func (w *walker) next() bool {
-	for w.tx.err == nil {
+	for w.view.err == nil {
 		if w.it != nil && !w.ahead {
 			w.ahead = w.it.Next()
 			if !w.ahead {
@@ -247,24 +247,23 @@ func (w *walker) next() bool {
 
 // decode makes the store's record the current one.
 func (w *walker) decode() bool {
-	meta, err := decodeMeta(w.it.Value())
-	if err != nil || len(w.it.Key()) < keyHeader {
-		w.tx.err = fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, w.it.Key(), errBadRecord)
+	w.scratch = record{stored: w.it.Key()}
+	if err := w.scratch.decode(w.it.Value()); err != nil || len(w.it.Key()) < keyHeader {
+		w.view.err = fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, w.it.Key(), errBadRecord)
 		return false
 	}
-	w.scratch = record{stored: w.it.Key(), encoded: w.it.Value(), meta: meta}
 	w.rec = &w.scratch
 	return true
 }
 
 // release ends the walk over the store. An error that ended it sticks to the
-// transaction.
+// view.
 func (w *walker) release() {
 	if w.it == nil {
 		return
 	}
-	if err := w.it.Err(); err != nil && w.tx.err == nil {
-		w.tx.err = fmt.Errorf("keyspace: %w", err)
+	if err := w.it.Err(); err != nil && w.view.err == nil {
+		w.view.err = fmt.Errorf("keyspace: %w", err)
 	}
 	w.it.Release()
 	w.it, w.ahead = nil, false

@@ -3,30 +3,16 @@ package shard
 import (
 	"crypto/sha256"
 	"encoding/binary"
-
-	"github.com/genuineh/aikv/node/keyspace"
 )
 
 // Hash returns a digest of everything that replicas at the same applied index
-// must agree on: keys, values, expiries, versions, and owned slots.
+// must agree on: keys, values of all types to the last element, expiries,
+// versions, the clock, and owned slots.
 func (m *Machine) Hash() ([sha256.Size]byte, error) {
 	h := sha256.New()
-	var b []byte
-	tx := m.keys.View(0)
-	defer tx.Close()
-	tx.Each(func(key []byte, meta keyspace.Meta) bool {
-		b = binary.AppendUvarint(b[:0], uint64(len(key)))
-		b = append(b, key...)
-		b = append(b, byte(meta.Type))
-		b = binary.AppendVarint(b, meta.ExpireAt)
-		b = binary.AppendUvarint(b, meta.Version.Index)
-		b = binary.AppendUvarint(b, uint64(meta.Version.Op))
-		b = binary.AppendUvarint(b, uint64(len(meta.Value)))
-		b = append(b, meta.Value...)
-		h.Write(b)
-		return true
-	})
-	if err := tx.Err(); err != nil {
+	view := m.keys.View(0)
+	defer view.Close()
+	if err := view.Digest(h); err != nil {
 		return [sha256.Size]byte{}, err
 	}
 	table := new(slotTable)
@@ -34,6 +20,6 @@ func (m *Machine) Hash() ([sha256.Size]byte, error) {
 		table[n] = m.owned.at(uint16(n))
 	}
 	h.Write(table.encode())
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(tx.Now())))
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(view.Now())))
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }

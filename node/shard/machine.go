@@ -241,7 +241,7 @@ func (m *Machine) applyOne(tx *keyspace.Tx, e *Entry, payload []byte, answered b
 	hits, misses := tx.Lookups()
 	reply = m.run(tx, &p)
 	if p.cmd.Write == nil && answered {
-		m.count(tx, hits, misses)
+		m.count(&tx.View, hits, misses)
 	}
 	return reply, false, nil
 }
@@ -259,7 +259,7 @@ func (m *Machine) run(tx *keyspace.Tx, p *parsed) (reply resp.Value) {
 		}
 	}()
 	if p.cmd.Write == nil { // a read at its own place between writes
-		return p.cmd.Read(command.With(tx, command.Reading{MaxString: p.maxString}), p.args)
+		return p.cmd.Read(command.With(&tx.View, command.Reading{MaxString: p.maxString}), p.args)
 	}
 	tx.SetLimit(p.maxString)
 	reply = p.cmd.Write(tx, p.args)
@@ -277,10 +277,10 @@ func (m *Machine) panicked(cmd *command.Command, reason any) resp.Value {
 	return resp.FromError(errPanicked)
 }
 
-// count adds the lookups of a read to the counters; before it, tx had made those
+// count adds the lookups of a read to the counters; before it, v had made those
 // given.
-func (m *Machine) count(tx *keyspace.Tx, hitsBefore, missesBefore int64) {
-	hits, misses := tx.Lookups()
+func (m *Machine) count(v *keyspace.View, hitsBefore, missesBefore int64) {
+	hits, misses := v.Lookups()
 	if hits != hitsBefore {
 		m.hits.Add(hits - hitsBefore)
 	}
@@ -307,11 +307,11 @@ func (m *Machine) Read(cmd *command.Command, args [][]byte, r command.Reading) (
 			return resp.FromError(errChanging), false
 		}
 	}
-	tx := m.keys.View(r.LocalNow)
-	defer tx.Close()
-	reply = m.evaluate(tx, cmd, args, r)
-	err := tx.Err()
-	behind = tx.Behind()
+	view := m.keys.View(r.LocalNow)
+	defer view.Close()
+	reply = m.evaluate(view, cmd, args, r)
+	err := view.Err()
+	behind = view.Behind()
 	switch {
 	case errors.Is(err, keyspace.ErrClosed): // another machine has taken its place
 		return resp.FromError(errChanging), false
@@ -321,14 +321,14 @@ func (m *Machine) Read(cmd *command.Command, args [][]byte, r command.Reading) (
 		return resp.FromError(errChanging), false
 	default:
 		if !behind {
-			m.count(tx, 0, 0)
+			m.count(view, 0, 0)
 		}
 		return reply, behind
 	}
 }
 
 // evaluate runs a read.
-func (m *Machine) evaluate(tx *keyspace.Tx, cmd *command.Command, args [][]byte, r command.Reading) (reply resp.Value) {
+func (m *Machine) evaluate(view *keyspace.View, cmd *command.Command, args [][]byte, r command.Reading) (reply resp.Value) {
 	defer func() {
 		if m.recovered == nil {
 			return
@@ -337,5 +337,5 @@ func (m *Machine) evaluate(tx *keyspace.Tx, cmd *command.Command, args [][]byte,
 			reply = m.panicked(cmd, reason)
 		}
 	}()
-	return cmd.Read(command.With(tx, r), args)
+	return cmd.Read(command.With(view, r), args)
 }
