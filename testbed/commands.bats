@@ -225,7 +225,7 @@ scan_step() {
   done
   [ "$CURSOR" != 0 ]
   kill -KILL "$(<"$DIR/pids/node1.pid")"
-  retry 15 has "role:master" on 3 INFO replication
+  retry 15 is OK on 3 SET "{06S}y" new # it leads, and serves
   for ((i = 0; i < 200; i++)); do
     c 3 SET "{06S}y$i" new >/dev/null
     scan_step 3

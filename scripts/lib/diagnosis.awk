@@ -104,11 +104,12 @@ function leaders(   i, c, k, who, b, meta, led, waits) {
   for (i = 0; i < n; i++) for (c = 1; c <= groups[i]; c++) {
     if (gname[i, c] != "metaraft" && g[i, c, "leader"] != "" && !is_target(g[i, c, "leader"])) led[g[i, c, "leader"]]
     if (g[i, c, "role"] != "leader") continue
+    if (minority(i, c)) continue
     if (gname[i, c] == "metaraft") meta = 1
     else led[g[i, c, "leader"]]
     if (g[i, c, "settled"] != 1 && waits == "") waits = (gname[i, c] == "metaraft" ? "MetaRaft" : "the shard of " addr[i]) " (leader " addr[i] ", " many(g[i, c, "voters"], "voter") ", " many(g[i, c, "learners"], "learner") ", lag " g[i, c, "lag"] + 0 ")"
   }
-  if (!meta) find(passing(), "MetaRaft has no leader", "more than half of its voters do not answer, so the topology cannot change", patience())
+  if (!meta) find(passing(), "MetaRaft has no leader that a majority hears", "more than half of its voters do not answer, so the topology cannot change", patience())
   for (i = 0; i < n && b == ""; i++) if (id[i] != "") b = i
   for (k = 1; k <= known[b]; k++) {
     who = list[b, k]

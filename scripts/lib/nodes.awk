@@ -36,7 +36,7 @@ function leads(who,   i, c) {
   i = index_of(who)
   if (i < 0) return 0
   c = data_group(i)
-  return c && g[i, c, "role"] == "leader"
+  return c && g[i, c, "role"] == "leader" && !minority(i, c)
 }
 # leads_elsewhere: it was not asked, and those of its shard say that it leads.
 function leads_elsewhere(who,   i, c) {
@@ -45,7 +45,7 @@ function leads_elsewhere(who,   i, c) {
   return 0
 }
 function cluster_health(   k, who) {
-  if (best < 0 || count[same[best]] + 0 < 16384 || leader == "") return "fail"
+  if (best < 0 || count[same[best]] + 0 < 16384 || leader == "" || few != "") return "fail"
   for (k = 1; k <= known[best]; k++) { who = list[best, k]; if (vslots[best, who] != "" && !leads(who) && !leads_elsewhere(who)) return "fail" }
   return findings > 0 ? "degraded" : "ok"
 }
@@ -54,6 +54,7 @@ function read_meta(   i, c) {
     c = meta_group(i)
     if (!c || g[i, c, "role"] != "leader" || (leader != "" && i != best)) continue
     leader = addr[i]; voters = g[i, c, "voters"] + 0; learners = g[i, c, "learners"] + 0; term = g[i, c, "term"] + 0
+    few = minority(i, c) ? answering(i, c) : ""
   }
 }
 function read_commits(   i, c) {
@@ -104,7 +105,7 @@ function json_list(text,   t, c, k, out) {
 function cluster_line() {
   if (best < 0) return "cluster: fail, no node answers"
   return sprintf("cluster: %s, %d of 16384 slots, epoch %d, MetaRaft %s", cluster_health(), count[same[best]] + 0, raw[best, "cluster_current_epoch"],
-    leader == "" ? "without a leader" : sprintf("leader %s, term %d, %s, %s", leader, term, many(voters, "voter"), many(learners, "learner")))
+    leader == "" ? "without a leader" : sprintf("leader %s, term %d, %s, %s", leader, term, many(voters, "voter") (few == "" ? "" : " of which " few " answer" (few == 1 ? "s" : "")), many(learners, "learner")))
 }
 function print_table(   i) {
   print cluster_line()

@@ -92,6 +92,20 @@ function slotless(i, who) { return view[i, who] == "master" && vslots[i, who] ==
 function spares_left(i,   j, left) { for (j in spare) if (!slotless(i, who_is(j))) left++; return left + 0 }
 function is_target(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return 1; return 0 }
 function index_of(who,   j) { for (j = 0; j < n; j++) if (id[j] == who) return j; return -1 }
+# answering: how many voters of the group that i leads (its c-th) may answer: those that
+# did, that are starting, and members that were not asked. A leader whose other voters
+# have just died does not know it yet.
+function answering(i, c,   k, j, e, who, good) {
+  for (k = 1; k <= known[i]; k++) {
+    who = list[i, k]
+    for (j = 0; j < n; j++) if (who_is(j) == who) break
+    if (j == n || (id[j] == "" && state[j] == "starting")) { good++; continue }
+    for (e = 1; e <= groups[j]; e++)
+      if (gname[i, c] == "metaraft" ? gname[j, e] == "metaraft" : g[j, e, "id"] == g[i, c, "id"]) { good += (g[j, e, "role"] != "learner"); break }
+  }
+  return good + 0
+}
+function minority(i, c) { return 2 * answering(i, c) <= g[i, c, "voters"] + 0 } # a leader that cannot commit
 function many(count, noun) { return count + 0 " " noun (count == 1 ? "" : "s") }
 function first_slot(s) { return int(16384 * s / masters + 0.5) }
 function range_of(slot,   s) { for (s = masters - 1; s > 0; s--) if (slot >= first_slot(s)) return s; return 0 }
