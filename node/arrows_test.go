@@ -25,7 +25,7 @@ func arrows() map[string][]string {
 		"command":   {"keyspace", "resp", "slot", "topology"},
 		"config":    {},
 		"frontend":  {"command", "multiraft", "rawio", "resp", "slot", "topology"},
-		"keyspace":  {"slot", "storage"},
+		"keyspace":  {"keyspace/tree", "slot", "storage"},
 		"metaraft":  {"sched", "slot", "storage", "topology"},
 		"multiraft": {"sched", "wal"},
 		"replica":   {"command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology"},
@@ -42,6 +42,8 @@ func arrows() map[string][]string {
 		"topology":     {"slot"},
 		"transport":    {"rawio"},
 		"wal":          {"rawio"},
+		// What big values are made of: pure, pages in and pages out.
+		"keyspace/tree": {},
 		// A file system that loses what was not synced, for tests.
 		"wal/crashfs": {"wal"},
 	}
