@@ -25,7 +25,7 @@ func applyProposal(s *State, index uint64, time int64, p Proposal) (*State, Outc
 		}
 		d.undo()
 	} else {
-		d.settle()
+		d.derive()
 	}
 	d.remember(p.Origin, o)
 	return d.s, o

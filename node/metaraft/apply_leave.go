@@ -8,6 +8,18 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
+// Forget removes a member for good and leaves a tombstone. What a guard refuses
+// (guard.go) is done with Force, and Outcome.Warning says what is lost by that: a
+// shard of which no whole copy stays is dropped, and one that has lost its majority
+// goes on from a copy that lives (topology.Shard.Refound).
+type Forget struct {
+	Node  topology.NodeID
+	Force bool `json:",omitempty"`
+}
+
+// Kind implements Change.
+func (*Forget) Kind() Kind { return "forget" }
+
 func (c *Forget) apply(d *draft) Outcome {
 	if o := d.forgettable(c.Node); o != nil {
 		return *o
@@ -23,6 +35,21 @@ func (c *Forget) apply(d *draft) Outcome {
 	d.forget(c.Node)
 	return Outcome{}
 }
+
+// Leave is how a member removes itself (CLUSTER RESET). It ends the membership
+// with that MetaRaft id alone: a late one does nothing to a node that came back.
+// The node has made sure that it holds no keys that only it has. Gone says that it
+// has dropped its data already, so that there is nothing left to guard. Lineage, if
+// there is one, is that of the folder which left: the member of another is kept.
+type Leave struct {
+	Node    topology.NodeID
+	MetaID  uint64
+	Gone    bool    `json:",omitempty"`
+	Lineage Lineage `json:",omitempty"`
+}
+
+// Kind implements Change.
+func (*Leave) Kind() Kind { return "leave" }
 
 func (c *Leave) apply(d *draft) Outcome {
 	node := d.s.Node(c.Node)

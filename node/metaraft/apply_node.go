@@ -6,6 +6,23 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
+// Init is the first change of a lone cluster; refused on any other state.
+type Init struct {
+	ClusterID uint64
+	Node      topology.NodeID
+	Address   topology.Address
+	MetaID    uint64 // the node's Raft id in the MetaRaft group, not 0
+	Feature   uint32
+	// ConfigEpoch and Follows are what the node keeps of a cluster that
+	// dissolved: see NodeRecord.
+	ConfigEpoch uint64          `json:",omitempty"`
+	Follows     topology.NodeID `json:",omitempty"`
+	Incarnation Incarnation     `json:",omitzero"`
+}
+
+// Kind implements Change.
+func (*Init) Kind() Kind { return "init" }
+
 func (c *Init) apply(d *draft) Outcome {
 	if d.s.ClusterID != 0 {
 		return refuse("MetaRaft has a cluster already")
@@ -18,6 +35,17 @@ func (c *Init) apply(d *draft) Outcome {
 	})
 	return Outcome{}
 }
+
+// SetAddress records where a node is reached, and its present incarnation. It is
+// refused where the node's folder does not continue the recorded one.
+type SetAddress struct {
+	Node    topology.NodeID
+	Address topology.Address
+	Lineage Lineage `json:",omitempty"`
+}
+
+// Kind implements Change.
+func (*SetAddress) Kind() Kind { return "set-address" }
 
 func (c *SetAddress) apply(d *draft) Outcome {
 	node := d.s.Node(c.Node)
@@ -37,6 +65,12 @@ func (c *SetAddress) apply(d *draft) Outcome {
 	return Outcome{}
 }
 
+// SetEndpointType sets State.EndpointType.
+type SetEndpointType struct{ Type string }
+
+// Kind implements Change.
+func (*SetEndpointType) Kind() Kind { return "set-endpoint" }
+
 func (c *SetEndpointType) apply(d *draft) Outcome {
 	switch c.Type {
 	case "ip", "hostname", "unknown-endpoint":
@@ -46,6 +80,15 @@ func (c *SetEndpointType) apply(d *draft) Outcome {
 	d.s.EndpointType = c.Type
 	return Outcome{}
 }
+
+// SetConfigEpoch sets the config epoch of a lone node that has none.
+type SetConfigEpoch struct {
+	Node  topology.NodeID
+	Epoch uint64
+}
+
+// Kind implements Change.
+func (*SetConfigEpoch) Kind() Kind { return "set-config-epoch" }
 
 func (c *SetConfigEpoch) apply(d *draft) Outcome {
 	node := d.s.Node(c.Node)
@@ -61,6 +104,13 @@ func (c *SetConfigEpoch) apply(d *draft) Outcome {
 	d.s.Epoch = max(d.s.Epoch, c.Epoch)
 	return Outcome{Epoch: c.Epoch}
 }
+
+// BumpEpoch gives the node the highest config epoch of the cluster.
+// Outcome.Epoch is its epoch, Outcome.Bumped whether it changed.
+type BumpEpoch struct{ Node topology.NodeID }
+
+// Kind implements Change.
+func (*BumpEpoch) Kind() Kind { return "bump-epoch" }
 
 func (c *BumpEpoch) apply(d *draft) Outcome {
 	node := d.s.Node(c.Node)
@@ -78,6 +128,24 @@ func (c *BumpEpoch) apply(d *draft) Outcome {
 	node.ConfigEpoch = d.s.Epoch
 	return Outcome{Epoch: node.ConfigEpoch, Bumped: true}
 }
+
+// Liveness records which nodes the MetaRaft leader has lost and found, and which
+// shards it has missed, and found, a leader of.
+type Liveness struct {
+	Failed, Alive []topology.NodeID
+	Unled         []Leaderless       `json:",omitempty"`
+	Led           []topology.GroupID `json:",omitempty"`
+}
+
+// Leaderless is a shard that nobody is known to lead. It says nothing of a shard
+// that has been taken over since MasterTerm.
+type Leaderless struct {
+	Shard      topology.GroupID
+	MasterTerm uint64
+}
+
+// Kind implements Change.
+func (*Liveness) Kind() Kind { return "liveness" }
 
 func (c *Liveness) apply(d *draft) Outcome {
 	for _, id := range c.Failed {
@@ -103,6 +171,15 @@ func (c *Liveness) apply(d *draft) Outcome {
 	return Outcome{}
 }
 
+// Relieve takes from nodes that have been failed for long the duties that others
+// can do: their places as arbiters, and their votes in MetaRaft unless they were
+// promoted by hand. Data stays where it is, and what no node that lives can take
+// over stays too.
+type Relieve struct{ Nodes []topology.NodeID }
+
+// Kind implements Change.
+func (*Relieve) Kind() Kind { return "relieve" }
+
 func (c *Relieve) apply(d *draft) Outcome {
 	for _, id := range c.Nodes {
 		node := d.s.Node(id)
@@ -118,8 +195,8 @@ func (c *Relieve) apply(d *draft) Outcome {
 			node.MetaVoter = false
 		}
 		// One node at a time: whoever has taken over is not free for the next.
-		d.settleArbiters()
-		d.settleVoters()
+		d.deriveArbiters()
+		d.deriveVoters()
 	}
 	return Outcome{}
 }
@@ -145,6 +222,13 @@ func (s *State) relievesVoter(failed *NodeRecord) bool {
 func (s *State) relieves(failed *NodeRecord) bool {
 	return s.relievesVoter(failed) || slices.ContainsFunc(s.Shards, func(r ShardRecord) bool { return s.relievesArbiter(&r, failed.ID) })
 }
+
+// Promote makes nodes voters of MetaRaft until they are forgotten.
+// Outcome.Warning is set if that makes the number of voters even.
+type Promote struct{ Nodes []topology.NodeID }
+
+// Kind implements Change.
+func (*Promote) Kind() Kind { return "promote" }
 
 func (c *Promote) apply(d *draft) Outcome {
 	before := d.s.voters()
@@ -172,6 +256,12 @@ func (s *State) voters() int {
 	}
 	return n
 }
+
+// Feature raises the feature level that replicated behaviour follows.
+type Feature struct{ Level uint32 }
+
+// Kind implements Change.
+func (*Feature) Kind() Kind { return "feature" }
 
 func (c *Feature) apply(d *draft) Outcome {
 	if c.Level < d.s.Feature {

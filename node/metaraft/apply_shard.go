@@ -6,6 +6,17 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
+// Replicate makes Node a replica of Master. That a master Node holds no keys
+// is for the proposer to check before. NewGroup is a random id, used if Master
+// has no shard yet.
+type Replicate struct {
+	Node, Master topology.NodeID
+	NewGroup     topology.GroupID
+}
+
+// Kind implements Change.
+func (*Replicate) Kind() Kind { return "replicate" }
+
 func (c *Replicate) apply(d *draft) Outcome {
 	switch {
 	case d.s.Node(c.Master) == nil:
@@ -49,6 +60,18 @@ func (c *Replicate) apply(d *draft) Outcome {
 	return Outcome{}
 }
 
+// Takeover records that Node, under RaftID, leads Shard's group in Raft term Term.
+// Ignored unless that is a wished data member and the term rises.
+type Takeover struct {
+	Shard  topology.GroupID
+	Node   topology.NodeID
+	RaftID uint64 `json:",omitempty"` // 0: whichever it has
+	Term   uint64
+}
+
+// Kind implements Change.
+func (*Takeover) Kind() Kind { return "takeover" }
+
 func (c *Takeover) apply(d *draft) Outcome {
 	shard := d.s.Shard(c.Shard)
 	if shard == nil || c.Term <= shard.MasterTerm || c.Term >= maxCounter {
@@ -66,6 +89,23 @@ func (c *Takeover) apply(d *draft) Outcome {
 	d.s.Node(c.Node).ConfigEpoch = d.s.Epoch
 	return Outcome{Epoch: d.s.Epoch}
 }
+
+// Report is the word of the leader of Shard's group, whose Raft id is Leader, on who
+// votes there and who has the data: see topology.Shard and topology.Member. Synced
+// and Behind name members of which that is known or known not to be so; the others
+// stay what they were. Ignored if it is older than what is recorded: the term of
+// the record or of the shard's master is higher, or in the same term Seq is not
+// above the recorded one.
+type Report struct {
+	Shard            topology.GroupID
+	Leader           uint64
+	Term, Seq        uint64
+	Voters, Outgoing []uint64 `json:",omitempty"`
+	Synced, Behind   []uint64 `json:",omitempty"`
+}
+
+// Kind implements Change.
+func (*Report) Kind() Kind { return "report" }
 
 func (c *Report) apply(d *draft) Outcome {
 	shard := d.s.Shard(c.Shard)
@@ -95,6 +135,16 @@ func (r *ShardRecord) knows(raftID uint64) bool {
 	is := func(m topology.Member) bool { return m.RaftID == raftID }
 	return slices.ContainsFunc(r.Members, is) || slices.ContainsFunc(r.Leaving, is)
 }
+
+// MembershipDone reports that the group contains exactly the members of that
+// version of the wish.
+type MembershipDone struct {
+	Shard   topology.GroupID
+	Version uint64
+}
+
+// Kind implements Change.
+func (*MembershipDone) Kind() Kind { return "membership-done" }
 
 func (c *MembershipDone) apply(d *draft) Outcome {
 	if shard := d.s.Shard(c.Shard); shard != nil && shard.Version == c.Version {

@@ -7,6 +7,18 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
+// AddSlots gives unassigned slots to the shard that Node leads. NewGroup is a
+// random id, used if the node has no shard yet. Outcome.Epoch is the slots' new
+// slot epoch.
+type AddSlots struct {
+	Node     topology.NodeID
+	Slots    Slots
+	NewGroup topology.GroupID
+}
+
+// Kind implements Change.
+func (*AddSlots) Kind() Kind { return "add-slots" }
+
 func (c *AddSlots) apply(d *draft) Outcome {
 	if d.s.Node(c.Node) == nil {
 		return unknownNode(c.Node)
@@ -40,6 +52,23 @@ func (c *AddSlots) apply(d *draft) Outcome {
 	d.clearResidue(shard.ID, &c.Slots.Set)
 	return Outcome{Epoch: epoch}
 }
+
+// DelSlots starts an intent that takes the slots from their owners; with Node
+// set, all slots that this master owns. With Empty, the intent ends without
+// effect, and with the error errNotEmpty, if any of them still holds keys when it
+// is sealed. Outcome.Intent is the intent to wait for (0 when there are no
+// slots: nothing to do), Outcome.Epoch its slot epoch.
+type DelSlots struct {
+	Slots Slots
+	Node  topology.NodeID `json:",omitempty"`
+	Empty bool            `json:",omitempty"`
+}
+
+// errNotEmpty is what FLUSHSLOTS answers where there are keys.
+const errNotEmpty = Error("ERR DB must be empty to perform CLUSTER FLUSHSLOTS.")
+
+// Kind implements Change.
+func (*DelSlots) Kind() Kind { return "del-slots" }
 
 func (c *DelSlots) apply(d *draft) Outcome {
 	slots := c.Slots
@@ -77,6 +106,18 @@ func (c *DelSlots) apply(d *draft) Outcome {
 	return Outcome{Intent: in.ID, Epoch: in.Epoch}
 }
 
+// Sealed reports that Group no longer accepts writes to its slots of Intent,
+// and in which of them it still holds keys. The last group's report carries the
+// intent out. It does nothing for an intent that is no longer pending.
+type Sealed struct {
+	Intent  uint64
+	Group   topology.GroupID
+	Residue Slots
+}
+
+// Kind implements Change.
+func (*Sealed) Kind() Kind { return "sealed" }
+
 func (c *Sealed) apply(d *draft) Outcome {
 	in := d.s.PendingIntent(c.Intent)
 	if in == nil {
@@ -100,6 +141,14 @@ func (c *Sealed) apply(d *draft) Outcome {
 	return Outcome{}
 }
 
+// CancelIntent ends a pending intent without effect: the slots get a new epoch,
+// with which their owners take them up again, and Outcome.Error says that
+// nothing was changed. For a finished intent it answers how that one ended.
+type CancelIntent struct{ Intent uint64 }
+
+// Kind implements Change.
+func (*CancelIntent) Kind() Kind { return "cancel-intent" }
+
 func (c *CancelIntent) apply(d *draft) Outcome {
 	in := d.s.PendingIntent(c.Intent)
 	if in == nil {
@@ -116,6 +165,15 @@ func (c *CancelIntent) apply(d *draft) Outcome {
 	d.keep = true
 	return o
 }
+
+// ClearResidue reports that Group holds no more keys in Slots.
+type ClearResidue struct {
+	Group topology.GroupID
+	Slots Slots
+}
+
+// Kind implements Change.
+func (*ClearResidue) Kind() Kind { return "clear-residue" }
 
 func (c *ClearResidue) apply(d *draft) Outcome {
 	d.clearResidue(c.Group, &c.Slots.Set)

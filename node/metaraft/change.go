@@ -51,7 +51,7 @@ func (n *Node) awaitTaken(ctx context.Context, a *attachment, slots slot.Set, ep
 		return me.Shard.ID, left
 	}
 	for {
-		current, _ := n.replica()
+		current, _ := n.current()
 		shard, left := given(current)
 		if left.Empty() {
 			return nil

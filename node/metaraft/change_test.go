@@ -31,7 +31,7 @@ func (w *world) leader(nodes []*simNode) *simNode {
 	w.eventually("a leader", func() bool {
 		for _, n := range nodes {
 			if node := n.running(); node != nil {
-				if a, _ := node.replica(); a != nil {
+				if a, _ := node.current(); a != nil {
 					if _, self := a.raft.Leader(); self {
 						leader = n
 						return true
@@ -377,7 +377,7 @@ func TestForget(t *testing.T) {
 	for _, victim := range []*simNode{down, running, leader} {
 		w.eventually("the forgotten node is lone", func() bool {
 			info := victim.running().Info()
-			return info.Settled && info.Nodes == 1 && info.Cluster != asker.Identity().Cluster
+			return info.Staying && info.Nodes == 1 && info.Cluster != asker.Identity().Cluster
 		})
 		w.must(victim.meet(second))
 	}
@@ -403,7 +403,7 @@ func TestLastOfDeadCluster(t *testing.T) {
 	last.start()
 	w.eventually("the last one is lone", func() bool {
 		info := last.running().Info()
-		return info.Settled && info.Nodes == 1
+		return info.Staying && info.Nodes == 1
 	})
 }
 

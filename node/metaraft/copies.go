@@ -47,7 +47,7 @@ func (s *State) serving(shard *ShardRecord) int {
 	return n
 }
 
-// copyChange returns what SettleCopies would change about the shard: the members
+// copyChange returns what AdjustCopies would change about the shard: the members
 // whose copies are not needed any more, or the arbiter that is to get one.
 func (s *State) copyChange(shard *ShardRecord) (superfluous []topology.NodeID, next topology.NodeID) {
 	serving := s.serving(shard)
@@ -113,7 +113,14 @@ func (d *draft) keepCopies(shard *ShardRecord, synced []uint64) {
 	}
 }
 
-func (c *SettleCopies) apply(d *draft) Outcome {
+// AdjustCopies gives arbiters of these shards a copy of the data, or lets them give
+// it up, if that is still called for: see shardCopies.
+type AdjustCopies struct{ Shards []topology.GroupID }
+
+// Kind implements Change.
+func (*AdjustCopies) Kind() Kind { return "settle-copies" }
+
+func (c *AdjustCopies) apply(d *draft) Outcome {
 	for _, id := range c.Shards {
 		shard := d.s.Shard(id)
 		if shard == nil {

@@ -83,7 +83,7 @@ func TestLastCopyStays(t *testing.T) {
 	for _, node := range []topology.NodeID{1, 2} {
 		shard.assume(d, node, topology.Data)
 	}
-	d.settle()
+	d.derive()
 	if m, ok := d.s.Shard(22).member(3); !ok || !m.Copy {
 		t.Errorf("the only copy left for members without data: %+v", d.s.Shard(22).Members)
 	}
@@ -92,7 +92,7 @@ func TestLastCopyStays(t *testing.T) {
 			m.Synced = true
 		}
 	}
-	d.settle()
+	d.derive()
 	if m, ok := d.s.Shard(22).member(3); ok {
 		t.Errorf("with three data members, one of them whole, there is still %+v", m)
 	}
@@ -110,7 +110,7 @@ func TestCopiesAfterGrace(t *testing.T) {
 			t.Errorf("after %d s: %s, want %s", at, got, want)
 		}
 	}
-	next, o := applyProposal(s, 1, 0, Proposal{Change: &SettleCopies{Shards: []topology.GroupID{11, 22, 33}}})
+	next, o := applyProposal(s, 1, 0, Proposal{Change: &AdjustCopies{Shards: []topology.GroupID{11, 22, 33}}})
 	if o.Error != "" {
 		t.Fatal(o.Error)
 	}
@@ -120,7 +120,7 @@ func TestCopiesAfterGrace(t *testing.T) {
 	if got := next.Shard(22); got.Version != 0 {
 		t.Errorf("shard 22 changed: %+v", got)
 	}
-	if again, _ := applyProposal(next, 2, 0, Proposal{Change: &SettleCopies{Shards: []topology.GroupID{11}}}); again.Shard(11).Version != 1 {
+	if again, _ := applyProposal(next, 2, 0, Proposal{Change: &AdjustCopies{Shards: []topology.GroupID{11}}}); again.Shard(11).Version != 1 {
 		t.Errorf("once more: %+v", again.Shard(11))
 	}
 }

@@ -25,9 +25,9 @@
 // was to take empty slots and found keys) and a refused Admit (its token is
 // burned; the refusal is in Outcome.Admit).
 //
-// After each change the draft is settled: arbiters, voters of MetaRaft and
-// version numbers follow from the rest of the state and the choices made
-// before, so that as little as possible moves.
+// After each change what follows from it is derived (derive.go): arbiters, voters of
+// MetaRaft and version numbers depend on the rest of the state and on the choices
+// made before, so that as little as possible moves.
 //
 // # Invariants of State, and where each is tested
 //

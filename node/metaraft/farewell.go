@@ -93,7 +93,7 @@ func (n *Node) tellFarewell(ctx context.Context, f Farewell) bool {
 // serveFarewell has this node's cluster record that a membership has ended. The
 // data is gone there already, so there is nothing to guard.
 func (n *Node) serveFarewell(ctx context.Context, f Farewell) farewellReply {
-	a, _ := n.replica()
+	a, _ := n.current()
 	if a == nil || a.id.Cluster != f.Cluster {
 		return farewellReply{Elsewhere: a != nil}
 	}

@@ -30,7 +30,7 @@ func TestFarewell(t *testing.T) {
 		for _, n := range others {
 			w.eventually("the others have dropped the node", func() bool { return n.running().Info().Nodes == 2 })
 		}
-		w.eventually("it has heard that they did", func() bool { n := a.running(); r, _ := n.replica(); return len(n.unsaid(r)) == 0 })
+		w.eventually("it has heard that they did", func() bool { n := a.running(); r, _ := n.current(); return len(n.unsaid(r)) == 0 })
 		w.must(a.meet(others[0]))
 		w.mustBeTogether(nodes)
 	}

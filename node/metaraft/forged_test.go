@@ -57,7 +57,7 @@ func TestForgedNotices(t *testing.T) {
 func TestUnreadableProposal(t *testing.T) {
 	w := newWorld(t, 6)
 	n := w.boot(1)
-	w.eventually("it is founded", func() bool { return n.running().Info().Settled })
+	w.eventually("it is founded", func() bool { return n.running().Info().Staying })
 	before := n.view()
 	for _, payload := range []string{"", "x", "\x01{}", "\x01{\"Kind\":\"none\"}", "\x01{\"Kind\":\"feature\",\"Body\":{\"Later\":1}}"} {
 		request := encodeRPC(proposeRequest{Cluster: n.Identity().Cluster, Payload: []byte(payload)})

@@ -109,7 +109,7 @@ func (f *forward) run(ctx context.Context) (Outcome, error) {
 		if err == nil {
 			return outcome, nil
 		}
-		if current, _ := f.n.replica(); current != f.a {
+		if current, _ := f.n.current(); current != f.a {
 			return Outcome{}, f.failure(errMoving)
 		}
 		if f.hint != "" && f.hint != hinted && hops%forwardHops != 0 {
@@ -201,7 +201,7 @@ func leaderAddress(a *attachment, metaID uint64) string {
 
 // servePropose appends a forwarded proposal if this node leads.
 func (n *Node) servePropose(ctx context.Context, request proposeRequest) proposeReply {
-	a, _ := n.replica()
+	a, _ := n.current()
 	if a == nil || a.id.Cluster != request.Cluster {
 		return proposeReply{Status: forwardElsewhere}
 	}

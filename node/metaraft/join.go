@@ -12,7 +12,7 @@ import (
 )
 
 // join is one attempt of this node to become a member of another cluster. It
-// owns the right to change the node's cluster (Node.hold) until it has moved in
+// owns the right to change the node's cluster (Node.beginMove) until it has moved in
 // or turned back, and it goes on for as long as it takes: once the token has
 // left this node, only the target's answer can end it (or a RESET, which makes
 // the node another one).
@@ -42,21 +42,21 @@ func (j *join) where() string {
 }
 
 // startJoin starts a join of peer's cluster, reached at addr, once no other is
-// running. It returns errReevaluate if it had to wait or the course changed.
+// running. It returns errReevaluate if it had to wait or the direction changed.
 // invited says that the peer asked for it whatever the order of the ids.
 func (n *Node) startJoin(ctx context.Context, peer PeerInfo, addr string, invited bool) (*join, error) {
-	if err := n.hold(ctx); err != nil {
+	if err := n.beginMove(ctx); err != nil {
 		return nil, err
 	}
-	if self := n.Info(); setCourse(self, peer) != selfJoins && !(invited && mayCome(self, peer)) {
-		n.release()
+	if self := n.Info(); directionOf(self, peer) != selfJoins && !(invited && mayCome(self, peer)) {
+		n.endMove()
 		return nil, errReevaluate
 	}
 	j := &join{token: n.token(), target: addr, cluster: peer.Cluster, others: n.shuffled(peer.Members, addr, peer.Address.Raft)}
 	return j, n.launch(j)
 }
 
-// launch runs j in the background. The caller holds; the join releases.
+// launch runs j in the background. The caller has begun the move; the join ends it.
 func (n *Node) launch(j *join) error {
 	j.done = make(chan struct{})
 	j.enter("beginning")
@@ -74,7 +74,7 @@ func (n *Node) launch(j *join) error {
 		n.mu.Unlock()
 		j.err = err
 		if !j.moved {
-			n.release()
+			n.endMove()
 		}
 		close(j.done)
 		n.wake()
@@ -186,7 +186,7 @@ func (n *Node) moveIn(ctx context.Context, j *join, answer AdmitOutcome) error {
 	// The membership is durable. If its cluster dissolves or forgets this node
 	// before the state arrives, that has to be free to act on it.
 	j.moved = true
-	n.release()
+	n.endMove()
 	j.enter("waiting for the state of its new cluster")
 	_, err := n.await(ctx, (*attachment).ready)
 	return err
@@ -234,7 +234,7 @@ func (n *Node) requestAdmission(ctx context.Context, j *join, admit Admit) (Admi
 
 // serveJoin has this node's cluster decide about a joiner.
 func (n *Node) serveJoin(ctx context.Context, request joinRequest) joinReply {
-	a, _ := n.replica()
+	a, _ := n.current()
 	if a == nil || a.id.Cluster != request.Cluster {
 		return joinReply{Elsewhere: a != nil, Ended: a != nil && a.id.Former == request.Cluster}
 	}
@@ -258,7 +258,7 @@ func (n *Node) serveJoin(ctx context.Context, request joinRequest) joinReply {
 // serveBurn makes sure that a token has no effect: it is burned, or if it was
 // admitted the membership it brought ends. There is no answer until that is so.
 func (n *Node) serveBurn(ctx context.Context, request burnRequest) joinReply {
-	a, _ := n.replica()
+	a, _ := n.current()
 	if a == nil || a.id.Cluster != request.Cluster {
 		return joinReply{Elsewhere: a != nil, Ended: a != nil && a.id.Former == request.Cluster}
 	}

@@ -70,7 +70,7 @@ func TestCrashInJoin(t *testing.T) {
 		b.kill()
 		b.noCrash()
 		b.start()
-		w.eventually("b unfrozen", func() bool { return b.running().Info().Settled })
+		w.eventually("b unfrozen", func() bool { return b.running().Info().Staying })
 		if got := len(b.view().Nodes); got != 1 {
 			t.Errorf("%d nodes", got)
 		}
@@ -128,7 +128,7 @@ func TestTargetGoesAway(t *testing.T) {
 	w.must(b.meet(a))
 	c.noCrash()
 	c.start()
-	w.eventually("c unfrozen", func() bool { return c.running().Info().Settled })
+	w.eventually("c unfrozen", func() bool { return c.running().Info().Staying })
 	w.must(c.meet(b))
 	w.mustBeTogether([]*simNode{a, b, c})
 	if got := a.view().Assigned(); got != 10 {

@@ -173,7 +173,7 @@ func (n *Node) keepTime(ctx context.Context) {
 	interval := func() time.Duration { return min(max(n.NodeTimeout()/10, 10*time.Millisecond), 250*time.Millisecond) }
 	for sched.Sleep(ctx, n.sched, interval()) {
 		dog.timeout = n.NodeTimeout()
-		a, _ := n.replica()
+		a, _ := n.current()
 		if a == nil {
 			continue
 		}
@@ -182,7 +182,7 @@ func (n *Node) keepTime(ctx context.Context) {
 		if orphan.step(now, leader != 0 && a.ready()) {
 			n.duty("inquire", n.inquire)
 		}
-		if !self || !a.ready() || !settled(a.machine.State()) {
+		if !self || !a.ready() || !staying(a.machine.State()) {
 			dog.stop()
 			failed.stop()
 			short.stop()
@@ -215,12 +215,12 @@ func (n *Node) commitRelief(ctx context.Context, a *attachment, due []topology.N
 func (n *Node) commitCopies(ctx context.Context, a *attachment, due []topology.GroupID) {
 	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
-	if _, err := n.proposeIn(ctx, a, &SettleCopies{Shards: due}); err != nil {
+	if _, err := n.proposeIn(ctx, a, &AdjustCopies{Shards: due}); err != nil {
 		return // the next step sees the same again
 	}
 	for _, id := range due {
 		if shard := a.machine.State().Shard(id); shard != nil {
-			n.log.Info("MetaRaft settles which arbiters keep a copy of a shard's data", "shard", id, "copies", shard.copyNodes())
+			n.log.Info("MetaRaft decided which arbiters keep a copy of a shard's data", "shard", id, "copies", shard.copyNodes())
 		}
 	}
 }

@@ -236,7 +236,7 @@ func TestOverlappingSlots(t *testing.T) {
 	}
 	for _, n := range []*simNode{a, b} {
 		info := n.running().Info()
-		if !info.Settled || info.Nodes != 1 || info.Slots != 11 {
+		if !info.Staying || info.Nodes != 1 || info.Slots != 11 {
 			t.Fatalf("after the refusal: %+v", info)
 		}
 	}
@@ -280,12 +280,12 @@ func TestFindingThePeer(t *testing.T) {
 
 func TestSetCourse(t *testing.T) {
 	info := func(cluster uint64, nodes, slots int) PeerInfo {
-		return PeerInfo{Cluster: cluster, Nodes: nodes, Slots: slots, Settled: true}
+		return PeerInfo{Cluster: cluster, Nodes: nodes, Slots: slots, Staying: true}
 	}
-	unsettled := PeerInfo{Cluster: 9, Nodes: 1}
+	moving := PeerInfo{Cluster: 9, Nodes: 1}
 	cases := []struct {
 		self, peer PeerInfo
-		want, back course
+		want, back direction
 	}{
 		{info(1, 2, 0), info(1, 2, 0), united, united},
 		{info(1, 1, 0), info(2, 1, 5), peerComes, selfJoins},
@@ -293,20 +293,20 @@ func TestSetCourse(t *testing.T) {
 		{info(1, 2, 0), info(2, 3, 5), selfDissolves, peerComes},
 		{info(1, 2, 0), info(2, 3, 0), peerComes, selfDissolves},
 		{info(1, 2, 5), info(2, 3, 5), impossible, impossible},
-		{info(1, 2, 0), unsettled, peerUnsettled, selfUnsettled},
+		{info(1, 2, 0), moving, peerMoving, selfMoving},
 	}
 	for _, c := range cases {
-		if got := setCourse(c.self, c.peer); got != c.want {
-			t.Errorf("setCourse(%+v, %+v) = %d, want %d", c.self, c.peer, got, c.want)
+		if got := directionOf(c.self, c.peer); got != c.want {
+			t.Errorf("directionOf(%+v, %+v) = %d, want %d", c.self, c.peer, got, c.want)
 		}
-		if got := setCourse(c.peer, c.self); got != c.back {
-			t.Errorf("setCourse(%+v, %+v) = %d, want %d", c.peer, c.self, got, c.back)
+		if got := directionOf(c.peer, c.self); got != c.back {
+			t.Errorf("directionOf(%+v, %+v) = %d, want %d", c.peer, c.self, got, c.back)
 		}
 	}
 	residue := info(1, 2, 0)
 	residue.Residue = true
-	if got := setCourse(residue, info(2, 2, 7)); got != impossible {
-		t.Errorf("an island with keys but no slots: course %d, want impossible", got)
+	if got := directionOf(residue, info(2, 2, 7)); got != impossible {
+		t.Errorf("an island with keys but no slots: direction %d, want impossible", got)
 	}
 }
 

@@ -95,10 +95,10 @@ type Node struct {
 
 	orphaned int // see statelessInquiries; used by inquire alone
 
-	// moving holds a value unless somebody took it who is about to change the
-	// node's cluster: one join, reset or departure at a time.
-	moving chan struct{}
-	kick   chan struct{} // wakes the steward
+	// mayMove has a value in it unless somebody took that to move the node to another
+	// cluster: one join, reset or departure at a time. See beginMove.
+	mayMove chan struct{}
+	kick    chan struct{} // wakes the steward
 
 	address     atomic.Pointer[topology.Address] // what this node announces
 	nodeTimeout atomic.Int64                     // Options.NodeTimeout, as SetNodeTimeout left it
@@ -120,12 +120,12 @@ func NewNode(opts Options) *Node {
 	n := &Node{
 		opts: opts, sched: opts.Sched, log: opts.Logger, nonce: opts.Random(), sequence: newSequence(opts.Sched),
 		work:    sched.NewGroup(opts.Sched),
-		changed: make(chan struct{}), duties: make(map[string]struct{}), parted: make(map[parting]struct{}), moving: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+		changed: make(chan struct{}), duties: make(map[string]struct{}), parted: make(map[parting]struct{}), mayMove: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		checkpoint: func(string) error { return nil },
 	}
 	n.address.Store(&opts.Address)
 	n.SetNodeTimeout(opts.NodeTimeout)
-	n.moving <- struct{}{}
+	n.mayMove <- struct{}{}
 	n.life, n.stop = context.WithCancel(context.Background())
 	return n
 }
@@ -141,9 +141,9 @@ func (n *Node) Attach(raft Raft, machine *Machine) {
 	n.mu.Unlock()
 }
 
-// replica returns the current attachment, nil before the first Attach, and a
+// current returns the present attachment, nil before the first Attach, and a
 // channel that is closed at the next one.
-func (n *Node) replica() (*attachment, <-chan struct{}) {
+func (n *Node) current() (*attachment, <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.attached.Load(), n.changed
@@ -153,7 +153,7 @@ func (n *Node) replica() (*attachment, <-chan struct{}) {
 // It looks again after each change of the replica's state and each Attach.
 func (n *Node) await(ctx context.Context, cond func(*attachment) bool) (*attachment, error) {
 	for {
-		a, changed := n.replica()
+		a, changed := n.current()
 		var watch <-chan struct{}
 		if a != nil {
 			watch = a.machine.Watch()
@@ -207,22 +207,6 @@ func (n *Node) wake() {
 	default:
 	}
 }
-
-// hold takes the right to change the node's cluster, or fails with ctx.
-func (n *Node) hold(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	switch sched.Wait(n.sched, time.Time{}, n.moving, ctx.Done(), n.life.Done()) {
-	case 1:
-		return ctx.Err()
-	case 2:
-		return context.Canceled
-	}
-	return nil
-}
-
-func (n *Node) release() { n.moving <- struct{}{} }
 
 // Current returns what this node has applied, without asking anyone; it is
 // cheap enough to be called for every command. The node itself is always in it:
@@ -290,7 +274,7 @@ func (n *Node) View(ctx context.Context) *topology.View {
 
 // Info returns what this node tells peers about itself.
 func (n *Node) Info() PeerInfo {
-	a, _ := n.replica()
+	a, _ := n.current()
 	if a == nil || !a.ready() {
 		id := n.identity(a)
 		return PeerInfo{Node: id.Node, Cluster: id.Cluster, MetaID: id.MetaID, Address: n.Address(), Members: id.Bootstrap, Lineage: n.opts.Lineage()}
@@ -299,7 +283,7 @@ func (n *Node) Info() PeerInfo {
 	p := PeerInfo{
 		Node: a.id.Node, Cluster: a.id.Cluster, MetaID: a.id.MetaID, Address: n.Address(),
 		Nodes: len(v.Nodes), Slots: v.Assigned(), Residue: len(v.Residue) > 0,
-		Settled: settled(s), Members: members(v), Lineage: n.opts.Lineage(),
+		Staying: staying(s), Members: members(v), Lineage: n.opts.Lineage(),
 	}
 	switch {
 	case s.Frozen != nil:
@@ -309,9 +293,6 @@ func (n *Node) Info() PeerInfo {
 	}
 	return p
 }
-
-// settled reports whether the cluster is neither frozen nor dissolved.
-func settled(s *State) bool { return s.Frozen == nil && s.Dissolved == nil }
 
 // members returns the Raft addresses of the view's nodes.
 func members(v *topology.View) []string {
@@ -326,7 +307,7 @@ func members(v *topology.View) []string {
 // knows them, in random order.
 func (n *Node) others() []string {
 	addrs := members(n.Current())
-	if a, _ := n.replica(); a != nil {
+	if a, _ := n.current(); a != nil {
 		addrs = append(addrs, a.id.Bootstrap...)
 		// A node that was restarted after it applied its own removal is shown none of
 		// them, and has to ask somebody.

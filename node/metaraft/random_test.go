@@ -401,7 +401,7 @@ func (g *generator) change(s *State) Change {
 		return &Forget{Node: g.node(s), Force: g.IntN(3) == 0}
 	case 14:
 		if g.IntN(2) == 0 {
-			return &SettleCopies{Shards: []topology.GroupID{g.group(s), g.group(s)}}
+			return &AdjustCopies{Shards: []topology.GroupID{g.group(s), g.group(s)}}
 		}
 		return &Relieve{Nodes: []topology.NodeID{g.node(s), g.node(s)}}
 	case 12:
@@ -531,10 +531,10 @@ func checkStep(t *testing.T, before, after *State, p Proposal, result []byte, pa
 	if o, seen := after.remembered(p.Origin); p.Origin.Node != 0 && (!seen || !bytes.Equal(result, mustEncode(t, o)) && o.Error != string(Uncertain)) {
 		t.Errorf("a retry would be answered %+v (%v), the first time was %s", o, seen, result)
 	}
-	settled := newDraft(after, after.Index, after.Clock)
-	settled.settle()
-	if !bytes.Equal(essence(t, after), essence(t, settled.s)) {
-		t.Error("settling a settled state changes it")
+	again := newDraft(after, after.Index, after.Clock)
+	again.derive()
+	if !bytes.Equal(essence(t, after), essence(t, again.s)) {
+		t.Error("deriving from a derived state changes it")
 	}
 	checkView(t, after)
 }

@@ -51,10 +51,10 @@ type PeerInfo struct {
 	Nodes   int  `json:"nodes"`
 	Slots   int  `json:"slots"`
 	Residue bool `json:"residue"`
-	// Settled is false while the node is on its way into another cluster:
+	// Staying is false while the node moves to another cluster:
 	// frozen, dissolved, or admitted and still without the cluster's state.
-	Settled bool `json:"settled"`
-	// Joining is where an unsettled node is going, as far as known.
+	Staying bool `json:"settled"`
+	// Joining is where a moving node is going, as far as known.
 	Joining string `json:"joining,omitempty"`
 	// Members are the Raft addresses of all nodes of the cluster.
 	Members []string `json:"members"`
@@ -68,7 +68,7 @@ func (p PeerInfo) lone() bool { return p.Nodes == 1 }
 func (p PeerInfo) empty() bool { return p.Slots == 0 && !p.Residue }
 
 type identifyRequest struct {
-	// Wait asks for an answer only once the node is settled, within bounds.
+	// Wait asks for an answer only once the node does not move any more, within bounds.
 	Wait bool `json:"wait,omitempty"`
 }
 

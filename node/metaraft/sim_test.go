@@ -257,7 +257,7 @@ func (n *simNode) running() *Node {
 // reports changes of membership done.
 func (n *simNode) serveShards(ctx context.Context, node *Node) {
 	for {
-		a, changed := node.replica()
+		a, changed := node.current()
 		var watch <-chan struct{}
 		var again <-chan time.Time // while a report may have been lost
 		if a != nil {
@@ -439,13 +439,13 @@ func (w *world) eventually(what string, cond func() bool) {
 	}
 }
 
-// together reports whether all nodes are settled members of one cluster that
+// together reports whether all nodes stay as members of one cluster that
 // has exactly them.
 func together(nodes []*simNode) bool {
 	first := nodes[0].running().Info()
 	for _, n := range nodes {
 		info := n.running().Info()
-		if !info.Settled || info.Cluster != first.Cluster || info.Nodes != len(nodes) {
+		if !info.Staying || info.Cluster != first.Cluster || info.Nodes != len(nodes) {
 			return false
 		}
 		v := n.running().Current()

@@ -42,7 +42,7 @@ func (n *Node) steward(ctx context.Context) {
 	w := n.sched.Waiter()
 	defer w.Stop()
 	for {
-		a, changed := n.replica()
+		a, changed := n.current()
 		var watch <-chan struct{}
 		if a != nil {
 			watch = a.machine.Watch()
@@ -106,13 +106,13 @@ func (n *Node) found(ctx context.Context, a *attachment) {
 // resume takes up a join that was interrupted after its freeze.
 func (n *Node) resume(a *attachment, f Freeze) {
 	select {
-	case <-n.moving:
+	case <-n.mayMove:
 	default:
 		return // the join is running; its end wakes the steward
 	}
 	now := a.machine.State().Frozen
-	if current, _ := n.replica(); current != a || now == nil || now.Token != f.Token {
-		n.release()
+	if current, _ := n.current(); current != a || now == nil || now.Token != f.Token {
+		n.endMove()
 		return
 	}
 	n.log.Info("MetaRaft resumes a join", "target", f.TargetAddr, "token", f.Token)

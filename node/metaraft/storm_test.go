@@ -57,7 +57,7 @@ func TestStorms(t *testing.T) {
 			wg.Wait()
 			w.setFault(nil)
 			for _, c := range clients {
-				c.settle()
+				c.rest()
 			}
 		})
 	}
@@ -183,7 +183,7 @@ func (c *stormClient) meet() {
 // awaitReady waits for the state of the node's cluster.
 func (c *stormClient) awaitReady() {
 	c.w.eventually("the node is back", func() bool {
-		a, _ := c.self.running().replica()
+		a, _ := c.self.running().current()
 		return a != nil && a.ready()
 	})
 }
@@ -211,9 +211,9 @@ func (c *stormClient) left(done, refused bool) {
 	}
 }
 
-// settle waits until the node is at rest, and compares what it sees with what the
+// rest waits until the node is at rest, and compares what it sees with what the
 // client knows.
-func (c *stormClient) settle() {
+func (c *stormClient) rest() {
 	t := c.w.t
 	t.Helper()
 	var v *topology.View
@@ -221,7 +221,7 @@ func (c *stormClient) settle() {
 		ctx, cancel := limit.Context(t)
 		defer cancel()
 		info := c.self.running().Info()
-		if v = c.self.running().View(ctx); !info.Settled || !v.Quorum || len(v.Intents) > 0 || c.self.Identity().PendingTarget != "" {
+		if v = c.self.running().View(ctx); !info.Staying || !v.Quorum || len(v.Intents) > 0 || c.self.Identity().PendingTarget != "" {
 			return false
 		}
 		for _, n := range c.nodes {
@@ -355,7 +355,7 @@ func TestForgottenBeforeDissolve(t *testing.T) {
 	w.must(y.meet(owner))
 	w.setFault(nil)
 	x.running().duty("inquire", x.running().inquire)
-	w.eventually("the forgotten node is lone", func() bool { return x.running().Info().Nodes == 1 && x.running().Info().Settled })
+	w.eventually("the forgotten node is lone", func() bool { return x.running().Info().Nodes == 1 && x.running().Info().Staying })
 	if target := x.Identity().PendingTarget; target != "" {
 		t.Errorf("it is about to follow the others to %s", target)
 	}

@@ -18,7 +18,7 @@ func (m *Machine) Succeed(index, cluster uint64) error {
 	}
 	d := newDraft(before.state, index, before.state.Clock)
 	d.succeed(cluster)
-	d.settle()
+	d.derive()
 	after := published{applied: index, state: d.s}
 	if err := m.write(before, &after); err != nil {
 		return err

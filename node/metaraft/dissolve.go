@@ -2,16 +2,67 @@ package metaraft
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"time"
 
 	"github.com/genuineh/aikv/node/topology"
 )
 
-// answer is what the node at a Raft address said.
-type answer struct {
-	whoamiReply
-	addr string
+// dissolve ends this node's cluster, which owns nothing, in favour of peer's,
+// and returns once this node is lone.
+func (n *Node) dissolve(ctx context.Context, peer PeerInfo) error {
+	a, _ := n.current()
+	_, err := n.proposeIn(ctx, a, &Dissolve{Token: n.token(), TargetAddr: peer.Address.Raft, TargetCluster: peer.Cluster})
+	// gofail: var joinDissolved struct{}
+	if err != nil {
+		// Refused, or uncertain: this node may be on its way all the same.
+		return fmt.Errorf("%w: dissolve: %w", errReevaluate, unquoted(err))
+	}
+	_, err = n.await(ctx, func(b *attachment) bool { return b != a && b.ready() })
+	return err
+}
+
+// dissolution returns how a dissolved cluster ended.
+func (s *State) dissolution() *dissolution {
+	end := &dissolution{Target: s.Dissolved.TargetAddr}
+	for _, node := range s.Nodes {
+		m := formerMember{Node: node.ID, MetaID: node.MetaID, ConfigEpoch: node.ConfigEpoch, Follows: node.Follows}
+		if shard := s.ShardOf(node.ID); shard != nil && shard.Master != node.ID {
+			m.Follows = shard.Master
+		}
+		end.Members = append(end.Members, m)
+	}
+	return end
+}
+
+// followDissolve makes this member of a dissolved cluster lone; Run then brings
+// it to the target. The others are told first: whoever has not applied the
+// dissolution will not find a quorum any more. A node that was forgotten before
+// stays alone.
+func (n *Node) followDissolve(ctx context.Context, a *attachment, end *dissolution) {
+	me := end.member(a.id)
+	if me == nil {
+		n.depart(ctx, a, "it was forgotten before its cluster dissolved", false)
+		return
+	}
+	if n.beginMove(ctx) != nil {
+		return
+	}
+	defer n.endMove()
+	if current, _ := n.current(); current != a {
+		return
+	}
+	n.mu.Lock()
+	n.dissolved.cluster, n.dissolved.end = a.id.Cluster, end
+	n.mu.Unlock()
+	n.tell(ctx, n.others(), notice{Cluster: a.id.Cluster, Dissolved: end})
+	n.log.Info("MetaRaft cluster dissolved", "cluster", a.id.Cluster, "target", end.Target)
+	// gofail: var joinFollow struct{}
+	with := Beginning{PendingTarget: end.Target, ConfigEpoch: me.ConfigEpoch, Follows: me.Follows, Farewells: n.unsaid(a)}
+	if err := n.opts.Home.BecomeLone(n.life, false, with); err != nil {
+		n.log.Error("MetaRaft can't become lone", "error", err)
+	}
 }
 
 // dissolvedSo reports whether this node may believe that its cluster dissolved in
@@ -64,7 +115,7 @@ func (n *Node) hearDissolved(ctx context.Context, a *attachment, end *dissolutio
 			n.followDissolve(ctx, a, end)
 			return
 		}
-		if current, _ := n.replica(); current != a || !retry.wait(ctx) {
+		if current, _ := n.current(); current != a || !retry.wait(ctx) {
 			break
 		}
 	}

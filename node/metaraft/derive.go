@@ -10,12 +10,12 @@ import (
 // shardVoters is how many voters a shard has at least where the cluster allows.
 const shardVoters = 3
 
-// settle derives what nobody asks for by name: the arbiters of each shard, the
-// voters of MetaRaft, and new version numbers of wishes that changed. Settling
-// a settled state changes nothing.
-func (d *draft) settle() {
-	d.settleArbiters()
-	d.settleVoters()
+// derive works out what nobody asks for by name: the arbiters of each shard, the
+// voters of MetaRaft, and new version numbers of wishes that changed.
+// Doing it once more changes nothing.
+func (d *draft) derive() {
+	d.deriveArbiters()
+	d.deriveVoters()
 	for i := range d.s.Shards {
 		shard := &d.s.Shards[i]
 		for j := range shard.Members {
@@ -29,7 +29,7 @@ func (d *draft) settle() {
 	}
 }
 
-func (d *draft) settleArbiters() {
+func (d *draft) deriveArbiters() {
 	owning := d.s.Slots.owners()
 	for i := range d.s.Shards {
 		shard := &d.s.Shards[i]
@@ -145,9 +145,9 @@ func autoVoters(n int) int {
 	return 5
 }
 
-// settleVoters keeps the number of MetaRaft's voters at autoVoters at least,
+// deriveVoters keeps the number of MetaRaft's voters at autoVoters at least,
 // and the number of those that were not promoted by hand at autoVoters at most.
-func (d *draft) settleVoters() {
+func (d *draft) deriveVoters() {
 	want := autoVoters(len(d.s.Nodes))
 	// Alive before failed, then the least loaded, then who joined first.
 	order := d.loads()
