@@ -38,7 +38,8 @@ func objectSubcommands() []*Command {
 	}
 }
 
-// objectEncoding answers what Redis says of a string that was set as a whole.
+// objectEncoding answers what Redis says, of a string as if it was set as a
+// whole.
 func objectEncoding(tx ReadTx, args [][]byte) resp.Value {
 	m, found := tx.Lookup(args[2])
 	if !found {
@@ -51,7 +52,7 @@ func encodingOf(m keyspace.Meta) string {
 	const embedded = 44 // bytes that Redis keeps in one piece with their header
 	switch _, isInt := parseInt(m.Value); {
 	case m.Type != keyspace.TypeString:
-		return m.Type.String()
+		return m.Encoding()
 	case isInt:
 		return "int"
 	case len(m.Value) <= embedded:

@@ -119,26 +119,22 @@ func (c *change) write(b *storage.Batch, scratch []byte) []byte {
 	if c.old == c.now {
 		return scratch
 	}
-	var before, after int64
-	if c.old != nil {
-		before = c.old.meta.ExpireAt
-	}
 	if c.now != nil {
-		after = c.now.meta.ExpireAt
 		b.Put(c.stored, c.now.encoded)
 	} else if c.old != nil {
 		b.Delete(c.stored)
 	}
+	before, after := c.old.deadline(), c.now.deadline()
 	if before == after {
 		return scratch
 	}
-	if before != 0 {
-		scratch = appendExpiryKey(scratch[:0], before, c.stored)
+	if before.at != 0 && before.at != after.at {
+		scratch = appendExpiryKey(scratch[:0], before.at, c.stored)
 		b.Delete(scratch)
 	}
-	if after != 0 {
-		scratch = appendExpiryKey(scratch[:0], after, c.stored)
-		b.Put(scratch, nil)
+	if after.at != 0 {
+		scratch = appendExpiryKey(scratch[:0], after.at, c.stored)
+		b.Put(scratch, after.entry())
 	}
 	return scratch
 }

@@ -16,7 +16,8 @@
 // # Two halves
 //
 // One half knows keys: types, live and expired, counts, the expiry index, what a
-// change means (tx.go, view.go, walk.go, record.go, expiry.go, digest.go). The
+// change means (tx.go, view.go, walk.go, record.go, expiry.go, digest.go; typed.go,
+// hash.go and sortedset.go for values with elements). The
 // other knows records: how a transaction's changes are collected and taken back,
 // committed, cached, and kept apart from older views (changes.go, savepoint.go,
 // commit.go, cache.go). The first asks the second for the record of a key
@@ -26,7 +27,9 @@
 //
 //   - A transaction is one batch of the store, and each batch carries the
 //     applied index and the clock. After a crash all three belong together.
-//   - There is an expiry entry for every key with an expiry, and no other.
+//   - There is an expiry entry for every key with an expiry, or with a field that
+//     has one, at the soonest of these times, and no other.
+//   - What has expired is not there: no key, no field, and no hash without fields.
 //   - The count of a slot is the number of its metadata records; slots without
 //     keys have no count record. Len is their sum.
 //   - The clock is the largest entry time applied. In writes it alone decides
@@ -48,12 +51,15 @@
 //	01 name                                   a named record of the state machine
 //	10 slot:2                                 number of keys of the slot, a uvarint
 //	20 slot:2 fingerprint:4 key               a key's metadata
-//	30 expireAt:8 slot:2 fingerprint:4 key    expiry index; no value
+//	30 expireAt:8 slot:2 fingerprint:4 key    expiry index
 //
 // Metadata is a byte (flags of the type in its upper half, the type in its
 // lower), the time of expiry (0: none), the version's index and operation number
 // (uvarints), and then, to the end, what the type makes of it: a string's value.
-// That a value is inline makes a SET one put, and a GET one look-up.
+// That a value is inline makes a SET one put, and a GET one look-up. Hashes and
+// sorted sets are inline as well: see inlineHash and inlineSortedSet. An expiry
+// entry has no value, or, for a hash of which fields expire but not the key, the
+// byte 1; the number of keys that expire is that of entries without.
 //
 // Keys sort by slot first, which makes what cluster commands want of a slot one
 // range of the store; then by fingerprint (CRC32C of the key), so that a
@@ -68,10 +74,9 @@
 // would have to read all values too, as they lie between the keys. Opening
 // reads at most 16384 small records, whatever the number of keys.
 //
-// # Room for other types
+// # Room for big values
 //
-// Small values of other types are inline in their metadata records, too. Big ones
-// will be trees of pages, with a record for each page:
+// Big values will be trees of pages, with a record for each page:
 //
 //	40 slot:2 object:20 page:4    a page of a big value
 //	50 slot:2 object:20           remains of a deleted value

@@ -10,7 +10,8 @@ import (
 	"github.com/genuineh/aikv/node/storage"
 )
 
-// soonest keeps the smallest time of expiry of all keys, and how many have one.
+// soonest keeps the smallest time of expiry of all keys and fields, and how many
+// keys have one.
 type soonest struct {
 	mu sync.Mutex
 	// at is exact, or, if stale, a lower bound. math.MaxInt64: none.
@@ -29,17 +30,18 @@ func (s *soonest) update(changes *changeSet, flushed bool) {
 	}
 	for i := range changes.list {
 		c := &changes.list[i]
-		if c.old != nil && c.old.meta.ExpireAt != 0 && !flushed {
+		old, now := c.old.deadline(), c.now.deadline()
+		if old.whole && !flushed {
 			s.keys--
 		}
-		if c.now != nil && c.now.meta.ExpireAt != 0 {
+		if now.whole {
 			s.keys++
 		}
-		if c.old != nil && c.old.meta.ExpireAt == s.at {
+		if old.at != 0 && old.at == s.at {
 			s.stale = true
 		}
-		if c.now != nil && c.now.meta.ExpireAt != 0 {
-			s.at = min(s.at, c.now.meta.ExpireAt)
+		if now.at != 0 {
+			s.at = min(s.at, now.at)
 		}
 	}
 }
@@ -49,7 +51,9 @@ func (s *soonest) count(store storage.Store) error {
 	it := store.Iterate([]byte{classExpiry}, []byte{classExpiry + 1})
 	defer it.Release()
 	for it.Next() {
-		s.keys++
+		if len(it.Value()) == 0 {
+			s.keys++
+		}
 	}
 	if err := it.Err(); err != nil {
 		return fmt.Errorf("keyspace: %w", err)
@@ -72,7 +76,7 @@ func (s *soonest) bound() int64 {
 	return s.at
 }
 
-// NextExpiry returns the soonest time at which a key expires, in unix ms; ok is
+// NextExpiry returns the soonest time at which a key or a field expires, in unix ms; ok is
 // false if none does. It costs a look at the store only after the key that was
 // the soonest has changed. An error of the store shows as no expiry here, and
 // again wherever the store is used.
@@ -100,23 +104,24 @@ func (ks *Keyspace) NextExpiry() (at int64, ok bool) {
 	return s.at, true
 }
 
-// dueKey is a key that has expired.
+// dueKey is a key that has expired, or of which a field has.
 type dueKey struct {
 	index []byte // its stored key in the expiry index, which gives the order
 	key   []byte
 }
 
-// DeleteExpired deletes up to limit keys that have expired by Now, those that
-// expired first first, and returns how many. Which ones these are depends on the
-// keys alone, not on what the transaction has done before.
+// DeleteExpired deletes up to limit keys that have expired by Now, or of whose
+// hashes fields have, which are removed: those that expired first first. It
+// returns how many. Which ones these are depends on the keys alone, not on what
+// the transaction has done before.
 func (tx *Tx) DeleteExpired(limit int) int {
-	if !tx.writable() || limit <= 0 {
+	if limit <= 0 || !tx.begun() {
 		return 0
 	}
 	due := tx.dueInStore(limit)
 	for _, c := range tx.own.changes.list {
-		if c.now != nil && c.now.meta.ExpireAt != 0 && c.now.meta.ExpireAt <= tx.now {
-			index := appendExpiryKey(nil, c.now.meta.ExpireAt, c.stored)
+		if at := c.now.deadline().at; at != 0 && at <= tx.now {
+			index := appendExpiryKey(nil, at, c.stored)
 			due = append(due, dueKey{index, c.stored.key()})
 		}
 	}
@@ -131,7 +136,12 @@ func (tx *Tx) DeleteExpired(limit int) int {
 		if tx.err != nil {
 			return 0
 		}
-		tx.set(&r, rec, nil)
+		if at := rec.meta.ExpireAt; at != 0 && at <= tx.now {
+			tx.set(&r, rec, nil)
+			continue
+		}
+		h := Hash{HashView: HashView{&tx.View, rec}, tx: tx, r: r}
+		h.expire()
 	}
 	return len(due)
 }

@@ -17,7 +17,9 @@ func FuzzRecord(f *testing.F) {
 	f.Add(newString(at, []byte("value"), 0, Version{}).encoded)
 	f.Add(newString(at, nil, math.MaxInt64, Version{Index: math.MaxUint64, Op: math.MaxUint32}).encoded)
 	f.Add([]byte{byte(TypeString), 0x80, 0x80})
-	f.Add([]byte{byte(TypeHash) | 0x50, 1, 2, 3, 4})
+	f.Add([]byte{byte(TypeHash), 0, 1, 0, 2, 1, 'f', 1, 'v', 1, 'g', 0})
+	f.Add([]byte{byte(TypeHash) | byte(flagVolatile)<<4, 9, 1, 0, 1, 7, 1, 'f', 1, 'v', 7})
+	f.Add([]byte{byte(TypeSortedSet), 0, 1, 0, 2, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 0, 1, 'b', 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		r, err := decodeRecord(at, encoded)
 		if err != nil {
@@ -26,15 +28,36 @@ func FuzzRecord(f *testing.F) {
 			}
 			return
 		}
-		again := newRecord(r.stored, r.meta, r.body)
+		again := newRecord(r.stored, r.meta, r.soonest, r.body)
 		if !bytes.Equal(again.stored, at) || !equalMeta(again.meta, r.meta) || !bytes.Equal(again.body, r.body) {
 			t.Fatalf("%+v is written as %+v", r.meta, again.meta)
 		}
+		readAll(r)
 		back, err := decodeRecord(at, again.encoded)
 		if err != nil || !equalMeta(back.meta, r.meta) {
 			t.Fatalf("%+v became %+v, %v", r.meta, back, err)
 		}
 	})
+}
+
+// readAll reads all that a record of any type holds, every way.
+func readAll(r *record) {
+	view := Empty()
+	h, z := HashView{view, nil}, SortedSetView{view, nil}
+	switch r.meta.Type {
+	case TypeHash:
+		h.rec = r
+	case TypeSortedSet:
+		z.rec = r
+	}
+	view.live(r)
+	h.Each(func(field, _ []byte, _ int64) bool { h.Get(field); return true })
+	h.At(h.Len() - 1)
+	for member, score := range z.From(z.Len()-1, true) {
+		z.Rank(member)
+		z.FirstByScore(score, true)
+		z.FirstByMember(member, false)
+	}
 }
 
 func equalMeta(a, b Meta) bool {

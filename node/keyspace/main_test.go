@@ -35,8 +35,8 @@ func write(t testing.TB, ks *Keyspace, index uint64, now int64, fn func(tx *Tx))
 func checkInvariants(t testing.TB, ks *Keyspace) {
 	t.Helper()
 	counts := make(map[uint16]int64)
-	expiries := make(map[string]bool)
-	var total int64
+	expiries := make(map[string]string)
+	var total, expiring int64
 	soonestAt := int64(0)
 	each(t, ks.store, classKey, func(key, value []byte) {
 		k := storedKey(key)
@@ -49,21 +49,20 @@ func checkInvariants(t testing.TB, ks *Keyspace) {
 		}
 		counts[k.slot()]++
 		total++
-		if at := rec.meta.ExpireAt; at != 0 {
-			expiries[string(appendExpiryKey(nil, at, k))] = true
-			if soonestAt == 0 || at < soonestAt {
-				soonestAt = at
-			}
+		if rec.meta.ExpireAt != 0 {
+			expiring++
+		}
+		if d := rec.deadline(); d.at != 0 {
+			expiries[string(appendExpiryKey(nil, d.at, k))] = string(d.entry())
+			soonestAt = sooner(soonestAt, d.at)
 		}
 	})
 	each(t, ks.store, classExpiry, func(key, value []byte) {
-		if !expiries[string(key)] || len(value) > 0 {
+		if want, ok := expiries[string(key)]; !ok || string(value) != want {
 			t.Fatalf("expiry entry %q=%q has no key", key, value)
 		}
 		delete(expiries, string(key))
 	})
-	expiring := int64(0)
-	each(t, ks.store, classExpiry, func([]byte, []byte) { expiring++ })
 	if ks.Expiring() != expiring {
 		t.Fatalf("Expiring %d, the store has %d", ks.Expiring(), expiring)
 	}
@@ -126,5 +125,5 @@ func content(ks *Keyspace) []string {
 
 // newString makes the record of a string.
 func newString(at storedKey, value []byte, expireAt int64, version Version) *record {
-	return newRecord(at, Meta{Type: TypeString, ExpireAt: expireAt, Version: version}, value)
+	return newRecord(at, Meta{Type: TypeString, ExpireAt: expireAt, Version: version}, 0, value)
 }

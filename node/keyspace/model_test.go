@@ -87,10 +87,10 @@ func (m *model) step(t *testing.T, rng *rand.Rand, tx *Tx, op uint32) (nextOp ui
 			Type: TypeString, ExpireAt: expire, Value: []byte(value),
 			Version: Version{m.applied, op}, Size: int64(len(value)),
 		}
-		if gone {
+		if op++; gone { // a deletion needs no version
 			delete(m.keys, name)
+			op--
 		}
-		op++
 	case 5, 6:
 		if got := tx.Delete(key); got != was {
 			t.Fatalf("Delete(%s) = %v", name, got)

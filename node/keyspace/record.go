@@ -44,11 +44,21 @@ func (t Type) String() string {
 // known reports whether this program has values of the type.
 func (t Type) known() bool { return t == TypeString || t == TypeSortedSet || t == TypeHash }
 
+// flags returns the flags that a value of the type can have.
+func (t Type) flags() Flags {
+	switch t {
+	case TypeHash:
+		return flagLarge | flagVolatile
+	case TypeSortedSet:
+		return flagLarge
+	default:
+		return 0
+	}
+}
+
 // Flags say in which form a value is kept. They are stored, in four bits; what
 // they mean is up to the type. A string has none.
 type Flags uint8
-
-const maxFlags Flags = 0x0f
 
 // Version says which change made a key what it is: the Raft index of its entry
 // and the number of the change within the entry. Every change of a key gives it
@@ -81,22 +91,31 @@ type record struct {
 	encoded []byte
 	// body is what the type makes of it: a string's value, for one.
 	body []byte
-	meta Meta
+	// soonest is the soonest time of expiry of a hash's fields, 0: none.
+	soonest int64
+	meta    Meta
 }
 
-// newRecord makes a record of meta and body, in one piece of memory; meta.Value
-// and meta.Size do not matter.
-func newRecord(at storedKey, meta Meta, body []byte) *record {
+// newRecord makes a record of meta and a body, given in parts, in one piece of
+// memory; meta.Value and meta.Size do not matter. soonest is that of a hash.
+func newRecord(at storedKey, meta Meta, soonest int64, body ...[]byte) *record {
 	const maxHeader = 1 + 3*binary.MaxVarintLen64
-	buf := make([]byte, 0, len(at)+maxHeader+len(body))
+	size := 0
+	for _, part := range body {
+		size += len(part)
+	}
+	buf := make([]byte, 0, len(at)+maxHeader+size)
 	buf = append(buf, at...)
 	buf = append(buf, byte(meta.Flags)<<4|byte(meta.Type))
 	buf = binary.AppendUvarint(buf, uint64(meta.ExpireAt))
 	buf = binary.AppendUvarint(buf, meta.Version.Index)
 	buf = binary.AppendUvarint(buf, uint64(meta.Version.Op))
-	buf = append(buf, body...)
+	start := len(buf)
+	for _, part := range body {
+		buf = append(buf, part...)
+	}
 	r := &record{
-		stored: storedKey(buf[:len(at):len(at)]), encoded: buf[len(at):], body: buf[len(buf)-len(body):], meta: meta,
+		stored: storedKey(buf[:len(at):len(at)]), encoded: buf[len(at):], body: buf[start:], soonest: soonest, meta: meta,
 	}
 	r.describe()
 	return r
@@ -128,7 +147,7 @@ func (r *record) decode(encoded []byte) error {
 	}
 	r.encoded = encoded
 	r.meta = Meta{Type: Type(encoded[0] & 0x0f), Flags: Flags(encoded[0] >> 4)}
-	if !r.meta.Type.known() || r.meta.Type == TypeString && r.meta.Flags != 0 {
+	if !r.meta.Type.known() || r.meta.Flags&^r.meta.Type.flags() != 0 {
 		return errBadRecord
 	}
 	var fields [3]uint64
@@ -143,5 +162,15 @@ func (r *record) decode(encoded []byte) error {
 	r.meta.ExpireAt, r.meta.Version = int64(fields[0]), Version{Index: fields[1], Op: uint32(fields[2])}
 	r.body = rest
 	r.describe()
+	ok := true
+	switch r.meta.Type {
+	case TypeHash:
+		r.soonest, ok = checkInlineHash(r.meta.Flags, r.body)
+	case TypeSortedSet:
+		ok = checkInlineSortedSet(r.body)
+	}
+	if !ok {
+		return errBadRecord
+	}
 	return nil
 }

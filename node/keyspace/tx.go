@@ -36,8 +36,9 @@ type writeState struct {
 	expired int64 // keys deleted or replaced after they had expired
 	flushed bool  // nothing stored counts any more
 	// limit is what SetLimit said; large is set when a record was refused.
-	limit int
-	large bool
+	limit   int
+	large   bool
+	scratch []byte // memory for bodies in the making
 	// undo is what Undo needs to take back what was done since Save.
 	undo []undone
 }
@@ -115,16 +116,12 @@ func (tx *Tx) SetString(key, value []byte, expireAt int64) {
 	if !tx.begun() {
 		return
 	}
-	version := tx.nextVersion()
 	r := tx.ref(key)
 	old := tx.load(&r)
 	switch {
 	case tx.err != nil:
-	case len(key)+len(value) > MaxRecord:
-		tx.own.large = true
 	case expireAt == 0 || expireAt > tx.now:
-		meta := Meta{Type: TypeString, ExpireAt: expireAt, Version: version}
-		tx.set(&r, old, newRecord(r.storedAs(old), meta, value))
+		tx.replace(&r, old, Meta{Type: TypeString, ExpireAt: expireAt}, 0, value)
 	case old != nil:
 		tx.set(&r, old, nil)
 	}
@@ -161,8 +158,8 @@ func (tx *Tx) SetExpire(key []byte, at int64) bool {
 		tx.set(&r, rec, nil)
 	case at != 0 || rec.meta.ExpireAt != 0:
 		meta := rec.meta
-		meta.ExpireAt, meta.Version = at, tx.nextVersion()
-		tx.set(&r, rec, newRecord(rec.stored, meta, rec.body))
+		meta.ExpireAt = at
+		tx.replace(&r, rec, meta, rec.soonest, rec.body)
 	}
 	return true
 }
@@ -203,20 +200,9 @@ func (tx *Tx) Copy(key, to []byte) bool {
 // put gives key the type, flags, expiry and body of rec, and reports whether
 // they fit.
 func (tx *Tx) put(key []byte, rec *record) bool {
-	version := tx.nextVersion()
 	r := tx.ref(key)
 	old := tx.load(&r)
-	switch {
-	case tx.err != nil:
-		return false
-	case len(key)+len(rec.body) > MaxRecord:
-		tx.own.large = true
-		return false
-	}
-	meta := rec.meta
-	meta.Version = version
-	tx.set(&r, old, newRecord(r.storedAs(old), meta, rec.body))
-	return true
+	return tx.err == nil && tx.replace(&r, old, rec.meta, rec.soonest, rec.body) != nil
 }
 
 // set changes a key from before, which load has returned, to now.

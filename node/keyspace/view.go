@@ -62,8 +62,14 @@ func (v *View) ref(key []byte) ref {
 	return ref{key: key, hash: maphash.Bytes(v.ks.seed, key)}
 }
 
-// live reports whether a record counts as a key that is there.
-func (v *View) live(rec *record) bool { return rec != nil && v.lasts(rec.meta.ExpireAt) }
+// live reports whether a record counts as a key that is there. A hash is not
+// without a field that is.
+func (v *View) live(rec *record) bool {
+	if rec == nil || !v.lasts(rec.meta.ExpireAt) {
+		return false
+	}
+	return rec.soonest == 0 || rec.soonest > max(v.now, v.localNow) || v.anyFieldLasts(rec)
+}
 
 // lasts reports whether something that expires at the time at (0: never) is
 // there.

@@ -1,0 +1,220 @@
+package keyspace
+
+import "encoding/binary"
+
+// HashView reads a hash: fields in an order that is a function of the hash
+// alone, each with a value and, possibly, a time of expiry. Fields that have
+// expired are not there, for no method. The zero value and one of an absent key
+// are empty.
+//
+// Slices that are handed out are shared and must not be changed. They stay what
+// they are, whatever becomes of the hash.
+type HashView struct {
+	view *View
+	rec  *record // nil: empty
+}
+
+// Hash returns the hash that key holds, and whether there is one; the error is
+// ErrWrongType, of a key that holds something else.
+func (v *View) Hash(key []byte) (HashView, bool, error) {
+	rec, err := v.typed(key, TypeHash)
+	return HashView{v, rec}, rec != nil, err
+}
+
+// inline returns the fields, empty ones if there is no hash.
+func (h HashView) inline() inlineHash {
+	if h.rec == nil {
+		return inlineHash{}
+	}
+	return parseInlineHash(h.rec.meta.Flags, h.rec.body)
+}
+
+// Len returns the number of fields.
+func (h HashView) Len() int64 {
+	in := h.inline()
+	if in.soonest == 0 || in.soonest > max(h.view.now, h.view.localNow) {
+		return int64(in.count)
+	}
+	n := int64(0)
+	for f := in.first(); f.ok; f = in.after(f) {
+		if h.view.lasts(f.expireAt) {
+			n++
+		}
+	}
+	return n
+}
+
+// Get returns the value of a field and its time of expiry, 0 for none, and
+// whether the field is there.
+func (h HashView) Get(field []byte) (value []byte, expireAt int64, ok bool) {
+	in := h.inline()
+	f := in.find(field)
+	if !f.ok || !h.view.lasts(f.expireAt) {
+		return nil, 0, false
+	}
+	return f.value, f.expireAt, true
+}
+
+// Each calls fn for all fields, in order, until it returns false.
+func (h HashView) Each(fn func(field, value []byte, expireAt int64) bool) {
+	in := h.inline()
+	for f := in.first(); f.ok; f = in.after(f) {
+		if h.view.lasts(f.expireAt) && !fn(f.field, f.value, f.expireAt) {
+			return
+		}
+	}
+}
+
+// At returns the field at a position, 0 ≤ n < Len, of the order of Each; nil if
+// there is none.
+func (h HashView) At(n int64) (field, value []byte) {
+	h.Each(func(f, v []byte, _ int64) bool {
+		if n == 0 {
+			field, value = f, v
+		}
+		n--
+		return n >= 0
+	})
+	return field, value
+}
+
+// Scan calls fn for at least count fields from cursor on, or as many as there
+// are, and returns the cursor to go on from. Cursor 0 is the beginning, and
+// returned it is the end. Every field that is there from the first call to the
+// last is shown, and none twice.
+func (h HashView) Scan(cursor uint64, _ int, fn func(field, value []byte, expireAt int64)) (next uint64) {
+	if cursor != 0 {
+		return 0 // a small hash is shown at once
+	}
+	h.Each(func(field, value []byte, expireAt int64) bool {
+		fn(field, value, expireAt)
+		return true
+	})
+	return 0
+}
+
+// Encoding returns what OBJECT ENCODING says.
+func (h HashView) Encoding() string {
+	if h.rec == nil {
+		return Meta{Type: TypeHash}.Encoding()
+	}
+	return h.rec.meta.Encoding()
+}
+
+// Hash changes the hash of a key, which comes into being with its first field
+// and goes with its last. Its methods for reading see the changes. It is good
+// for as long as the key is not changed in another way.
+type Hash struct {
+	HashView
+	tx *Tx
+	r  ref
+}
+
+// Hash returns the hash that key holds, an empty one if the key is not there;
+// the error is ErrWrongType, of a key that holds something else. Fields that
+// have expired are removed.
+func (tx *Tx) Hash(key []byte) (*Hash, error) {
+	h := &Hash{HashView: HashView{view: &tx.View}, tx: tx, r: tx.ref(key)}
+	h.rec = tx.find(&h.r)
+	switch {
+	case h.rec == nil:
+	case h.rec.meta.Type != TypeHash:
+		h.rec = nil
+		return h, ErrWrongType
+	case h.rec.soonest != 0 && h.rec.soonest <= tx.now:
+		h.expire()
+	}
+	return h, nil
+}
+
+// Set gives a field a value and a time of expiry in unix ms, 0 for none, and
+// reports whether the field was not there before. A time that is not after Now
+// removes the field instead.
+func (h *Hash) Set(field, value []byte, expireAt int64) (added bool) {
+	if !h.tx.begun() {
+		return false
+	}
+	if expireAt != 0 && expireAt <= h.tx.now {
+		h.Delete(field)
+		return false
+	}
+	in := h.inline()
+	old := in.find(field)
+	meta := h.meta()
+	if expireAt != 0 {
+		meta.Flags |= flagVolatile
+	}
+	if !old.ok {
+		in.count++
+	}
+	if in.count > largeHash || len(field) > largeElement || len(value) > largeElement {
+		meta.Flags |= flagLarge
+	}
+	items, soonest := in.set(h.tx.own.scratch[:0], meta.Flags, old, field, value, expireAt)
+	h.store(meta, in.count, soonest, items)
+	return !old.ok
+}
+
+// SetExpire gives a field a time of expiry in unix ms, 0 for none, and reports
+// whether the field was there. A time that is not after Now removes it.
+func (h *Hash) SetExpire(field []byte, at int64) bool {
+	value, old, ok := h.Get(field)
+	if ok && at != old {
+		h.Set(field, value, at)
+	}
+	return ok
+}
+
+// Delete removes a field and reports whether it was there. The key goes with its
+// last field.
+func (h *Hash) Delete(field []byte) bool {
+	in := h.inline()
+	old := in.find(field)
+	if !old.ok || !h.tx.begun() {
+		return false
+	}
+	h.filter(in, func(f *hashField) bool { return f.start != old.start })
+	return true
+}
+
+// expire removes the fields that have expired.
+func (h *Hash) expire() {
+	if h.tx.begun() {
+		h.filter(h.inline(), func(f *hashField) bool { return f.expireAt == 0 || f.expireAt > h.tx.now })
+	}
+}
+
+// filter keeps the fields for which keep returns true.
+func (h *Hash) filter(in inlineHash, keep func(*hashField) bool) {
+	items, count, soonest := in.filter(h.tx.own.scratch[:0], keep)
+	h.store(h.meta(), count, soonest, items)
+}
+
+// meta is what the key's record says beside the fields.
+func (h *Hash) meta() Meta {
+	if h.rec == nil {
+		return Meta{Type: TypeHash}
+	}
+	return h.rec.meta
+}
+
+// store makes items, which may lie in the transaction's scratch memory, the
+// fields of the hash.
+func (h *Hash) store(meta Meta, count int, soonest int64, items []byte) {
+	h.tx.own.scratch = items
+	if count == 0 {
+		if h.rec != nil {
+			h.tx.set(&h.r, h.rec, nil)
+		}
+		h.rec = nil
+		return
+	}
+	var head [2 * binary.MaxVarintLen64]byte
+	header := binary.AppendUvarint(head[:0], uint64(count))
+	if meta.Flags&flagVolatile != 0 {
+		header = binary.AppendUvarint(header, uint64(soonest))
+	}
+	if rec := h.tx.replace(&h.r, h.rec, meta, soonest, header, items); rec != nil {
+		h.rec = rec
+	}
+}

@@ -1,0 +1,180 @@
+package keyspace
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// inlineHash is a hash whose fields are in the body of its metadata record:
+//
+//	number of fields                           uvarint
+//	soonest time of expiry of them, 0: none    uvarint, only with flagVolatile
+//	then for each field
+//	    length (uvarint), field, length (uvarint), value
+//	    time of expiry, 0: none                uvarint, only with flagVolatile
+//
+// The order is Redis's: fields with a time of expiry first, by that time, then
+// the others; among equals the last one that came to its place is the last.
+type inlineHash struct {
+	volatile bool
+	count    int
+	soonest  int64
+	items    []byte
+}
+
+// hashField is a field of an inlineHash, or, if not ok, the end.
+type hashField struct {
+	field, value []byte
+	expireAt     int64
+	start, end   int // its place in the items
+	ok           bool
+}
+
+// parseInlineHash reads a body that checkInlineHash has found sound.
+func parseInlineHash(flags Flags, body []byte) inlineHash {
+	count, size := binary.Uvarint(body)
+	in := inlineHash{volatile: flags&flagVolatile != 0, count: int(count)}
+	body = body[size:]
+	if in.volatile {
+		soonest, size := binary.Uvarint(body)
+		in.soonest, body = int64(soonest), body[size:]
+	}
+	in.items = body
+	return in
+}
+
+// checkInlineHash returns the soonest time of expiry that a body of unknown
+// origin tells, and whether the body is sound.
+func checkInlineHash(flags Flags, body []byte) (soonest int64, ok bool) {
+	volatile := flags&flagVolatile != 0
+	count, body, ok := takeUvarint(body)
+	if !ok || count == 0 {
+		return 0, false
+	}
+	told := uint64(0)
+	if volatile {
+		if told, body, ok = takeUvarint(body); !ok {
+			return 0, false
+		}
+	}
+	for ; count > 0 && len(body) > 0; count-- {
+		at := uint64(0)
+		if _, body, ok = takeBytes(body); !ok {
+			return 0, false
+		}
+		if _, body, ok = takeBytes(body); !ok {
+			return 0, false
+		}
+		if volatile {
+			if at, body, ok = takeUvarint(body); !ok || int64(at) < 0 {
+				return 0, false
+			}
+		}
+		soonest = sooner(soonest, int64(at))
+	}
+	return soonest, count == 0 && len(body) == 0 && soonest == int64(told)
+}
+
+// takeUvarint takes a number off b.
+func takeUvarint(b []byte) (n uint64, rest []byte, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 {
+		return 0, nil, false
+	}
+	return n, b[size:], true
+}
+
+// takeBytes takes a length and as many bytes off b.
+func takeBytes(b []byte) (taken, rest []byte, ok bool) {
+	n, b, ok := takeUvarint(b)
+	if !ok || n > uint64(len(b)) {
+		return nil, nil, false
+	}
+	return b[:n:n], b[n:], true
+}
+
+func (in *inlineHash) first() hashField { return in.at(0) }
+
+func (in *inlineHash) after(f hashField) hashField { return in.at(f.end) }
+
+// at returns the field that starts at an offset of the items.
+func (in *inlineHash) at(start int) hashField {
+	if start >= len(in.items) {
+		return hashField{}
+	}
+	f := hashField{start: start, ok: true}
+	rest := in.items[start:]
+	f.field, rest, _ = takeBytes(rest)
+	f.value, rest, _ = takeBytes(rest)
+	if in.volatile {
+		at, size := binary.Uvarint(rest)
+		f.expireAt, rest = int64(at), rest[size:]
+	}
+	f.end = len(in.items) - len(rest)
+	return f
+}
+
+// find returns a field, expired or not.
+func (in *inlineHash) find(field []byte) hashField {
+	f := in.first()
+	for f.ok && !bytes.Equal(f.field, field) {
+		f = in.after(f)
+	}
+	return f
+}
+
+func appendField(dst []byte, volatile bool, field, value []byte, expireAt int64) []byte {
+	dst = append(binary.AppendUvarint(dst, uint64(len(field))), field...)
+	dst = append(binary.AppendUvarint(dst, uint64(len(value))), value...)
+	if volatile {
+		dst = binary.AppendUvarint(dst, uint64(expireAt))
+	}
+	return dst
+}
+
+// set appends the items to dst as they are with a field set, whose present state
+// is old, and returns the soonest time of expiry of them.
+func (in *inlineHash) set(
+	dst []byte, flags Flags, old hashField, field, value []byte, expireAt int64,
+) (items []byte, soonest int64) {
+	if flags&flagVolatile == 0 { // nothing moves
+		end := len(in.items)
+		if old.ok {
+			end = old.start
+		}
+		dst = appendField(append(dst, in.items[:end]...), false, field, value, 0)
+		if old.ok {
+			dst = append(dst, in.items[old.end:]...)
+		}
+		return dst, 0
+	}
+	stays := old.ok && old.expireAt == expireAt
+	placed := false
+	for f := in.first(); f.ok; f = in.after(f) {
+		isOld := old.ok && f.start == old.start
+		if !placed && (isOld && stays || !stays && expireAt != 0 && (f.expireAt == 0 || f.expireAt > expireAt)) {
+			dst, placed = appendField(dst, true, field, value, expireAt), true
+		}
+		if !isOld {
+			dst = appendField(dst, true, f.field, f.value, f.expireAt)
+			soonest = sooner(soonest, f.expireAt)
+		}
+	}
+	if !placed {
+		dst = appendField(dst, true, field, value, expireAt)
+	}
+	return dst, sooner(soonest, expireAt)
+}
+
+// filter appends to dst the items that keep wants, and returns how many they are
+// and their soonest time of expiry.
+func (in *inlineHash) filter(dst []byte, keep func(*hashField) bool) (items []byte, count int, soonest int64) {
+	for f := in.first(); f.ok; f = in.after(f) {
+		if keep(&f) {
+			dst = append(dst, in.items[f.start:f.end]...)
+			soonest = sooner(soonest, f.expireAt)
+			count++
+		}
+	}
+	return dst, count, soonest
+}

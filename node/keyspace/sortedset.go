@@ -1,0 +1,226 @@
+package keyspace
+
+import (
+	"bytes"
+	"encoding/binary"
+	"iter"
+	"math"
+)
+
+// SortedSetView reads a sorted set: members, each with a score, in the order of
+// their scores, and those with the same score in the order of their bytes. The
+// first one has the position 0. The zero value and one of an absent key are
+// empty.
+//
+// Slices that are handed out are shared and must not be changed. They stay what
+// they are, whatever becomes of the set.
+type SortedSetView struct {
+	view *View
+	rec  *record // nil: empty
+}
+
+// SortedSet returns the sorted set that key holds, and whether there is one; the
+// error is ErrWrongType, of a key that holds something else.
+func (v *View) SortedSet(key []byte) (SortedSetView, bool, error) {
+	rec, err := v.typed(key, TypeSortedSet)
+	return SortedSetView{v, rec}, rec != nil, err
+}
+
+// inline returns the members, none if there is no set.
+func (z SortedSetView) inline() inlineSortedSet {
+	if z.rec == nil {
+		return inlineSortedSet{}
+	}
+	return parseInlineSortedSet(z.rec.body)
+}
+
+// Len returns the number of members.
+func (z SortedSetView) Len() int64 {
+	in := z.inline()
+	return int64(in.count)
+}
+
+// Score returns the score of a member, and whether it is one.
+func (z SortedSetView) Score(member []byte) (score float64, ok bool) {
+	in := z.inline()
+	m := in.find(member)
+	return m.score, m.ok
+}
+
+// Rank returns the position of a member, and whether it is one.
+func (z SortedSetView) Rank(member []byte) (position int64, ok bool) {
+	in := z.inline()
+	m := in.find(member)
+	return int64(m.position), m.ok
+}
+
+// At returns the member at a position; there is none unless 0 ≤ n < Len.
+func (z SortedSetView) At(n int64) (member []byte, score float64, ok bool) {
+	for member, score := range z.From(n, false) {
+		return member, score, true
+	}
+	return nil, 0, false
+}
+
+// From yields members from a position on, upwards, or with reverse downwards.
+// Nothing is at a position below 0 or from Len on. The set must not be changed
+// meanwhile.
+func (z SortedSetView) From(position int64, reverse bool) iter.Seq2[[]byte, float64] {
+	return func(yield func([]byte, float64) bool) {
+		in := z.inline()
+		if position < 0 || position >= int64(in.count) {
+			return
+		}
+		if reverse {
+			in.down(int(position), yield)
+			return
+		}
+		m := in.first()
+		for ; m.ok && int64(m.position) < position; m = in.after(m) {
+		}
+		for ; m.ok && yield(m.member, m.score); m = in.after(m) {
+		}
+	}
+}
+
+// FirstByScore returns the position of the first member with a score of at least
+// score, or, if exclusive, a larger one; Len if there is none.
+func (z SortedSetView) FirstByScore(score float64, exclusive bool) (position int64) {
+	in := z.inline()
+	m := in.first()
+	for m.ok && (m.score < score || exclusive && m.score == score) {
+		m = in.after(m)
+	}
+	return int64(m.position)
+}
+
+// FirstByMember returns the position of the first member that is not before
+// member, or, if exclusive, that is behind it, in the order of bytes; Len if
+// there is none. It is meant for sets in which all have the same score; in others
+// the answer is a position, and no more.
+func (z SortedSetView) FirstByMember(member []byte, exclusive bool) (position int64) {
+	in := z.inline()
+	m := in.first()
+	for m.ok {
+		order := bytes.Compare(m.member, member)
+		if order > 0 || order == 0 && !exclusive {
+			break
+		}
+		m = in.after(m)
+	}
+	return int64(m.position)
+}
+
+// Scan calls fn for at least count members from cursor on, or as many as there
+// are, and returns the cursor to go on from. Cursor 0 is the beginning, and
+// returned it is the end. Every member that is there from the first call to the
+// last is shown, and none twice.
+func (z SortedSetView) Scan(cursor uint64, _ int, fn func(member []byte, score float64)) (next uint64) {
+	if cursor != 0 {
+		return 0 // a small set is shown at once
+	}
+	for member, score := range z.From(0, false) {
+		fn(member, score)
+	}
+	return 0
+}
+
+// Encoding returns what OBJECT ENCODING says.
+func (z SortedSetView) Encoding() string {
+	if z.rec == nil {
+		return Meta{Type: TypeSortedSet}.Encoding()
+	}
+	return z.rec.meta.Encoding()
+}
+
+// SortedSet changes the sorted set of a key, which comes into being with its
+// first member and goes with its last. Its methods for reading see the changes.
+// It is good for as long as the key is not changed in another way.
+type SortedSet struct {
+	SortedSetView
+	tx *Tx
+	r  ref
+}
+
+// SortedSet returns the sorted set that key holds, an empty one if the key is not
+// there; the error is ErrWrongType, of a key that holds something else.
+func (tx *Tx) SortedSet(key []byte) (*SortedSet, error) {
+	z := &SortedSet{SortedSetView: SortedSetView{view: &tx.View}, tx: tx, r: tx.ref(key)}
+	z.rec = tx.find(&z.r)
+	if z.rec != nil && z.rec.meta.Type != TypeSortedSet {
+		z.rec = nil
+		return z, ErrWrongType
+	}
+	return z, nil
+}
+
+// Set gives a member a score, which is a number, and reports whether it was no
+// member before. Giving it the score that it has changes nothing. There is one
+// zero: -0 becomes 0.
+func (z *SortedSet) Set(member []byte, score float64) (added bool) {
+	if math.IsNaN(score) {
+		panic("keyspace: the score of a member is no number")
+	}
+	if score == 0 {
+		score = 0
+	}
+	in := z.inline()
+	old := in.find(member)
+	if old.ok && old.score == score || !z.tx.begun() {
+		return false
+	}
+	if !old.ok {
+		in.count++
+	}
+	meta := z.meta()
+	if in.count > largeSortedSet || len(member) > largeElement {
+		meta.Flags |= flagLarge
+	}
+	z.store(meta, in.count, in.set(z.tx.own.scratch[:0], old, member, score))
+	return !old.ok
+}
+
+// Delete removes a member and reports whether it was one. The key goes with its
+// last member.
+func (z *SortedSet) Delete(member []byte) bool {
+	position, ok := z.Rank(member)
+	return ok && z.DeleteRange(position, position+1) == 1
+}
+
+// DeleteRange removes the members from the position from up to, and without, the
+// position to, and returns how many.
+func (z *SortedSet) DeleteRange(from, to int64) (deleted int64) {
+	in := z.inline()
+	from, to = max(from, 0), min(to, int64(in.count))
+	if from >= to || !z.tx.begun() {
+		return 0
+	}
+	items := in.cut(z.tx.own.scratch[:0], int(from), int(to))
+	z.store(z.meta(), in.count-int(to-from), items)
+	return to - from
+}
+
+// meta is what the key's record says beside the members.
+func (z *SortedSet) meta() Meta {
+	if z.rec == nil {
+		return Meta{Type: TypeSortedSet}
+	}
+	return z.rec.meta
+}
+
+// store makes items, which may lie in the transaction's scratch memory, the
+// members of the set.
+func (z *SortedSet) store(meta Meta, count int, items []byte) {
+	z.tx.own.scratch = items
+	if count == 0 {
+		if z.rec != nil {
+			z.tx.set(&z.r, z.rec, nil)
+		}
+		z.rec = nil
+		return
+	}
+	var head [binary.MaxVarintLen64]byte
+	if rec := z.tx.replace(&z.r, z.rec, meta, 0, binary.AppendUvarint(head[:0], uint64(count)), items); rec != nil {
+		z.rec = rec
+	}
+}

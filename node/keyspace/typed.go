@@ -1,0 +1,123 @@
+package keyspace
+
+import "errors"
+
+// ErrWrongType is the error of asking for a value of one type under a key that
+// holds another.
+var ErrWrongType = errors.New("keyspace: the key holds a value of another type")
+
+// Flags of hashes and sorted sets. Once set they stay for as long as the value
+// lives, as Redis's conversions do.
+const (
+	// flagLarge: the value has outgrown what Redis keeps as a listpack.
+	flagLarge Flags = 1 << 0
+	// flagVolatile: a field of the hash has had a time of expiry, so fields have
+	// room for one.
+	flagVolatile Flags = 1 << 1
+)
+
+// Redis's default limits of a listpack, which CONFIG GET answers with as well.
+const (
+	largeHash      = 512 // fields
+	largeSortedSet = 128 // members
+	largeElement   = 64  // bytes of a field, a value or a member
+)
+
+// Encoding returns what OBJECT ENCODING says of the value. For a string that
+// depends on what is in it, and is not told here.
+func (m Meta) Encoding() string {
+	switch {
+	case m.Type == TypeHash && m.Flags&flagLarge != 0:
+		return "hashtable"
+	case m.Type == TypeHash && m.Flags&flagVolatile != 0:
+		return "listpackex"
+	case m.Type == TypeSortedSet && m.Flags&flagLarge != 0:
+		return "skiplist"
+	case m.Type == TypeHash, m.Type == TypeSortedSet:
+		return "listpack"
+	default:
+		return "raw"
+	}
+}
+
+// deadline is what the expiry index says of a key.
+type deadline struct {
+	// at is when something of the key expires next, the key itself or a field of
+	// a hash; 0: nothing does, and the key has no entry.
+	at int64
+	// whole: the key has a time of expiry.
+	whole bool
+}
+
+// deadline returns the zero value for no record.
+func (r *record) deadline() deadline {
+	if r == nil {
+		return deadline{}
+	}
+	return deadline{sooner(r.meta.ExpireAt, r.soonest), r.meta.ExpireAt != 0}
+}
+
+// fieldsOnly is the value of an expiry entry of a hash that has no time of
+// expiry, but fields that do. Other entries have an empty one.
+var fieldsOnly = []byte{1}
+
+// entry is the value of the expiry entry.
+func (d deadline) entry() []byte {
+	if d.whole {
+		return nil
+	}
+	return fieldsOnly
+}
+
+// sooner returns the earlier one of two times, 0 being never.
+func sooner(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// replace changes a key from before, which load has returned, to what meta says
+// (its version aside), soonest, and a body that is given in parts. It returns the
+// new record, nil if it was refused as too large.
+func (tx *Tx) replace(r *ref, before *record, meta Meta, soonest int64, body ...[]byte) *record {
+	meta.Version = tx.nextVersion()
+	size := len(r.key)
+	for _, part := range body {
+		size += len(part)
+	}
+	if size > MaxRecord {
+		tx.own.large = true
+		return nil
+	}
+	now := newRecord(r.storedAs(before), meta, soonest, body...)
+	tx.set(r, before, now)
+	return now
+}
+
+// typed returns the record of a live key of a type, nil if there is no such key.
+func (v *View) typed(key []byte, t Type) (*record, error) {
+	r := v.ref(key)
+	rec := v.find(&r)
+	if rec != nil && rec.meta.Type != t {
+		return nil, ErrWrongType
+	}
+	return rec, nil
+}
+
+// anyFieldLasts reports whether a hash has a field that is there.
+func (v *View) anyFieldLasts(rec *record) bool {
+	in := parseInlineHash(rec.meta.Flags, rec.body)
+	surely := max(v.now, v.localNow)
+	for f := in.first(); f.ok; f = in.after(f) {
+		if f.expireAt == 0 || f.expireAt > surely {
+			return true
+		}
+	}
+	for f := in.first(); f.ok; f = in.after(f) {
+		if v.lasts(f.expireAt) {
+			return true
+		}
+	}
+	return false
+}
