@@ -84,8 +84,8 @@ type Group struct {
 	openCommit uint64
 
 	trimming  trimming
-	transfers map[uint64]*transfer // by Raft id
-	offers    atomic.Pointer[Offer]
+	sender    sender
+	receiver  receiver
 	report    atomic.Pointer[Report]
 	reporting reporting
 	// work is what runs beside the loop and uses the state machine; gone is closed
@@ -121,8 +121,10 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 	g := &Group{
 		id: spec.ID, raftID: spec.RaftID, prompt: spec.Prompt, host: h, store: store,
 		contact: make(map[uint64]time.Time), rounds: uint64(h.opts.Now().UnixNano()),
-		transfers: make(map[uint64]*transfer), work: sched.NewGroup(h.opts.Sched), gone: make(chan struct{}),
+		work: sched.NewGroup(h.opts.Sched), gone: make(chan struct{}),
 	}
+	g.sender = sender{group: g, snapshots: make(map[uint64]*outSnapshot)}
+	g.receiver.group = g
 	if h.opts.Lossy {
 		if err := h.followState(spec, store); err != nil {
 			return nil, err
@@ -235,11 +237,7 @@ func (g *Group) shut() {
 func (g *Group) wait() {
 	g.applier.wait()
 	g.work.Wait()
-	for _, t := range g.transfers {
-		if t.sending != nil {
-			sched.Wait(g.host.opts.Sched, time.Time{}, t.sending.ended)
-		}
-	}
+	g.sender.wait()
 }
 
 // spawn runs fn beside the loop. What a manual host would have to do is left to
@@ -444,7 +442,7 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 	case m.GetType() == pb.MsgPreVote:
 		g.tellCommit(m)
 	case m.GetType() == pb.MsgSnap:
-		g.offered(node, m)
+		g.receiver.offered(node, m)
 		return
 	}
 	if err := g.rn.Step(m); err != nil && m.GetType() != pb.MsgReadIndex {
@@ -487,8 +485,8 @@ func (g *Group) tick(ticks int64) {
 	g.noteHeld()
 	g.noteSilence()
 	g.showClock(g.host.now)
-	g.reviewOffer()
-	g.superviseTransfers(ticks)
+	g.receiver.review()
+	g.sender.supervise(ticks)
 	g.trim(ticks)
 	g.reconcile(ticks)
 	g.noteReport()

@@ -195,7 +195,7 @@ func (g *Group) handle(rd raft.Ready) {
 func (g *Group) send(m *pb.Message) {
 	switch m.GetType() {
 	case pb.MsgSnap:
-		g.offer(m)
+		g.sender.offer(m)
 		return
 	case pb.MsgHeartbeat:
 		g.tell(m)

@@ -47,7 +47,7 @@ func (s *sim) beginFetch(n *simNode, id GroupID, o *Offer) {
 		r.group.Decline(o)
 		return
 	}
-	sending, err := source.replicas[id].group.startSending(r.group.raftID)
+	sending, err := source.replicas[id].group.sender.start(r.group.raftID)
 	if err != nil {
 		s.stats.broken++
 		r.group.Decline(o)

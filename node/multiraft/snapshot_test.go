@@ -17,7 +17,7 @@ import (
 func (l *lab) fetched(from *labNode, to uint64) (*labMachine, Point, *Sending) {
 	l.t.Helper()
 	r := from.replicas[testGroup]
-	s, err := r.group.startSending(to)
+	s, err := r.group.sender.start(to)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestMemberBehindTheLogGetsASnapshot(t *testing.T) {
 				t.Error("there is still an offer")
 			}
 			leader := l.leader(testGroup)
-			l.until("the leader to forget the transfer", func() bool { return len(leader.replicas[testGroup].group.transfers) == 0 })
+			l.until("the leader to forget the snapshot", func() bool { return len(leader.replicas[testGroup].group.sender.snapshots) == 0 })
 			// It counts as a voter like before, and survives a crash.
 			l.isolate(l.followers(testGroup, leader)[0], true)
 			l.fill(testGroup, 5)
@@ -186,7 +186,7 @@ func TestSendingIsRefused(t *testing.T) {
 	dataAndArbiter(l)
 	g := l.node(1).replicas[testGroup].group
 	_, _, s := l.fetched(l.node(1), 102)
-	if _, err := g.startSending(102); !errors.Is(err, ErrSending) {
+	if _, err := g.sender.start(102); !errors.Is(err, ErrSending) {
 		t.Errorf("a second stream to the same member: %v", err)
 	}
 	_, _, other := l.fetched(l.node(1), 103)
@@ -195,7 +195,7 @@ func TestSendingIsRefused(t *testing.T) {
 	l.drain()
 	_, _, s = l.fetched(l.node(1), 102)
 	s.End(true)
-	if _, err := l.node(3).replicas[testGroup].group.startSending(102); !errors.Is(err, ErrNoState) {
+	if _, err := l.node(3).replicas[testGroup].group.sender.start(102); !errors.Is(err, ErrNoState) {
 		t.Errorf("from an arbiter: %v", err)
 	}
 	l.node(1).host.detach(testGroup)
@@ -204,7 +204,7 @@ func TestSendingIsRefused(t *testing.T) {
 	default:
 		t.Error("the stream is not told that the replica stops")
 	}
-	if _, err := g.startSending(102); !errors.Is(err, ErrClosed) {
+	if _, err := g.sender.start(102); !errors.Is(err, ErrClosed) {
 		t.Errorf("from a stopped replica: %v", err)
 	}
 }

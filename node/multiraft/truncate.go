@@ -3,7 +3,6 @@ package multiraft
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -209,12 +208,7 @@ func (g *Group) told(m *pb.Message) {
 // behind a member that is catching up: one that a snapshot is on its way to, and
 // those that follow, unless the log has become much too long because of them.
 func (g *Group) pinned() uint64 {
-	pin := uint64(math.MaxUint64)
-	for _, t := range g.transfers {
-		if t.pins(g.host.ticks) {
-			pin = min(pin, t.pin)
-		}
-	}
+	pin := g.sender.pin(g.host.ticks)
 	opts := &g.host.opts
 	entries, bytes := g.store.Size()
 	if !g.leading() || entries > trimSlack*opts.LogEntries || bytes > trimSlack*opts.LogBytes {

@@ -3,10 +3,14 @@ package multiraft
 import (
 	"context"
 	"errors"
+	"math"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/genuineh/aikv/node/sched"
 )
 
 // Snapshots, in short. A leader that no longer has the entries that a member
@@ -22,17 +26,16 @@ import (
 // it starts over: a lost offer, a member that died, a leader that changed, all
 // end in another offer by whoever leads then.
 
-// Offer is a leader's word that its log begins behind the end of this replica's.
-type Offer struct {
-	// Node is where the state can be had.
-	Node uint64
-	// Point is the leader's truncation point. The state to fetch is not older.
-	Point Point
+// sender is what a leader knows of the snapshots that it has offered to members, and
+// what this replica knows of those that it sends. It belongs to the loop.
+type sender struct {
+	group     *Group
+	snapshots map[uint64]*outSnapshot // by the member's Raft id
 }
 
-// transfer is a snapshot on its way to a member: from the offer to the moment
+// outSnapshot is a snapshot on its way to a member: from the offer to the moment
 // at which the member follows the log again.
-type transfer struct {
+type outSnapshot struct {
 	waiting bool     // raft waits for it
 	heard   int64    // tick of the last sign of the member's attempt
 	begun   int64    // tick at which its stream began
@@ -43,18 +46,18 @@ type transfer struct {
 	until int64 // tick
 }
 
-func (t *transfer) pins(ticks int64) bool { return t.sending != nil || ticks < t.until }
+func (t *outSnapshot) pins(ticks int64) bool { return t.sending != nil || ticks < t.until }
 
 // patience is for how many ticks nothing need be heard of an offer.
 func (h *Host) patience() int64 { return 2 * int64(h.opts.ElectionTicks) }
 
 // offer sends a member raft's offer of a snapshot.
-func (g *Group) offer(m *pb.Message) {
-	to := m.GetTo()
+func (s *sender) offer(m *pb.Message) {
+	g, to := s.group, m.GetTo()
 	switch {
 	case g.wished(to, Member.bare):
 		// It fetches nothing, and is there at once: the next probe will tell.
-		t := g.transferTo(to)
+		t := s.to(to)
 		t.pin = m.GetSnapshot().GetMetadata().GetIndex()
 		t.until = g.host.ticks + catchUpTicks
 		g.rn.ReportSnapshot(to, raft.SnapshotFinish)
@@ -62,51 +65,56 @@ func (g *Group) offer(m *pb.Message) {
 		g.rn.ReportSnapshot(to, raft.SnapshotFailure)
 		return
 	default:
-		g.transferTo(to).heard = g.host.ticks
+		s.to(to).heard = g.host.ticks
 	}
 	g.host.outbox.add(g, m)
 }
 
-func (g *Group) transferTo(raftID uint64) *transfer {
-	t := g.transfers[raftID]
+// to returns the member's snapshot, a new one if there is none.
+func (s *sender) to(raftID uint64) *outSnapshot {
+	t := s.snapshots[raftID]
 	if t == nil {
-		t = &transfer{}
-		g.transfers[raftID] = t
+		t = &outSnapshot{}
+		s.snapshots[raftID] = t
 	}
 	return t
 }
 
-// superviseTransfers ends attempts that nothing was heard of, and forgets the
-// members that have caught up.
-func (g *Group) superviseTransfers(ticks int64) {
-	if len(g.transfers) == 0 && !g.leading() {
+// supervise ends attempts that nothing was heard of, and forgets the members that
+// have caught up.
+func (s *sender) supervise(ticks int64) {
+	leading := s.group.leading()
+	if len(s.snapshots) == 0 && !leading {
 		return
 	}
-	for _, t := range g.transfers {
+	for _, t := range s.snapshots {
 		t.waiting = false
 	}
-	if g.leading() {
-		g.followTransfers(ticks)
+	if leading {
+		s.follow(ticks)
 	}
-	for id, t := range g.transfers {
+	for id, t := range s.snapshots {
 		if !t.waiting && !t.pins(ticks) {
-			delete(g.transfers, id)
+			delete(s.snapshots, id)
 		}
 	}
 }
 
-func (g *Group) followTransfers(ticks int64) {
+// follow looks up how far the members are, and has raft start over with those that
+// nothing was heard of.
+func (s *sender) follow(ticks int64) {
 	var silent []uint64
-	commit := g.rn.BasicStatus().GetCommit()
-	g.rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
-		t := g.transfers[id]
+	rn := s.group.rn
+	commit := rn.BasicStatus().GetCommit()
+	rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
+		t := s.snapshots[id]
 		if pr.State == tracker.StateSnapshot {
 			if t == nil {
-				t = g.transferTo(id)
+				t = s.to(id)
 				t.heard = ticks
 			}
 			t.waiting = true
-			if t.sending == nil && ticks-t.heard >= g.host.patience() {
+			if t.sending == nil && ticks-t.heard >= s.group.host.patience() {
 				silent = append(silent, id)
 			}
 		}
@@ -119,8 +127,28 @@ func (g *Group) followTransfers(ticks int64) {
 		}
 	})
 	for _, id := range silent {
-		g.transfers[id].heard = ticks
-		g.rn.ReportSnapshot(id, raft.SnapshotFailure)
+		s.snapshots[id].heard = ticks
+		rn.ReportSnapshot(id, raft.SnapshotFailure)
+	}
+}
+
+// pin returns the last entry that the log may lose for the sake of those members.
+func (s *sender) pin(ticks int64) uint64 {
+	pin := uint64(math.MaxUint64)
+	for _, t := range s.snapshots {
+		if t.pins(ticks) {
+			pin = min(pin, t.pin)
+		}
+	}
+	return pin
+}
+
+// wait returns once nobody sends the state any more; the group was shut.
+func (s *sender) wait() {
+	for _, t := range s.snapshots {
+		if t.sending != nil {
+			sched.Wait(s.group.host.opts.Sched, time.Time{}, t.sending.ended)
+		}
 	}
 }
 
@@ -146,26 +174,27 @@ var (
 func (g *Group) StartSending(ctx context.Context, to uint64) (*Sending, error) {
 	var s *Sending
 	var refused error
-	if err := g.host.control(ctx, func() { s, refused = g.startSending(to) }); err != nil {
+	if err := g.host.control(ctx, func() { s, refused = g.sender.start(to) }); err != nil {
 		return nil, err
 	}
 	return s, refused
 }
 
-func (g *Group) startSending(to uint64) (*Sending, error) {
+func (s *sender) start(to uint64) (*Sending, error) {
+	g := s.group
 	if g.detached {
 		return nil, ErrClosed
 	}
 	if g.applier.machine == nil {
 		return nil, ErrNoState
 	}
-	t := g.transferTo(to)
+	t := s.to(to)
 	if t.sending != nil {
 		return nil, ErrSending
 	}
-	s := &Sending{group: g, to: to, ended: make(chan struct{})}
-	*t = transfer{heard: g.host.ticks, begun: g.host.ticks, sending: s, pin: g.Applied()}
-	return s, nil
+	sending := &Sending{group: g, to: to, ended: make(chan struct{})}
+	*t = outSnapshot{heard: g.host.ticks, begun: g.host.ticks, sending: sending, pin: g.Applied()}
+	return sending, nil
 }
 
 // Stopped is closed when the replica stops.
@@ -184,7 +213,7 @@ func (s *Sending) Point(index uint64) (Point, error) {
 // End says how it went: ok means that the member follows the log from the
 // state's place on.
 func (s *Sending) End(ok bool) {
-	s.group.host.inbox.addControl(func() { s.group.endSending(s.to, ok) })
+	s.group.host.inbox.addControl(func() { s.group.sender.end(s.to, ok) })
 	close(s.ended)
 }
 
@@ -192,11 +221,13 @@ func (s *Sending) End(ok bool) {
 // has just got a snapshot.
 const catchUpTicks = 200
 
-func (g *Group) endSending(to uint64, ok bool) {
+// end takes in how the stream to a member went.
+func (s *sender) end(to uint64, ok bool) {
+	g := s.group
 	if g.detached {
 		return
 	}
-	t, ticks := g.transferTo(to), g.host.ticks
+	t, ticks := s.to(to), g.host.ticks
 	t.sending, t.heard = nil, ticks
 	status := raft.SnapshotFailure
 	if ok {
@@ -205,33 +236,4 @@ func (g *Group) endSending(to uint64, ok bool) {
 		t.until = ticks + max(catchUpTicks, 2*(ticks-t.begun))
 	}
 	g.rn.ReportSnapshot(to, status)
-}
-
-// offered takes an offer in. One that this replica does not need is raft's to
-// answer, so that the leader learns where it stands.
-func (g *Group) offered(node uint64, m *pb.Message) {
-	meta := m.GetSnapshot().GetMetadata()
-	if meta.GetIndex() <= g.rn.BasicStatus().GetCommit() {
-		_ = g.rn.Step(m)
-		return
-	}
-	g.offers.Store(&Offer{
-		Node:  node,
-		Point: Point{Index: meta.GetIndex(), Term: meta.GetTerm(), Conf: pb.EnsureConfState(meta.GetConfState())},
-	})
-	g.host.notify(g.id)
-}
-
-// Offer returns the last offer, nil if there is none that the replica needs.
-func (g *Group) Offer() *Offer { return g.offers.Load() }
-
-// Decline forgets an offer that could not be taken: if it is still needed there
-// will be another.
-func (g *Group) Decline(o *Offer) { g.offers.CompareAndSwap(o, nil) }
-
-// reviewOffer forgets an offer that the log has caught up with.
-func (g *Group) reviewOffer() {
-	if o := g.offers.Load(); o != nil && o.Point.Index <= g.rn.BasicStatus().GetCommit() {
-		g.offers.Store(nil)
-	}
 }
