@@ -1,96 +1,222 @@
 package command
 
 import (
-	"encoding/binary"
-	"errors"
+	"math"
 	"strconv"
+
+	"github.com/genuineh/aikv/node/resp"
 )
 
-// ErrArgs is returned for bytes that AppendArgs did not write.
-var ErrArgs = errors.New("command: malformed arguments")
-
-// MaxArgs bounds the arguments of one command, its name among them: the front
-// end takes no more from a client, and no more are read from the log.
-const MaxArgs = 1 << 20
-
-// AppendArgs appends the form in which a command stands in the Raft log: the
-// number of arguments as a uvarint, then the length (uvarint) and the bytes of
-// each. There is at least one argument, so the first byte is never 0: payloads
-// that begin with 0 are left to package shard.
-func AppendArgs(dst []byte, args [][]byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(args)))
-	for _, arg := range args {
-		dst = binary.AppendUvarint(dst, uint64(len(arg)))
-		dst = append(dst, arg...)
-	}
-	return dst
+// Args are a command's arguments, taken one after the other: a handler begins
+// behind the command's name (and its subcommand's). What is taken is valid during
+// the call only.
+//
+// The methods that convert return Redis's errors, which a handler returns as they are.
+type Args struct {
+	cmd  *Command
+	all  [][]byte
+	next int
 }
 
-// DecodeArgs appends the arguments that payload holds to dst. They share
-// payload's memory. Bytes that are missing, left over or not in the shortest
-// form are ErrArgs.
-func DecodeArgs(dst [][]byte, payload []byte) ([][]byte, error) {
-	count, payload, ok := uvarint(payload)
-	// Every argument takes a byte at least: a count that lies costs nothing.
-	if !ok || count == 0 || count > MaxArgs || count > uint64(len(payload)) {
-		return nil, ErrArgs
+// Set makes a the arguments of a whole command that names cmd, none of them taken.
+func (a *Args) Set(cmd *Command, all [][]byte) {
+	*a = Args{cmd: cmd, all: all, next: 1}
+	if cmd.parent != nil {
+		a.next = 2
 	}
-	for range count {
-		var length uint64
-		if length, payload, ok = uvarint(payload); !ok || length > uint64(len(payload)) {
-			return nil, ErrArgs
+}
+
+// Command returns the row that the arguments are for.
+func (a *Args) Command() *Command { return a.cmd }
+
+// Name returns the command's name, with its container's: "config|get".
+func (a *Args) Name() string { return a.cmd.FullName() }
+
+// Slot returns the slot of the command's keys: see Command.Slot.
+func (a *Args) Slot() (s uint16, keyed, cross bool) { return a.cmd.Slot(a.all) }
+
+// Len returns how many arguments are left.
+func (a *Args) Len() int { return len(a.all) - a.next }
+
+// More reports whether an argument is left.
+func (a *Args) More() bool { return a.next < len(a.all) }
+
+// Next takes an argument. A command's arity says how many there are at least; behind
+// those, nil is what an argument is that is missing.
+func (a *Args) Next() []byte {
+	if !a.More() {
+		return nil
+	}
+	a.next++
+	return a.all[a.next-1]
+}
+
+// Peek is Next, but does not take it.
+func (a *Args) Peek() []byte {
+	if !a.More() {
+		return nil
+	}
+	return a.all[a.next]
+}
+
+// Rest takes all arguments that are left.
+func (a *Args) Rest() [][]byte {
+	rest := a.all[a.next:]
+	a.next = len(a.all)
+	return rest
+}
+
+// Is takes the next argument if it is word, in any case; word is in lower case.
+func (a *Args) Is(word string) bool { return a.IsWith(word, 0) }
+
+// IsWith is Is for a word that n arguments must follow: where fewer do, it is not
+// taken, and Syntax is what there is left to say.
+func (a *Args) IsWith(word string, n int) bool {
+	if a.Len() <= n || !Is(a.all[a.next], word) {
+		return false
+	}
+	a.next++
+	return true
+}
+
+// End returns a syntax error if an argument is left.
+func (a *Args) End() error {
+	if a.More() {
+		return ErrSyntax
+	}
+	return nil
+}
+
+// Int takes an integer.
+func (a *Args) Int() (int64, error) {
+	if n, ok := ParseInt(a.Next()); ok {
+		return n, nil
+	}
+	return 0, ErrNotInteger
+}
+
+// IntWithin takes an integer between low and high.
+func (a *Args) IntWithin(low, high int64) (int64, error) {
+	n, err := a.Int()
+	if err == nil && (n < low || n > high) {
+		return 0, errNotWithin(low, high)
+	}
+	return n, err
+}
+
+// Count takes a number of keys or elements that is above 0.
+func (a *Args) Count(what string) (int, error) {
+	n, ok := ParseInt(a.Next())
+	if !ok || n <= 0 || n > math.MaxInt32 {
+		return 0, resp.Error("ERR " + what + " should be greater than 0")
+	}
+	return int(n), nil
+}
+
+// Float takes a number with a fraction.
+func (a *Args) Float() (float64, error) {
+	if f, ok := ParseFloat(a.Next()); ok {
+		return f, nil
+	}
+	return 0, ErrNotFloat
+}
+
+// Keys takes a number of keys and the keys, as the commands have them whose key spec
+// is a KeyNum.
+func (a *Args) Keys(what string) ([][]byte, error) {
+	n, err := a.Count(what)
+	if err != nil {
+		return nil, err
+	}
+	if n > a.Len() {
+		return nil, ErrSyntax
+	}
+	keys := a.all[a.next : a.next+n : a.next+n]
+	a.next += n
+	return keys, nil
+}
+
+// ErrArity is the error for a wrong number of arguments.
+func (a *Args) ErrArity() error { return errArity(a.Name()) }
+
+// ErrExpireTime is the error for a time of expiry that cannot be.
+func (a *Args) ErrExpireTime() error {
+	return resp.Error("ERR invalid expire time in '" + a.Name() + "' command")
+}
+
+// Is reports whether arg is word, which is in lower case, in any case.
+func Is(arg []byte, word string) bool {
+	if len(arg) != len(word) {
+		return false
+	}
+	for i, b := range arg {
+		if 'A' <= b && b <= 'Z' {
+			b += 'a' - 'A'
 		}
-		dst = append(dst, payload[:length:length])
-		payload = payload[length:]
+		if b != word[i] {
+			return false
+		}
 	}
-	if len(payload) != 0 {
-		return nil, ErrArgs
+	return true
+}
+
+// ParseInt reads a decimal integer as strictly as Redis: no plus sign, no
+// spaces, no leading zeros, no "-0".
+func ParseInt(b []byte) (n int64, ok bool) {
+	digits := b
+	negative := len(b) > 0 && b[0] == '-'
+	if negative {
+		digits = b[1:]
 	}
-	return dst, nil
-}
-
-// uvarint splits a uvarint off b; ok is false if there is none, or a longer
-// form than needed.
-func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
-	n, size := binary.Uvarint(b)
-	if size <= 0 || size > 1 && b[size-1] == 0 {
-		return 0, nil, false
+	if len(digits) == 0 || len(digits) > 19 || digits[0] == '0' && len(b) > 1 {
+		return 0, false
 	}
-	return n, b[size:], true
+	var u uint64 // 19 digits fit
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		u = u*10 + uint64(d-'0')
+	}
+	switch {
+	case negative && u <= 1<<63:
+		return -int64(u), true // also for 1<<63, which is its own negative
+	case !negative && u < 1<<63:
+		return int64(u), true
+	default:
+		return 0, false
+	}
 }
 
-// MaxString returns how long a string may become, in bytes, where
-// proto-max-bulk-len is set so: a longer one would fit into no command.
-func MaxString(protoMaxBulkLen int) int { return min(protoMaxBulkLen, MaxBulkLength) }
-
-// cutLimit splits the limit off the arguments of a Bounded command that an older
-// version has logged: then it was the last of them.
-func cutLimit(args [][]byte) (rest [][]byte, limit int) {
-	last := len(args) - 1
-	n, _ := parseInt(args[last])
-	return args[:last], int(n)
-}
-
-// The internal write commands begin with a byte that keeps clients from
-// naming them: Lookup refuses it.
-const (
-	tickName  = "\x00tick"
-	sweepName = "\x00sweep"
-)
-
-// AppendTick appends the payload of the internal write that does nothing but
-// advance the replicated clock to the entry's time.
-func AppendTick(dst []byte) []byte {
-	return AppendArgs(dst, [][]byte{[]byte(tickName)})
-}
-
-// sweepLimit bounds the keys that one sweep deletes, and so the time that it
-// holds up the commands behind it.
-const sweepLimit = 1000
-
-// AppendSweep appends the payload of the internal write that deletes some of
-// the keys that have expired by the entry's time; its reply is their number.
-// The limit stands in the log, so that replicas of all versions delete the same.
-func AppendSweep(dst []byte) []byte {
-	return AppendArgs(dst, [][]byte{[]byte(sweepName), strconv.AppendInt(nil, sweepLimit, 10)})
+// ParseFloat reads a number as C's strtod does, decimal or hexadecimal, infinity too,
+// if it is the whole of b. NaN, what is too large for a float64 and what is so small
+// that it becomes 0 is no number, as in Redis.
+func ParseFloat(b []byte) (f float64, ok bool) {
+	const longest = 5 * 1024 // as Redis
+	if len(b) == 0 || len(b) > longest {
+		return 0, false
+	}
+	text, hex, exponent, digits := string(b), false, false, false
+	for i, c := range b {
+		switch {
+		case c == '_': // Go's, in hexadecimal numbers
+			return 0, false
+		case c|0x20 == 'x':
+			hex = true
+		case hex && c|0x20 == 'p':
+			exponent = true
+		case !hex && c|0x20 == 'e' && i > 0:
+			exponent = true
+		case '1' <= c && c <= '9' && !exponent, hex && !exponent && 'a' <= c|0x20 && c|0x20 <= 'f':
+			digits = true
+		}
+	}
+	if hex && !exponent {
+		text += "p0"
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || f == 0 && digits || f != f {
+		return 0, false
+	}
+	return f, true
 }

@@ -77,7 +77,7 @@ func bitFieldRO(tx ReadTx, args [][]byte) resp.Value {
 // bitFieldKeyFlags: BITFIELD writes unless it only gets.
 func bitFieldKeyFlags(args [][]byte) KeyFlags {
 	for rest := args[2:]; len(rest) > 0; {
-		if !is(rest[0], "get") {
+		if !Is(rest[0], "get") {
 			return KeyRW | KeyAccess | KeyUpdate
 		}
 		rest = rest[min(3, len(rest)):]
@@ -94,13 +94,13 @@ func parseFieldOps(args [][]byte, limit int) (ops []fieldOp, size int, bad *resp
 		op := fieldOp{over: over}
 		taken := 4
 		switch {
-		case is(args[0], "get") && len(args) >= 3:
+		case Is(args[0], "get") && len(args) >= 3:
 			taken = 3
-		case is(args[0], "set") && len(args) >= 4:
+		case Is(args[0], "set") && len(args) >= 4:
 			op.kind = fieldSet
-		case is(args[0], "incrby") && len(args) >= 4:
+		case Is(args[0], "incrby") && len(args) >= 4:
 			op.kind = fieldIncrBy
-		case is(args[0], "overflow") && len(args) >= 2:
+		case Is(args[0], "overflow") && len(args) >= 2:
 			var ok bool
 			if over, ok = parseOverflow(args[1]); !ok {
 				return fail(resp.Err("Invalid OVERFLOW type specified"))
@@ -118,7 +118,7 @@ func parseFieldOps(args [][]byte, limit int) (ops []fieldOp, size int, bad *resp
 			return fail(errBitOffset())
 		}
 		if op.kind != fieldGet {
-			if op.value, ok = parseInt(args[3]); !ok {
+			if op.value, ok = ParseInt(args[3]); !ok {
 				return fail(errNotInteger())
 			}
 			size = max(size, int((op.offset+int64(op.bits)-1)>>3)+1)
@@ -131,11 +131,11 @@ func parseFieldOps(args [][]byte, limit int) (ops []fieldOp, size int, bad *resp
 
 func parseOverflow(arg []byte) (over overflow, ok bool) {
 	switch {
-	case is(arg, "wrap"):
+	case Is(arg, "wrap"):
 		return overflowWrap, true
-	case is(arg, "sat"):
+	case Is(arg, "sat"):
 		return overflowSaturate, true
-	case is(arg, "fail"):
+	case Is(arg, "fail"):
 		return overflowFail, true
 	default:
 		return 0, false
@@ -148,7 +148,7 @@ func parseFieldType(arg []byte) (signed bool, bits uint, ok bool) {
 		return false, 0, false
 	}
 	signed = arg[0] == 'i'
-	n, ok := parseInt(arg[1:])
+	n, ok := ParseInt(arg[1:])
 	if !ok || n < 1 || n > 64 || n == 64 && !signed {
 		return false, 0, false
 	}
@@ -160,7 +160,7 @@ func parseFieldOffset(arg []byte, bits uint, limit int) (offset int64, ok bool) 
 	if len(arg) == 0 || arg[0] != '#' {
 		return parseBitOffset(arg, limit)
 	}
-	n, ok := parseInt(arg[1:])
+	n, ok := ParseInt(arg[1:])
 	if !ok || n < 0 || n > math.MaxInt64/int64(bits) {
 		return 0, false
 	}

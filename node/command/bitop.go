@@ -12,7 +12,7 @@ func bitOp(tx *keyspace.Tx, args [][]byte) resp.Value {
 	switch {
 	case combine == nil:
 		return errSyntax()
-	case is(args[1], "not") && len(from) != 1:
+	case Is(args[1], "not") && len(from) != 1:
 		return resp.Err("BITOP NOT must be called with a single source key.")
 	}
 	sources := make([][]byte, len(from))
@@ -39,7 +39,7 @@ func bitOp(tx *keyspace.Tx, args [][]byte) resp.Value {
 // by the other strings; nil if there is no such operation.
 func combiner(name []byte) func(result []byte, others [][]byte) {
 	switch {
-	case is(name, "and"):
+	case Is(name, "and"):
 		return func(result []byte, others [][]byte) {
 			for _, other := range others {
 				for i, b := range other {
@@ -48,7 +48,7 @@ func combiner(name []byte) func(result []byte, others [][]byte) {
 				clear(result[len(other):])
 			}
 		}
-	case is(name, "or"):
+	case Is(name, "or"):
 		return func(result []byte, others [][]byte) {
 			for _, other := range others {
 				for i, b := range other {
@@ -56,7 +56,7 @@ func combiner(name []byte) func(result []byte, others [][]byte) {
 				}
 			}
 		}
-	case is(name, "xor"):
+	case Is(name, "xor"):
 		return func(result []byte, others [][]byte) {
 			for _, other := range others {
 				for i, b := range other {
@@ -64,7 +64,7 @@ func combiner(name []byte) func(result []byte, others [][]byte) {
 				}
 			}
 		}
-	case is(name, "not"):
+	case Is(name, "not"):
 		return func(result []byte, _ [][]byte) {
 			for i := range result {
 				result[i] = ^result[i]

@@ -12,53 +12,53 @@ import (
 func bitCommands() []*Command {
 	return []*Command{
 		{
-			Name: "setbit", Arity: 4, Flags: FlagWrite | FlagDenyOOM, ACL: CatBitmap, Bounded: true,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key offset value", Summary: "Sets or clears a bit of the string value of a key.", Since: "2.2.0", Group: "bitmap", Complexity: "O(N)"},
-			Write: setBit,
+			Name: "setbit", Arity: 4, Flags: FlagWrite | FlagDenyOOM, ACL: CatBitmap,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key offset value", Summary: "Sets or clears a bit of the string value of a key.", Since: "2.2.0", Group: "bitmap", Complexity: "O(N)"},
+			OldWrite: setBit,
 		},
 		{
-			Name: "getbit", Arity: 3, Flags: FlagReadOnly | FlagFast, ACL: CatBitmap, Bounded: true,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key offset", Summary: "Returns a bit of the string value of a key.", Since: "2.2.0", Group: "bitmap", Complexity: "O(1)"},
-			Read: getBit,
+			Name: "getbit", Arity: 3, Flags: FlagReadOnly | FlagFast, ACL: CatBitmap,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key offset", Summary: "Returns a bit of the string value of a key.", Since: "2.2.0", Group: "bitmap", Complexity: "O(1)"},
+			OldRead: getBit,
 		},
 		{
 			Name: "bitcount", Arity: -2, Flags: FlagReadOnly, ACL: CatBitmap,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key [start end [BYTE|BIT]]", Summary: "Counts the bits that are set.", Since: "2.6.0", Group: "bitmap", Complexity: "O(N)"},
-			Read: bitCount,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key [start end [BYTE|BIT]]", Summary: "Counts the bits that are set.", Since: "2.6.0", Group: "bitmap", Complexity: "O(N)"},
+			OldRead: bitCount,
 		},
 		{
 			Name: "bitpos", Arity: -3, Flags: FlagReadOnly, ACL: CatBitmap,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key bit [start [end [BYTE|BIT]]]", Summary: "Finds the first bit that is set, or clear.", Since: "2.8.7", Group: "bitmap", Complexity: "O(N)"},
-			Read: bitPos,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key bit [start [end [BYTE|BIT]]]", Summary: "Finds the first bit that is set, or clear.", Since: "2.8.7", Group: "bitmap", Complexity: "O(N)"},
+			OldRead: bitPos,
 		},
 		{
 			Name: "bitop", Arity: -4, Flags: FlagWrite | FlagDenyOOM, ACL: CatBitmap,
-			Keys:  []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 2}, {Flags: KeyRO | KeyAccess, Begin: 3, Last: -1}},
-			Doc:   Doc{Usage: "(AND|OR|XOR|NOT) destkey key [key ...]", Summary: "Combines strings bit by bit.", Since: "2.6.0", Group: "bitmap", Complexity: "O(N)"},
-			Write: bitOp,
+			Keys:     []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 2}, {Flags: KeyRO | KeyAccess, Begin: 3, Last: -1}},
+			Doc:      Doc{Usage: "(AND|OR|XOR|NOT) destkey key [key ...]", Summary: "Combines strings bit by bit.", Since: "2.6.0", Group: "bitmap", Complexity: "O(N)"},
+			OldWrite: bitOp,
 		},
 		{
-			Name: "bitfield", Arity: -2, Flags: FlagWrite | FlagDenyOOM, ACL: CatBitmap, Bounded: true,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariable, Begin: 1, Actual: bitFieldKeyFlags, Notes: "This command allows both access and modification of the key"}},
-			Doc:   Doc{Usage: "key [(GET encoding offset | [OVERFLOW (WRAP|SAT|FAIL)] (SET encoding offset value | INCRBY encoding offset increment)) ...]", Summary: "Reads and writes numbers of any number of bits.", Since: "3.2.0", Group: "bitmap", Complexity: "O(N)"},
-			Write: bitField,
+			Name: "bitfield", Arity: -2, Flags: FlagWrite | FlagDenyOOM, ACL: CatBitmap,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariable, Begin: 1, Actual: bitFieldKeyFlags, Notes: "This command allows both access and modification of the key"}},
+			Doc:      Doc{Usage: "key [(GET encoding offset | [OVERFLOW (WRAP|SAT|FAIL)] (SET encoding offset value | INCRBY encoding offset increment)) ...]", Summary: "Reads and writes numbers of any number of bits.", Since: "3.2.0", Group: "bitmap", Complexity: "O(N)"},
+			OldWrite: bitField,
 		},
 		{
-			Name: "bitfield_ro", Arity: -2, Flags: FlagReadOnly | FlagFast, ACL: CatBitmap, Bounded: true,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key [GET encoding offset ...]", Summary: "Reads numbers of any number of bits.", Since: "6.0.0", Group: "bitmap", Complexity: "O(N)"},
-			Read: bitFieldRO,
+			Name: "bitfield_ro", Arity: -2, Flags: FlagReadOnly | FlagFast, ACL: CatBitmap,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key [GET encoding offset ...]", Summary: "Reads numbers of any number of bits.", Since: "6.0.0", Group: "bitmap", Complexity: "O(N)"},
+			OldRead: bitFieldRO,
 		},
 	}
 }
 
 // parseBitOffset reads the index of a bit, whose byte must be below limit.
 func parseBitOffset(arg []byte, limit int) (offset int64, ok bool) {
-	offset, ok = parseInt(arg)
+	offset, ok = ParseInt(arg)
 	return offset, ok && offset >= 0 && offset>>3 < int64(limit)
 }
 
@@ -73,7 +73,7 @@ func setBit(tx *keyspace.Tx, args [][]byte) resp.Value {
 	if !ok {
 		return errBitOffset()
 	}
-	on, ok := parseInt(args[3])
+	on, ok := ParseInt(args[3])
 	if !ok || on != 0 && on != 1 {
 		return resp.Err("bit is not an integer or out of range")
 	}
@@ -123,8 +123,8 @@ type bitRange struct {
 
 // unit reads BYTE or BIT.
 func (r *bitRange) unit(arg []byte) (ok bool) {
-	r.inBits = is(arg, "bit")
-	return r.inBits || is(arg, "byte")
+	r.inBits = Is(arg, "bit")
+	return r.inBits || Is(arg, "byte")
 }
 
 // of returns the range as indexes of bits of value. first > last means that it
@@ -155,8 +155,8 @@ func bitCount(tx ReadTx, args [][]byte) resp.Value {
 	case 2:
 	case 4, 5:
 		var ok1, ok2 bool
-		r.start, ok1 = parseInt(args[2])
-		r.end, ok2 = parseInt(args[3])
+		r.start, ok1 = ParseInt(args[2])
+		r.end, ok2 = ParseInt(args[3])
 		if !ok1 || !ok2 {
 			return errNotInteger()
 		}
@@ -176,7 +176,7 @@ func bitCount(tx ReadTx, args [][]byte) resp.Value {
 // bitPos looks at the bit, the key and the range in the order of Redis: a key
 // that is not there is all zeros, whatever the range.
 func bitPos(tx ReadTx, args [][]byte) resp.Value {
-	bit, ok := parseInt(args[2])
+	bit, ok := ParseInt(args[2])
 	if !ok {
 		return errNotInteger()
 	}
@@ -214,7 +214,7 @@ func parseBitPosRange(args [][]byte) (r bitRange, bad *resp.Value) {
 	}
 	var ok bool
 	if len(args) > 0 {
-		if r.start, ok = parseInt(args[0]); !ok {
+		if r.start, ok = ParseInt(args[0]); !ok {
 			return fail(errNotInteger())
 		}
 	}
@@ -222,7 +222,7 @@ func parseBitPosRange(args [][]byte) (r bitRange, bad *resp.Value) {
 		return fail(errSyntax())
 	}
 	if len(args) > 1 {
-		if r.end, ok = parseInt(args[1]); !ok {
+		if r.end, ok = ParseInt(args[1]); !ok {
 			return fail(errNotInteger())
 		}
 	}

@@ -15,104 +15,104 @@ func clientSubcommands() []*Command {
 	return []*Command{
 		{
 			Name: "caching", Arity: 3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "(YES|NO)", Summary: "Says whether the keys of the next command are tracked.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientCaching,
+			Doc:      Doc{Usage: "(YES|NO)", Summary: "Says whether the keys of the next command are tracked.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientCaching,
 		},
 		{
 			Name: "getname", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Summary: "Returns the connection's name.", Since: "2.6.9", Group: "connection", Complexity: "O(1)"},
-			Local: clientGetName,
+			Doc:      Doc{Summary: "Returns the connection's name.", Since: "2.6.9", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientGetName,
 		},
 		{
 			Name: "getredir", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Summary: "Returns the id that tracking notifications go to.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientGetRedir,
+			Doc:      Doc{Summary: "Returns the id that tracking notifications go to.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientGetRedir,
 		},
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "id", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Summary: "Returns the connection's id.", Since: "5.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientID,
+			Doc:      Doc{Summary: "Returns the connection's id.", Since: "5.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientID,
 		},
 		{
 			Name: "info", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Describes the connection.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientInfo,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Describes the connection.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientInfo,
 		},
 		{
 			Name: "kill", Arity: -3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "(<ip:port> | ID <id> | TYPE <type> | ADDR <ip:port> | LADDR <ip:port> | USER <name> | SKIPME (YES|NO) | MAXAGE <maxage>) ...", Summary: "Closes client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
-			Local: clientKill,
+			Doc:      Doc{Usage: "(<ip:port> | ID <id> | TYPE <type> | ADDR <ip:port> | LADDR <ip:port> | USER <name> | SKIPME (YES|NO) | MAXAGE <maxage>) ...", Summary: "Closes client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
+			OldLocal: clientKill,
 		},
 		{
 			Name: "list", Arity: -2, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Usage: "[TYPE <type>] [ID <id> [<id> ...]]", Summary: "Describes the client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
-			Local: clientList,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Usage: "[TYPE <type>] [ID <id> [<id> ...]]", Summary: "Describes the client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
+			OldLocal: clientList,
 		},
 		{
 			Name: "no-evict", Arity: 3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "(ON|OFF)", Summary: "Protects the connection from eviction.", Since: "7.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientNoEvict,
+			Doc:      Doc{Usage: "(ON|OFF)", Summary: "Protects the connection from eviction.", Since: "7.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientNoEvict,
 		},
 		{
 			Name: "pause", Arity: -3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "<timeout> [WRITE|ALL]", Summary: "Holds back commands for some time.", Since: "2.9.50", Group: "connection", Complexity: "O(1)"},
-			Local: clientPause,
+			Doc:      Doc{Usage: "<timeout> [WRITE|ALL]", Summary: "Holds back commands for some time.", Since: "2.9.50", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientPause,
 		},
 		{
 			Name: "reply", Arity: 3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "(ON|OFF|SKIP)", Summary: "Switches the replies of the connection on or off.", Since: "3.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientReply,
+			Doc:      Doc{Usage: "(ON|OFF|SKIP)", Summary: "Switches the replies of the connection on or off.", Since: "3.2.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientReply,
 		},
 		{
 			Name: "setname", Arity: 3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "<name>", Summary: "Names the connection.", Since: "2.6.9", Group: "connection", Complexity: "O(1)"},
-			Local: clientSetName,
+			Doc:      Doc{Usage: "<name>", Summary: "Names the connection.", Since: "2.6.9", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientSetName,
 		},
 		{
 			Name: "tracking", Arity: -3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "OFF", Summary: "Switches key tracking off; it cannot be switched on yet.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientTracking,
+			Doc:      Doc{Usage: "OFF", Summary: "Switches key tracking off; it cannot be switched on yet.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientTracking,
 		},
 		{
 			Name: "trackinginfo", Arity: 2, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Summary: "Says how keys are tracked.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientTrackingInfo,
+			Doc:      Doc{Summary: "Says how keys are tracked.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientTrackingInfo,
 		},
 		{
 			Name: "unblock", Arity: -3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "<clientid> [TIMEOUT|ERROR]", Summary: "Ends the wait of a blocked client.", Since: "5.0.0", Group: "connection", Complexity: "O(log N)"},
-			Local: clientUnblock,
+			Doc:      Doc{Usage: "<clientid> [TIMEOUT|ERROR]", Summary: "Ends the wait of a blocked client.", Since: "5.0.0", Group: "connection", Complexity: "O(log N)"},
+			OldLocal: clientUnblock,
 		},
 		{
 			Name: "unpause", Arity: 2, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Summary: "Ends CLIENT PAUSE.", Since: "6.2.0", Group: "connection", Complexity: "O(N)"},
-			Local: clientUnpause,
+			Doc:      Doc{Summary: "Ends CLIENT PAUSE.", Since: "6.2.0", Group: "connection", Complexity: "O(N)"},
+			OldLocal: clientUnpause,
 		},
 		{
 			Name: "setinfo", Arity: 4, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "<attribute> <value>", Summary: "Tells the name or version of the client library.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientSetInfo,
+			Doc:      Doc{Usage: "<attribute> <value>", Summary: "Tells the name or version of the client library.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientSetInfo,
 		},
 		{
 			Name: "no-touch", Arity: 3, Flags: FlagNoScript | FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "(ON|OFF)", Summary: "Accepted: access times are not kept.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: clientNoTouch,
+			Doc:      Doc{Usage: "(ON|OFF)", Summary: "Accepted: access times are not kept.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: clientNoTouch,
 		},
 	}
 }
 
-func clientID(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func clientID(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	return resp.Int(int64(c.Session.ID))
 }
 
-func clientGetName(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func clientGetName(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	name := c.Session.Name()
 	if name == "" {
 		return resp.Null
@@ -134,7 +134,7 @@ func errClientName() resp.Value {
 	return resp.Err("Client names cannot contain spaces, newlines or special characters.")
 }
 
-func clientSetName(_ context.Context, c *Call, args [][]byte) resp.Value {
+func clientSetName(_ context.Context, c *Env, args [][]byte) resp.Value {
 	if !printableName(args[2]) {
 		return errClientName()
 	}
@@ -142,10 +142,10 @@ func clientSetName(_ context.Context, c *Call, args [][]byte) resp.Value {
 	return resp.OK
 }
 
-func clientSetInfo(_ context.Context, c *Call, args [][]byte) resp.Value {
+func clientSetInfo(_ context.Context, c *Env, args [][]byte) resp.Value {
 	field := map[string]*string{"lib-name": &c.Session.libName, "lib-ver": &c.Session.libVer}[lower(args[2])]
 	if field == nil {
-		return resp.Err("Unrecognized option '%s'", printable(args[2], 128))
+		return resp.Err("Unrecognized option '%s'", Printable(args[2], 128))
 	}
 	if !printableName(args[3]) {
 		return resp.Err("%s cannot contain spaces, newlines or special characters.", lower(args[2]))
@@ -155,9 +155,9 @@ func clientSetInfo(_ context.Context, c *Call, args [][]byte) resp.Value {
 }
 
 // onOff reads an argument that must be ON or OFF.
-func onOff(arg []byte) (on, ok bool) { return is(arg, "on"), is(arg, "on") || is(arg, "off") }
+func onOff(arg []byte) (on, ok bool) { return Is(arg, "on"), Is(arg, "on") || Is(arg, "off") }
 
-func clientNoEvict(_ context.Context, c *Call, args [][]byte) resp.Value {
+func clientNoEvict(_ context.Context, c *Env, args [][]byte) resp.Value {
 	on, ok := onOff(args[2])
 	if !ok {
 		return errSyntax()
@@ -166,20 +166,20 @@ func clientNoEvict(_ context.Context, c *Call, args [][]byte) resp.Value {
 	return resp.OK
 }
 
-func clientNoTouch(_ context.Context, _ *Call, args [][]byte) resp.Value {
+func clientNoTouch(_ context.Context, _ *Env, args [][]byte) resp.Value {
 	if _, ok := onOff(args[2]); !ok {
 		return errSyntax()
 	}
 	return resp.OK
 }
 
-func clientReply(_ context.Context, c *Call, args [][]byte) resp.Value {
+func clientReply(_ context.Context, c *Env, args [][]byte) resp.Value {
 	switch {
-	case is(args[2], "on"):
+	case Is(args[2], "on"):
 		c.Session.reply = replyOn
-	case is(args[2], "off"):
+	case Is(args[2], "off"):
 		c.Session.reply = replyOff
-	case is(args[2], "skip"):
+	case Is(args[2], "skip"):
 		if c.Session.reply != replyOff {
 			c.Session.reply = replySkipThis
 		}
@@ -190,7 +190,7 @@ func clientReply(_ context.Context, c *Call, args [][]byte) resp.Value {
 }
 
 // clientTracking accepts OFF, which is what clients send that have no cache.
-func clientTracking(_ context.Context, _ *Call, args [][]byte) resp.Value {
+func clientTracking(_ context.Context, _ *Env, args [][]byte) resp.Value {
 	on, ok := onOff(args[2])
 	switch {
 	case !ok:
@@ -202,7 +202,7 @@ func clientTracking(_ context.Context, _ *Call, args [][]byte) resp.Value {
 	}
 }
 
-func clientTrackingInfo(context.Context, *Call, [][]byte) resp.Value {
+func clientTrackingInfo(context.Context, *Env, [][]byte) resp.Value {
 	return resp.Map(
 		resp.BulkString("flags"), resp.Set(resp.BulkString("off")),
 		resp.BulkString("redirect"), resp.Int(-1),
@@ -210,12 +210,12 @@ func clientTrackingInfo(context.Context, *Call, [][]byte) resp.Value {
 	)
 }
 
-func clientCaching(context.Context, *Call, [][]byte) resp.Value {
+func clientCaching(context.Context, *Env, [][]byte) resp.Value {
 	return resp.Err("CLIENT CACHING can be called only when the client is in tracking mode " +
 		"with OPTIN or OPTOUT mode enabled")
 }
 
-func clientGetRedir(context.Context, *Call, [][]byte) resp.Value { return resp.Int(-1) }
+func clientGetRedir(context.Context, *Env, [][]byte) resp.Value { return resp.Int(-1) }
 
 // clientLine describes a session as CLIENT LIST does, with the fields of Redis in
 // its order. Those of buffers that a connection of AiKv does not have are 0: of
@@ -252,7 +252,7 @@ func clientFlags(s SessionInfo) string {
 
 func seconds(d time.Duration) int64 { return int64(max(d, 0) / time.Second) }
 
-func clientInfo(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func clientInfo(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	return resp.Verbatim(clientLine(c.Session.Info(), time.Now()))
 }
 
@@ -265,25 +265,25 @@ func clientType(arg []byte) (normal bool, bad *resp.Value) {
 	case "master", "replica", "slave", "pubsub":
 		return false, nil
 	default:
-		v := resp.Err("Unknown client type '%s'", printable(arg, 128))
+		v := resp.Err("Unknown client type '%s'", Printable(arg, 128))
 		return false, &v
 	}
 }
 
-func clientList(_ context.Context, c *Call, args [][]byte) resp.Value {
+func clientList(_ context.Context, c *Env, args [][]byte) resp.Value {
 	wanted := func(uint64) bool { return true }
 	switch {
 	case len(args) == 2:
-	case len(args) == 4 && is(args[2], "type"):
+	case len(args) == 4 && Is(args[2], "type"):
 		normal, bad := clientType(args[3])
 		if bad != nil {
 			return *bad
 		}
 		wanted = func(uint64) bool { return normal }
-	case len(args) > 3 && is(args[2], "id"):
+	case len(args) > 3 && Is(args[2], "id"):
 		ids := make(map[uint64]bool)
 		for _, arg := range args[3:] {
-			id, ok := parseInt(arg)
+			id, ok := ParseInt(arg)
 			if !ok || id < 1 {
 				return resp.Err("Invalid client ID")
 			}
@@ -330,13 +330,13 @@ func parseKill(args [][]byte) (f killFilter, bad *resp.Value) {
 		value := args[1]
 		switch lower(args[0]) {
 		case "id":
-			id, ok := parseInt(value)
+			id, ok := ParseInt(value)
 			if !ok || id < 1 {
 				return fail(resp.Err("client-id should be greater than 0"))
 			}
 			f.id = id
 		case "maxage":
-			age, ok := parseInt(value)
+			age, ok := ParseInt(value)
 			switch {
 			case !ok:
 				return fail(resp.Err("maxage is not an integer or out of range"))
@@ -356,13 +356,13 @@ func parseKill(args [][]byte) (f killFilter, bad *resp.Value) {
 			f.abnormal = !normal
 		case "user":
 			if string(value) != "default" {
-				return fail(resp.Err("No such user '%s'", printable(value, 128)))
+				return fail(resp.Err("No such user '%s'", Printable(value, 128)))
 			}
 		case "skipme":
-			if !is(value, "yes") && !is(value, "no") {
+			if !Is(value, "yes") && !Is(value, "no") {
 				return fail(errSyntax())
 			}
-			f.skipMe = is(value, "yes")
+			f.skipMe = Is(value, "yes")
 		default:
 			return fail(errSyntax())
 		}
@@ -371,7 +371,7 @@ func parseKill(args [][]byte) (f killFilter, bad *resp.Value) {
 }
 
 // clientKill has an old form, CLIENT KILL addr:port, and one with filters.
-func clientKill(_ context.Context, c *Call, args [][]byte) resp.Value {
+func clientKill(_ context.Context, c *Env, args [][]byte) resp.Value {
 	oldForm := len(args) == 3
 	f := killFilter{addr: args[2]}
 	if !oldForm {
@@ -402,36 +402,36 @@ func clientKill(_ context.Context, c *Call, args [][]byte) resp.Value {
 	}
 }
 
-func clientPause(_ context.Context, c *Call, args [][]byte) resp.Value {
+func clientPause(_ context.Context, c *Env, args [][]byte) resp.Value {
 	if len(args) > 4 {
 		return errSyntax()
 	}
-	ms, ok := parseInt(args[2])
+	ms, ok := ParseInt(args[2])
 	switch {
 	case !ok || ms > math.MaxInt64/int64(time.Millisecond):
 		return resp.Err("timeout is not an integer or out of range")
 	case ms < 0:
 		return resp.Err("timeout is negative")
 	}
-	writesOnly := len(args) == 4 && is(args[3], "write")
-	if len(args) == 4 && !writesOnly && !is(args[3], "all") {
+	writesOnly := len(args) == 4 && Is(args[3], "write")
+	if len(args) == 4 && !writesOnly && !Is(args[3], "all") {
 		return resp.Err("CLIENT PAUSE mode must be WRITE or ALL")
 	}
 	c.Node.Sessions().Pause(time.Now().Add(time.Duration(ms)*time.Millisecond), writesOnly)
 	return resp.OK
 }
 
-func clientUnblock(_ context.Context, c *Call, args [][]byte) resp.Value {
+func clientUnblock(_ context.Context, c *Env, args [][]byte) resp.Value {
 	withError := false
 	switch {
 	case len(args) > 4:
 		return errSubcommand(args)
-	case len(args) == 4 && is(args[3], "error"):
+	case len(args) == 4 && Is(args[3], "error"):
 		withError = true
-	case len(args) == 4 && !is(args[3], "timeout"):
+	case len(args) == 4 && !Is(args[3], "timeout"):
 		return resp.Err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
 	}
-	id, ok := parseInt(args[2])
+	id, ok := ParseInt(args[2])
 	if !ok {
 		return errNotInteger()
 	}
@@ -441,7 +441,7 @@ func clientUnblock(_ context.Context, c *Call, args [][]byte) resp.Value {
 	return resp.Int(0)
 }
 
-func clientUnpause(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func clientUnpause(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	c.Node.Sessions().Pause(time.Time{}, false)
 	return resp.OK
 }

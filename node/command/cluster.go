@@ -31,77 +31,77 @@ func clusterReadRows() []*Command {
 	return []*Command{
 		{
 			Name: "countkeysinslot", Arity: 3, Flags: FlagStale,
-			Doc:  Doc{Usage: "<slot>", Summary: "Counts this node's keys in a slot.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Read: clusterCountKeysInSlot,
+			Doc:     Doc{Usage: "<slot>", Summary: "Counts this node's keys in a slot.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldRead: clusterCountKeysInSlot,
 		},
 		{
 			Name: "count-failure-reports", Arity: 3, Flags: FlagAdmin | FlagStale,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Usage: "<node-id>", Summary: "Says whether this node suspects another one.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterCountFailureReports,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Usage: "<node-id>", Summary: "Says whether this node suspects another one.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterCountFailureReports,
 		},
 		{
 			Name: "getkeysinslot", Arity: 4, Flags: FlagStale,
-			Tips: []string{"nondeterministic_output"},
-			Doc:  Doc{Usage: "<slot> <count>", Summary: "Returns some of this node's keys in a slot.", Since: "3.0.0", Group: "cluster", Complexity: "O(log(N))"},
-			Read: clusterGetKeysInSlot,
+			Tips:    []string{"nondeterministic_output"},
+			Doc:     Doc{Usage: "<slot> <count>", Summary: "Returns some of this node's keys in a slot.", Since: "3.0.0", Group: "cluster", Complexity: "O(log(N))"},
+			OldRead: clusterGetKeysInSlot,
 		},
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "info", Arity: 2, Flags: FlagStale,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Describes the state of the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterInfo,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Describes the state of the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterInfo,
 		},
 		{
 			Name: "keyslot", Arity: 3, Flags: FlagStale,
-			Doc:   Doc{Usage: "<key>", Summary: "Returns the slot of a key.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterKeySlot,
+			Doc:      Doc{Usage: "<key>", Summary: "Returns the slot of a key.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterKeySlot,
 		},
 		{
 			Name: "links", Arity: 2, Flags: FlagStale,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Describes the streams to the other nodes.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterLinks,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Describes the streams to the other nodes.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterLinks,
 		},
 		{
 			Name: "myid", Arity: 2, Flags: FlagStale,
-			Doc:   Doc{Summary: "Returns the node's id.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterMyID,
+			Doc:      Doc{Summary: "Returns the node's id.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterMyID,
 		},
 		{
 			Name: "nodes", Arity: 2, Flags: FlagStale,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Describes every node of the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterNodes,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Describes every node of the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterNodes,
 		},
 		{
 			Name: "replicas", Arity: 3, Flags: FlagAdmin | FlagStale,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Usage: "<node-id>", Summary: "Describes the replicas of a master.", Since: "5.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterReplicas,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Usage: "<node-id>", Summary: "Describes the replicas of a master.", Since: "5.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterReplicas,
 		},
 		{
 			Name: "shards", Arity: 2, Flags: FlagStale,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Describes every shard of the cluster.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterShards,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Describes every shard of the cluster.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterShards,
 		},
 		{
 			Name: "slaves", Arity: 3, Flags: FlagAdmin | FlagStale,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Usage: "<node-id>", Summary: "Describes the replicas of a master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)", DeprecatedSince: "5.0.0", ReplacedBy: "`CLUSTER REPLICAS`"},
-			Local: clusterReplicas,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Usage: "<node-id>", Summary: "Describes the replicas of a master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)", DeprecatedSince: "5.0.0", ReplacedBy: "`CLUSTER REPLICAS`"},
+			OldLocal: clusterReplicas,
 		},
 		{
 			Name: "slots", Arity: 2, Flags: FlagStale,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Says which nodes serve which slots.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)", DeprecatedSince: "7.0.0", ReplacedBy: "`CLUSTER SHARDS`"},
-			Local: clusterSlots,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Says which nodes serve which slots.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)", DeprecatedSince: "7.0.0", ReplacedBy: "`CLUSTER SHARDS`"},
+			OldLocal: clusterSlots,
 		},
 	}
 }
@@ -111,9 +111,9 @@ func clusterOwnRows() []*Command {
 	return []*Command{
 		{
 			Name: "myshardid", Arity: 2, Flags: FlagStale,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Returns the id of this node's shard.", Since: "7.2.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterMyShardID,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Returns the id of this node's shard.", Since: "7.2.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterMyShardID,
 		},
 		{
 			Name: "metaraft", Arity: -3, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
@@ -123,26 +123,26 @@ func clusterOwnRows() []*Command {
 				Summary: "Shows and changes the Raft group that holds the topology.", Since: "aikv", Group: "cluster",
 				Complexity: "O(N)",
 			},
-			Local: clusterMetaRaft,
+			OldLocal: clusterMetaRaft,
 		},
 	}
 }
 
-func clusterInfo(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterInfo(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	return resp.Verbatim(topology.InfoText(c.Node.View(ctx), c.Node.Live(), FullCoverage(c.Node.Config())))
 }
 
-func clusterNodes(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterNodes(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	return resp.Verbatim(topology.NodesText(c.Node.View(ctx), c.Node.Live(), time.Now()))
 }
 
-func clusterMyID(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterMyID(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	return resp.BulkString(c.Node.View(ctx).Self.String())
 }
 
 // clusterMyShardID answers for a node without a shard with its own id: some id
 // it must have.
-func clusterMyShardID(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterMyShardID(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	if me := v.Me(); me != nil && me.Shard != nil {
 		return resp.BulkString(me.Shard.ID.String())
@@ -150,12 +150,12 @@ func clusterMyShardID(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 	return resp.BulkString(v.Self.String())
 }
 
-func clusterKeySlot(_ context.Context, _ *Call, args [][]byte) resp.Value {
+func clusterKeySlot(_ context.Context, _ *Env, args [][]byte) resp.Value {
 	return resp.Int(int64(slot.Of(args[2])))
 }
 
 func clusterCountKeysInSlot(tx ReadTx, args [][]byte) resp.Value {
-	n, ok := parseInt(args[2])
+	n, ok := ParseInt(args[2])
 	switch {
 	case !ok:
 		return errNotInteger()
@@ -167,8 +167,8 @@ func clusterCountKeysInSlot(tx ReadTx, args [][]byte) resp.Value {
 }
 
 func clusterGetKeysInSlot(tx ReadTx, args [][]byte) resp.Value {
-	n, ok := parseInt(args[2])
-	limit, ok2 := parseInt(args[3])
+	n, ok := ParseInt(args[2])
+	limit, ok2 := ParseInt(args[3])
 	switch {
 	case !ok || !ok2:
 		return errNotInteger()
@@ -194,9 +194,9 @@ func knownNode(v *topology.View, arg []byte) (*topology.Node, *resp.Value) {
 	return nil, &bad
 }
 
-func errUnknownNode(arg []byte) resp.Value { return resp.Err("Unknown node %s", printable(arg, 128)) }
+func errUnknownNode(arg []byte) resp.Value { return resp.Err("Unknown node %s", Printable(arg, 128)) }
 
-func clusterReplicas(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterReplicas(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	n, bad := knownNode(v, args[2])
 	if bad != nil {
@@ -217,7 +217,7 @@ func clusterReplicas(ctx context.Context, c *Call, args [][]byte) resp.Value {
 
 // clusterCountFailureReports knows one reporter, this node: liveness is
 // committed by MetaRaft, not gathered from gossip.
-func clusterCountFailureReports(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterCountFailureReports(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	n, bad := knownNode(v, args[2])
 	if bad != nil {
@@ -231,7 +231,7 @@ func clusterCountFailureReports(ctx context.Context, c *Call, args [][]byte) res
 
 // clusterSlots names for each range the master, then the replicas that have
 // the data and have not failed.
-func clusterSlots(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterSlots(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	endpoint := endpointType(c.Node.Config())
 	ranges := []resp.Value{}
@@ -299,7 +299,7 @@ func slotsNode(n *topology.Node, preferred string) resp.Value {
 
 // clusterShards describes the shards, and each node without one as a shard of
 // its own, as Redis does.
-func clusterShards(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterShards(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	endpoint := endpointType(c.Node.Config())
 	offsets := shardOffsets(c.Node)
@@ -392,7 +392,7 @@ func shardNode(v *topology.View, n *topology.Node, endpoint string, offset uint6
 
 // clusterLinks describes the streams to each peer and from it. Frames go only one
 // way: what comes in has no send buffer.
-func clusterLinks(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterLinks(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	live := c.Node.Live()
 	links := []resp.Value{}

@@ -16,74 +16,74 @@ func clusterChangeRows() []*Command {
 	return []*Command{
 		{
 			Name: "addslots", Arity: -3, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<slot> [<slot> ...]", Summary: "Gives unassigned slots to this node.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterAddSlots,
+			Doc:      Doc{Usage: "<slot> [<slot> ...]", Summary: "Gives unassigned slots to this node.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterAddSlots,
 		},
 		{
 			Name: "addslotsrange", Arity: -4, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<start-slot> <end-slot> [<start-slot> <end-slot> ...]", Summary: "Gives ranges of unassigned slots to this node.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterAddSlotsRange,
+			Doc:      Doc{Usage: "<start-slot> <end-slot> [<start-slot> <end-slot> ...]", Summary: "Gives ranges of unassigned slots to this node.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterAddSlotsRange,
 		},
 		{
 			Name: "bumpepoch", Arity: 2, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Gives this node the largest epoch.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterBumpEpoch,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Gives this node the largest epoch.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterBumpEpoch,
 		},
 		{
 			Name: "delslots", Arity: -3, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<slot> [<slot> ...]", Summary: "Takes slots from their owners.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterDelSlots,
+			Doc:      Doc{Usage: "<slot> [<slot> ...]", Summary: "Takes slots from their owners.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterDelSlots,
 		},
 		{
 			Name: "delslotsrange", Arity: -4, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<start-slot> <end-slot> [<start-slot> <end-slot> ...]", Summary: "Takes ranges of slots from their owners.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterDelSlotsRange,
+			Doc:      Doc{Usage: "<start-slot> <end-slot> [<start-slot> <end-slot> ...]", Summary: "Takes ranges of slots from their owners.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterDelSlotsRange,
 		},
 		{
 			Name: "failover", Arity: -2, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "[FORCE|TAKEOVER]", Summary: "Makes this replica the master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterFailover,
+			Doc:      Doc{Usage: "[FORCE|TAKEOVER]", Summary: "Makes this replica the master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterFailover,
 		},
 		{
 			Name: "flushslots", Arity: 2, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Summary: "Takes all slots from this node.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterFlushSlots,
+			Doc:      Doc{Summary: "Takes all slots from this node.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterFlushSlots,
 		},
 		{
 			Name: "forget", Arity: -3, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<node-id> [FORCE]", Summary: "Removes a node from the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterForget,
+			Doc:      Doc{Usage: "<node-id> [FORCE]", Summary: "Removes a node from the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterForget,
 		},
 		{
 			Name: "meet", Arity: -4, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<ip> <port> [<bus-port>]", Summary: "Joins the cluster of another node.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterMeet,
+			Doc:      Doc{Usage: "<ip> <port> [<bus-port>]", Summary: "Joins the cluster of another node.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterMeet,
 		},
 		{
 			Name: "replicate", Arity: 3, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<node-id>", Summary: "Makes this node a replica of a master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterReplicate,
+			Doc:      Doc{Usage: "<node-id>", Summary: "Makes this node a replica of a master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterReplicate,
 		},
 		{
 			Name: "reset", Arity: -2, Flags: FlagAdmin | FlagNoScript | FlagStale,
-			Doc:   Doc{Usage: "[HARD|SOFT]", Summary: "Makes this node leave its cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: clusterReset,
+			Doc:      Doc{Usage: "[HARD|SOFT]", Summary: "Makes this node leave its cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
+			OldLocal: clusterReset,
 		},
 		{
 			Name: "saveconfig", Arity: 2, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Summary: "Syncs the topology to disk.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterSaveConfig,
+			Doc:      Doc{Summary: "Syncs the topology to disk.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterSaveConfig,
 		},
 		{
 			Name: "set-config-epoch", Arity: 3, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<epoch>", Summary: "Gives an epoch to a node that is alone.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterSetConfigEpoch,
+			Doc:      Doc{Usage: "<epoch>", Summary: "Gives an epoch to a node that is alone.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterSetConfigEpoch,
 		},
 		{
 			Name: "setslot", Arity: -4, Flags: FlagAdmin | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "<slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)", Summary: "Moves a slot; not built yet.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: clusterSetSlot,
+			Doc:      Doc{Usage: "<slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)", Summary: "Moves a slot; not built yet.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: clusterSetSlot,
 		},
 	}
 }
@@ -107,7 +107,7 @@ func slotList(args [][]byte) (slots slot.Set, bad *resp.Value) {
 // slotRanges reads pairs of first and last slot.
 func slotRanges(c *Command, args [][]byte) (slots slot.Set, bad *resp.Value) {
 	if len(args)%2 != 0 {
-		v := errArity(c.FullName())
+		v := errArityValue(c.FullName())
 		return slots, &v
 	}
 	for ; len(args) > 0; args = args[2:] {
@@ -134,7 +134,7 @@ func slotRanges(c *Command, args [][]byte) (slots slot.Set, bad *resp.Value) {
 }
 
 func parseSlot(arg []byte) (uint16, *resp.Value) {
-	n, ok := parseInt(arg)
+	n, ok := ParseInt(arg)
 	if !ok || n < 0 || n >= slot.Count {
 		v := resp.Err("Invalid or out of range slot")
 		return 0, &v
@@ -157,58 +157,58 @@ func changeSlots(ctx context.Context, slots slot.Set, bad *resp.Value,
 	return okOr(change(ctx, slots))
 }
 
-func clusterAddSlots(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterAddSlots(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	slots, bad := slotList(args[2:])
 	return changeSlots(ctx, slots, bad, c.Node.AddSlots)
 }
 
-func clusterDelSlots(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterDelSlots(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	slots, bad := slotList(args[2:])
 	return changeSlots(ctx, slots, bad, c.Node.DelSlots)
 }
 
-func clusterAddSlotsRange(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterAddSlotsRange(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	slots, bad := slotRanges(c.row(args), args[2:])
 	return changeSlots(ctx, slots, bad, c.Node.AddSlots)
 }
 
-func clusterDelSlotsRange(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterDelSlotsRange(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	slots, bad := slotRanges(c.row(args), args[2:])
 	return changeSlots(ctx, slots, bad, c.Node.DelSlots)
 }
 
 // row returns the row that args, which passed Lookup, name.
-func (c *Call) row(args [][]byte) *Command {
+func (c *Env) row(args [][]byte) *Command {
 	row, _ := c.Table.Lookup(args)
 	return row
 }
 
-func clusterFlushSlots(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterFlushSlots(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	return okOr(c.Node.FlushSlots(ctx))
 }
 
 // clusterMeet checks as Redis does: the base port, the bus port, then the
 // address. Redis takes IPs alone; a name that resolves is welcome here, since
 // in containers there is nothing else to go by.
-func clusterMeet(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterMeet(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	if len(args) > 5 {
 		return errSubcommand(args)
 	}
-	port, ok := parseInt(args[3])
+	port, ok := ParseInt(args[3])
 	if !ok {
-		return resp.Err("Invalid base port specified: %s", printable(args[3], 128))
+		return resp.Err("Invalid base port specified: %s", Printable(args[3], 128))
 	}
 	busPort, named := int64(0), len(args) == 5
 	if named {
-		if busPort, ok = parseInt(args[4]); !ok {
-			return resp.Err("Invalid bus port specified: %s", printable(args[4], 128))
+		if busPort, ok = ParseInt(args[4]); !ok {
+			return resp.Err("Invalid bus port specified: %s", Printable(args[4], 128))
 		}
 	}
 	host := string(args[2])
 	// A client port near the end has no bus port 10000 above it; nothing here
 	// listens on that one, so only what was named is checked.
 	if port < 1 || port > math.MaxUint16 || named && busPort < 1 || busPort > math.MaxUint16 || !resolves(ctx, host) {
-		return resp.Err("Invalid node address specified: %s:%s", printable(args[2], 128), printable(args[3], 128))
+		return resp.Err("Invalid node address specified: %s:%s", Printable(args[2], 128), Printable(args[3], 128))
 	}
 	return okOr(c.Node.Meet(ctx, host, int(port), int(busPort)))
 }
@@ -244,7 +244,7 @@ func okOrUnknown(err error, id topology.NodeID, arg []byte) resp.Value {
 	return okOr(err)
 }
 
-func clusterForget(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterForget(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	id, bad := nodeID(args[2])
 	if bad != nil {
 		return *bad
@@ -264,7 +264,7 @@ func clusterForget(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	return okOrUnknown(err, id, args[2])
 }
 
-func clusterReplicate(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterReplicate(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	id, bad := nodeID(args[2])
 	if bad != nil {
 		return *bad
@@ -272,19 +272,19 @@ func clusterReplicate(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	return okOrUnknown(c.Node.Replicate(ctx, id), id, args[2])
 }
 
-func clusterReset(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterReset(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	if len(args) > 3 {
 		return errSubcommand(args)
 	}
-	hard := len(args) == 3 && is(args[2], "hard")
-	if len(args) == 3 && !hard && !is(args[2], "soft") {
+	hard := len(args) == 3 && Is(args[2], "hard")
+	if len(args) == 3 && !hard && !Is(args[2], "soft") {
 		return errSyntax()
 	}
 	return okOr(c.Node.Reset(ctx, hard))
 }
 
-func clusterSetConfigEpoch(ctx context.Context, c *Call, args [][]byte) resp.Value {
-	epoch, ok := parseInt(args[2])
+func clusterSetConfigEpoch(ctx context.Context, c *Env, args [][]byte) resp.Value {
+	epoch, ok := ParseInt(args[2])
 	switch {
 	case !ok:
 		return errNotInteger()
@@ -295,7 +295,7 @@ func clusterSetConfigEpoch(ctx context.Context, c *Call, args [][]byte) resp.Val
 	}
 }
 
-func clusterBumpEpoch(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterBumpEpoch(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	epoch, bumped, err := c.Node.BumpEpoch(ctx)
 	if err != nil {
 		return resp.FromError(err)
@@ -307,17 +307,17 @@ func clusterBumpEpoch(ctx context.Context, c *Call, _ [][]byte) resp.Value {
 	return resp.Simple(word + strconv.FormatUint(epoch, 10))
 }
 
-func clusterSaveConfig(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func clusterSaveConfig(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	return okOr(c.Node.SaveConfig(ctx))
 }
 
 // clusterFailover makes this replica the master. FORCE does without the master's
 // consent; TAKEOVER means the same, because a minority can decide nothing here.
-func clusterFailover(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterFailover(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	if len(args) > 3 {
 		return errSubcommand(args)
 	}
-	if len(args) == 3 && !is(args[2], "force") && !is(args[2], "takeover") {
+	if len(args) == 3 && !Is(args[2], "force") && !Is(args[2], "takeover") {
 		return errSyntax()
 	}
 	v := c.Node.View(ctx)
@@ -338,7 +338,7 @@ func clusterFailover(ctx context.Context, c *Call, args [][]byte) resp.Value {
 }
 
 // clusterSetSlot checks what can be checked, then says that it cannot.
-func clusterSetSlot(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterSetSlot(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	if me := v.Me(); me != nil && me.Replica() {
 		return resp.Err("Please use SETSLOT only with masters.")
@@ -351,7 +351,7 @@ func clusterSetSlot(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	case len(args) == 4 && action == "stable":
 	case len(args) == 5 && (action == "migrating" || action == "importing"):
 		if _, bad := knownNode(v, args[4]); bad != nil {
-			return resp.Err("I don't know about node %s", printable(args[4], 128))
+			return resp.Err("I don't know about node %s", Printable(args[4], 128))
 		}
 	case len(args) == 5 && action == "node":
 		if _, bad := knownNode(v, args[4]); bad != nil {

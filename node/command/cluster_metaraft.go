@@ -15,7 +15,7 @@ import (
 
 // clusterMetaRaft is CLUSTER METARAFT, which has subcommands of its own: the
 // table knows two levels, as Redis does.
-func clusterMetaRaft(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func clusterMetaRaft(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	switch sub := lower(args[2]); {
 	case sub == "members" && len(args) == 3:
 		return metaMembers(ctx, c)
@@ -26,9 +26,9 @@ func clusterMetaRaft(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	case sub == "promote" && len(args) > 3:
 		return metaPromote(ctx, c, args[3:])
 	case sub == "members" || sub == "status" || sub == "addlearner" || sub == "promote":
-		return errArity("cluster|metaraft " + sub)
+		return errArityValue("cluster|metaraft " + sub)
 	default:
-		return resp.Err("unknown METARAFT subcommand '%s'. Try CLUSTER HELP.", printable(args[2], 128))
+		return resp.Err("unknown METARAFT subcommand '%s'. Try CLUSTER HELP.", Printable(args[2], 128))
 	}
 }
 
@@ -43,7 +43,7 @@ func metaNodeID(arg []byte) (topology.NodeID, error) {
 	} else if n, err := strconv.ParseUint(text, 10, 64); err == nil && n != 0 {
 		return topology.NodeID(n), nil
 	}
-	return 0, resp.Error("ERR Invalid node id '" + string(printable(arg, 128)) +
+	return 0, resp.Error("ERR Invalid node id '" + string(Printable(arg, 128)) +
 		"': forty hex digits, as CLUSTER MYID prints them, or a decimal number")
 }
 
@@ -81,7 +81,7 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(d.Milliseconds(), 10)
 }
 
-func metaMembers(ctx context.Context, c *Call) resp.Value {
+func metaMembers(ctx context.Context, c *Env) resp.Value {
 	var lines strings.Builder
 	for _, m := range c.Node.MetaStatus(ctx).Members {
 		lines.WriteString(memberLine(m) + "\n")
@@ -89,7 +89,7 @@ func metaMembers(ctx context.Context, c *Call) resp.Value {
 	return resp.Verbatim(lines.String())
 }
 
-func metaStatus(ctx context.Context, c *Call) resp.Value {
+func metaStatus(ctx context.Context, c *Env) resp.Value {
 	s := c.Node.MetaStatus(ctx)
 	v := c.Node.View(ctx)
 	voters := 0
@@ -119,14 +119,14 @@ func metaStatus(ctx context.Context, c *Call) resp.Value {
 	return resp.Verbatim(w.String())
 }
 
-func metaAddLearner(ctx context.Context, c *Call, arg, addr []byte) resp.Value {
+func metaAddLearner(ctx context.Context, c *Env, arg, addr []byte) resp.Value {
 	id, err := metaNodeID(arg)
 	if err != nil {
 		return resp.FromError(err)
 	}
 	if host, port, err := net.SplitHostPort(string(addr)); err != nil || host == "" || !validPort(port) {
 		return resp.Err("Invalid Raft address '%s': host:port of the node's Raft listener is wanted",
-			printable(addr, 128))
+			Printable(addr, 128))
 	}
 	return okOr(c.Node.MetaAddLearner(ctx, id, string(addr)))
 }
@@ -136,7 +136,7 @@ func validPort(text string) bool {
 	return err == nil && n > 0
 }
 
-func metaPromote(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func metaPromote(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	ids := make([]topology.NodeID, len(args))
 	for i, arg := range args {
 		id, err := metaNodeID(arg)

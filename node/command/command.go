@@ -12,9 +12,10 @@ import (
 // Read, Write and Local is set; a container such as CLUSTER has Subcommands
 // instead, and COMMAND has both. Rows are immutable once NewTable returned.
 //
-// Handlers get the whole command: args[0] is the name, and for a subcommand
-// args[1] the subcommand. They may keep neither args nor what it points to
-// beyond the call, and the arity is right.
+// A handler writes its reply, or returns an error, which becomes the reply in place of
+// what was written. An error is Redis's own text, a resp.Error; any other is shown
+// behind ERR. It may keep neither args nor what they point to beyond the call; there
+// are as many as Arity says.
 type Command struct {
 	Name  string // lower case; a subcommand's own name, without its parent's
 	Arity int    // as Redis counts: with the name (and the subcommand's); negative means "at least"
@@ -23,19 +24,29 @@ type Command struct {
 	Tips  []string // as COMMAND shows them
 	Keys  []KeySpec
 	Doc   Doc
-	// Bounded commands keep to the limit of strings. Older versions logged it as
-	// an argument of theirs.
-	Bounded bool
 	// InMulti commands run between MULTI and EXEC too, at once, as in Redis.
 	InMulti bool
+	// InPause commands run while CLIENT PAUSE holds others back.
+	InPause bool
+	// KeepsAsking commands leave ASKING to the command behind them.
+	KeepsAsking bool
 
 	// Read evaluates the command against applied state.
-	Read func(tx ReadTx, args [][]byte) resp.Value
-	// Write runs inside apply on every data replica, so it is deterministic:
-	// no clock (tx.Now is the entry's time), no randomness, no map order.
-	Write func(tx *keyspace.Tx, args [][]byte) resp.Value
+	Read func(v *View, args *Args, r *resp.Reply) error
+	// Write runs inside apply on every data replica, so it is deterministic: the time
+	// is tx.Now, randomness tx.Rand, and nothing depends on the order of a map. On
+	// replicas nobody waits for the reply: r discards it.
+	Write func(tx *Tx, args *Args, r *resp.Reply) error
 	// Local answers from this node and the connection alone.
-	Local func(ctx context.Context, c *Call, args [][]byte) resp.Value
+	Local func(ctx context.Context, e *Env, args *Args, r *resp.Reply) error
+	// Writes, in a row that has both Read and Write, says by the whole command which
+	// of them runs.
+	Writes func(args [][]byte) bool
+
+	// The former forms of the handlers, which return the reply.
+	OldRead  func(tx ReadTx, args [][]byte) resp.Value
+	OldWrite func(tx *keyspace.Tx, args [][]byte) resp.Value
+	OldLocal func(ctx context.Context, c *Env, args [][]byte) resp.Value
 
 	Subcommands []*Command
 
@@ -45,36 +56,46 @@ type Command struct {
 	index  int
 }
 
-// ReadTx is what a Read handler works with: applied state, and the time.
-type ReadTx struct {
-	*keyspace.View
-	Reading
+// ReadTx is what a former Read handler works with.
+type ReadTx struct{ *View }
+
+// adapt makes the handler of a former row.
+func (c *Command) adapt() {
+	if old := c.OldRead; old != nil {
+		c.Read = func(v *View, args *Args, r *resp.Reply) error {
+			r.Value(old(ReadTx{v}, args.all))
+			return nil
+		}
+	}
+	if old := c.OldWrite; old != nil {
+		c.Write = func(tx *Tx, args *Args, r *resp.Reply) error {
+			tx.SetLimit(tx.MaxString)
+			r.Value(old(tx.Tx, args.all))
+			return nil
+		}
+	}
+	if old := c.OldLocal; old != nil {
+		c.Local = func(ctx context.Context, e *Env, args *Args, r *resp.Reply) error {
+			before := e.Session.Proto()
+			reply := old(ctx, e, args.all)
+			if now := e.Session.Proto(); now != before {
+				r.SetProto(now)
+			}
+			r.Value(reply)
+			return nil
+		}
+	}
 }
 
-// Reading is what a read brings with it from the node that answers it.
-type Reading struct {
-	// LocalNow is the reader's clock in unix ms.
-	LocalNow int64
-	// MaxString is how long a string may be, see package function MaxString.
-	MaxString int
-	// Memory meters what the read holds; nil: nobody counts.
-	Memory *Memory
+// WritesWith reports whether the whole command args, which names c, goes through the
+// log; else it is a read, if it is not Local.
+func (c *Command) WritesWith(args [][]byte) bool {
+	return c.Write != nil && (c.Read == nil || c.Writes(args))
 }
 
-// With returns the view as r sees it.
-func With(v *keyspace.View, r Reading) ReadTx { return ReadTx{v, r} }
-
-// Time returns the reader's clock in unix ms. The replicated one, tx.Now, only
-// moves with the log, so times to live must not be counted by it.
-func (tx ReadTx) Time() int64 { return max(tx.LocalNow, tx.Now()) }
-
-// ReadEmpty evaluates a Read command where there is no data.
-func (c *Command) ReadEmpty(args [][]byte, r Reading) resp.Value {
-	return c.Read(With(keyspace.Empty(), r), args)
-}
-
-// Call is what a Local handler works with. It is for one goroutine.
-type Call struct {
+// Env is what a Local handler works with beside its arguments. It is for one
+// goroutine.
+type Env struct {
 	Node    Node
 	Session *Session
 	Table   *Table

@@ -169,7 +169,7 @@ func (c *Config) check(pairs [][]byte) ([]setting, error) {
 		p, ok := c.params[c.canonical(shown)]
 		if !ok {
 			return nil, resp.Error(fmt.Sprintf("ERR Unknown option or number of arguments for CONFIG SET - '%s'",
-				printable(pairs[i], 128)))
+				Printable(pairs[i], 128)))
 		}
 		if seen[shown] {
 			return nil, errConfigSet(shown, "duplicate parameter")
@@ -205,7 +205,7 @@ func (p *param) judge(text, current string) (value, why string) {
 			why = "argument must be 'yes' or 'no'"
 		}
 	case integerParam:
-		n, ok := parseInt([]byte(text))
+		n, ok := ParseInt([]byte(text))
 		if !ok {
 			return "", "argument couldn't be parsed into an integer"
 		}
@@ -278,34 +278,34 @@ func configSubcommands() []*Command {
 	return []*Command{
 		{
 			Name: "get", Arity: -3, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale,
-			Doc:   Doc{Usage: "<pattern> [<pattern> ...]", Summary: "Returns parameters and their values.", Since: "2.0.0", Group: "server", Complexity: "O(N)"},
-			Local: configGet,
+			Doc:      Doc{Usage: "<pattern> [<pattern> ...]", Summary: "Returns parameters and their values.", Since: "2.0.0", Group: "server", Complexity: "O(N)"},
+			OldLocal: configGet,
 		},
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "resetstat", Arity: 2, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale,
-			Doc:   Doc{Summary: "Sets the counters of INFO to zero.", Since: "2.0.0", Group: "server", Complexity: "O(1)"},
-			Local: configResetStat,
+			Doc:      Doc{Summary: "Sets the counters of INFO to zero.", Since: "2.0.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: configResetStat,
 		},
 		{
 			Name: "rewrite", Arity: 2, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale,
-			Doc:   Doc{Summary: "Writes the parameters to the configuration file.", Since: "2.8.0", Group: "server", Complexity: "O(1)"},
-			Local: configRewrite,
+			Doc:      Doc{Summary: "Writes the parameters to the configuration file.", Since: "2.8.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: configRewrite,
 		},
 		{
 			Name: "set", Arity: -4, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale,
-			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-			Doc:   Doc{Usage: "<parameter> <value> [<parameter> <value> ...]", Summary: "Sets parameters.", Since: "2.0.0", Group: "server", Complexity: "O(N)"},
-			Local: configSet,
+			Tips:     []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+			Doc:      Doc{Usage: "<parameter> <value> [<parameter> <value> ...]", Summary: "Sets parameters.", Since: "2.0.0", Group: "server", Complexity: "O(N)"},
+			OldLocal: configSet,
 		},
 	}
 }
 
-func configGet(_ context.Context, c *Call, args [][]byte) resp.Value {
+func configGet(_ context.Context, c *Env, args [][]byte) resp.Value {
 	names, values := c.Node.Config().Get(args[2:]...)
 	pairs := make([]resp.Value, 0, 2*len(names))
 	for _, name := range names {
@@ -314,10 +314,10 @@ func configGet(_ context.Context, c *Call, args [][]byte) resp.Value {
 	return resp.Map(pairs...)
 }
 
-func configSet(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func configSet(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	pairs := args[2:]
 	if len(pairs)%2 != 0 {
-		return errArity("config|set")
+		return errArityValue("config|set")
 	}
 	return okOr(c.Node.Config().Set(ctx, pairs))
 }
@@ -330,11 +330,11 @@ func okOr(err error) resp.Value {
 	return resp.OK
 }
 
-func configRewrite(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func configRewrite(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	return okOr(c.Node.Config().Rewrite())
 }
 
-func configResetStat(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func configResetStat(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	if f := c.Node.Config().opts.ResetStat; f != nil {
 		f()
 	}

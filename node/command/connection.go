@@ -13,41 +13,41 @@ func connectionCommands() []*Command {
 	return []*Command{
 		{
 			Name: "ping", Arity: -1, Flags: FlagFast, ACL: CatConnection,
-			Tips:  []string{"request_policy:all_shards", "response_policy:all_succeeded"},
-			Doc:   Doc{Usage: "[message]", Summary: "Answers PONG, or the message.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: ping,
+			Tips:     []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+			Doc:      Doc{Usage: "[message]", Summary: "Answers PONG, or the message.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: ping,
 		},
 		{
 			Name: "echo", Arity: 2, Flags: FlagLoading | FlagStale | FlagFast, ACL: CatConnection,
-			Doc:   Doc{Usage: "message", Summary: "Returns the message.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: echo,
+			Doc:      Doc{Usage: "message", Summary: "Returns the message.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: echo,
 		},
 		{
 			Name: "quit", Arity: -1, Flags: FlagNoScript | FlagLoading | FlagStale | FlagFast | FlagNoAuth | FlagAllowBusy, ACL: CatConnection,
-			InMulti: true,
-			Doc:     Doc{Summary: "Closes the connection once the reply is out.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
-			Local:   quit,
+			InMulti:  true,
+			Doc:      Doc{Summary: "Closes the connection once the reply is out.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: quit,
 		},
 		{
 			Name: "reset", Arity: 1, Flags: FlagNoScript | FlagLoading | FlagStale | FlagFast | FlagNoAuth | FlagAllowBusy, ACL: CatConnection,
-			InMulti: true,
-			Doc:     Doc{Summary: "Puts the connection into the state of a new one.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
-			Local:   reset,
+			InMulti:  true,
+			Doc:      Doc{Summary: "Puts the connection into the state of a new one.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: reset,
 		},
 		{
 			Name: "auth", Arity: -2, Flags: FlagNoScript | FlagLoading | FlagStale | FlagFast | FlagNoAuth | FlagAllowBusy, ACL: CatConnection,
-			Doc:   Doc{Usage: "[username] password", Summary: "Authenticates the connection.", Since: "1.0.0", Group: "connection", Complexity: "O(N)"},
-			Local: auth,
+			Doc:      Doc{Usage: "[username] password", Summary: "Authenticates the connection.", Since: "1.0.0", Group: "connection", Complexity: "O(N)"},
+			OldLocal: auth,
 		},
 		{
 			Name: "hello", Arity: -1, Flags: FlagNoScript | FlagLoading | FlagStale | FlagFast | FlagNoAuth | FlagAllowBusy, ACL: CatConnection,
-			Doc:   Doc{Usage: "[protover [AUTH username password] [SETNAME name]]", Summary: "Switches the protocol version; optionally authenticates and names the connection.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: hello,
+			Doc:      Doc{Usage: "[protover [AUTH username password] [SETNAME name]]", Summary: "Switches the protocol version; optionally authenticates and names the connection.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: hello,
 		},
 		{
 			Name: "select", Arity: 2, Flags: FlagLoading | FlagStale | FlagFast, ACL: CatConnection,
-			Doc:   Doc{Usage: "index", Summary: "Selects a database; a cluster has database 0 alone.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: selectDB,
+			Doc:      Doc{Usage: "index", Summary: "Selects a database; a cluster has database 0 alone.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
+			OldLocal: selectDB,
 		},
 		{
 			Name: "client", Arity: -2,
@@ -56,51 +56,51 @@ func connectionCommands() []*Command {
 		},
 		{
 			Name: "readonly", Arity: 1, Flags: FlagLoading | FlagStale | FlagFast, ACL: CatConnection,
-			Doc:   Doc{Summary: "Lets the connection read from a replica.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: readOnly,
+			Doc:      Doc{Summary: "Lets the connection read from a replica.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: readOnly,
 		},
 		{
 			Name: "readwrite", Arity: 1, Flags: FlagLoading | FlagStale | FlagFast, ACL: CatConnection,
-			Doc:   Doc{Summary: "Undoes READONLY.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: readWrite,
+			Doc:      Doc{Summary: "Undoes READONLY.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: readWrite,
 		},
 		{
 			Name: "asking", Arity: 1, Flags: FlagFast, ACL: CatConnection,
-			Doc:   Doc{Summary: "Lets the next command use a slot that is being imported.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: asking,
+			Doc:      Doc{Summary: "Lets the next command use a slot that is being imported.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			OldLocal: asking,
 		},
 	}
 }
 
-func ping(_ context.Context, _ *Call, args [][]byte) resp.Value {
+func ping(_ context.Context, _ *Env, args [][]byte) resp.Value {
 	switch len(args) {
 	case 1:
 		return resp.Simple("PONG")
 	case 2:
 		return bulkCopy(args[1])
 	default:
-		return errArity("ping")
+		return errArityValue("ping")
 	}
 }
 
-func echo(_ context.Context, _ *Call, args [][]byte) resp.Value { return bulkCopy(args[1]) }
+func echo(_ context.Context, _ *Env, args [][]byte) resp.Value { return bulkCopy(args[1]) }
 
 // bulkCopy returns an argument as a reply, which outlives the arguments.
 func bulkCopy(arg []byte) resp.Value { return resp.BulkString(string(arg)) }
 
-func quit(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func quit(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	c.Session.CloseAfterReply = true
 	return resp.OK
 }
 
-func reset(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func reset(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	c.Session.Reset(c.Node.Config().Value("requirepass") == "")
 	return resp.Simple("RESET")
 }
 
 // selectDB accepts database 0, the only one of a cluster.
-func selectDB(_ context.Context, _ *Call, args [][]byte) resp.Value {
-	n, ok := parseInt(args[1])
+func selectDB(_ context.Context, _ *Env, args [][]byte) resp.Value {
+	n, ok := ParseInt(args[1])
 	switch {
 	case !ok:
 		return errNotInteger()
@@ -111,22 +111,22 @@ func selectDB(_ context.Context, _ *Call, args [][]byte) resp.Value {
 	}
 }
 
-func readOnly(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func readOnly(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	c.Session.ReadOnly.Store(true)
 	return resp.OK
 }
 
-func readWrite(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func readWrite(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	c.Session.ReadOnly.Store(false)
 	return resp.OK
 }
 
-func asking(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func asking(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	c.Session.Asking = true
 	return resp.OK
 }
 
-func auth(_ context.Context, c *Call, args [][]byte) resp.Value {
+func auth(_ context.Context, c *Env, args [][]byte) resp.Value {
 	user, password := []byte("default"), args[1]
 	switch {
 	case len(args) > 3:
@@ -149,7 +149,7 @@ func errWrongPass() resp.Value {
 
 // authenticate checks a password of the one user, "default"; without a
 // required password any will do.
-func authenticate(c *Call, user, password []byte) bool {
+func authenticate(c *Env, user, password []byte) bool {
 	want := c.Node.Config().Value("requirepass")
 	if string(user) != "default" || want != "" && subtle.ConstantTimeCompare([]byte(want), password) == 0 {
 		return false
@@ -170,7 +170,7 @@ func parseHello(args [][]byte) (o helloOptions, bad *resp.Value) {
 	if len(args) < 2 {
 		return o, nil
 	}
-	n, ok := parseInt(args[1])
+	n, ok := ParseInt(args[1])
 	if !ok {
 		return fail(resp.Err("Protocol version is not an integer or out of range"))
 	}
@@ -180,23 +180,23 @@ func parseHello(args [][]byte) (o helloOptions, bad *resp.Value) {
 	o.proto = n
 	for rest := args[2:]; len(rest) > 0; {
 		switch {
-		case is(rest[0], "auth") && len(rest) >= 3:
+		case Is(rest[0], "auth") && len(rest) >= 3:
 			o.user, o.password = rest[1], rest[2]
 			rest = rest[3:]
-		case is(rest[0], "setname") && len(rest) >= 2:
+		case Is(rest[0], "setname") && len(rest) >= 2:
 			if !printableName(rest[1]) {
 				return fail(errClientName())
 			}
 			o.name = rest[1]
 			rest = rest[2:]
 		default:
-			return fail(resp.Err("Syntax error in HELLO option '%s'", printable(rest[0], 128)))
+			return fail(resp.Err("Syntax error in HELLO option '%s'", Printable(rest[0], 128)))
 		}
 	}
 	return o, nil
 }
 
-func hello(_ context.Context, c *Call, args [][]byte) resp.Value {
+func hello(_ context.Context, c *Env, args [][]byte) resp.Value {
 	o, bad := parseHello(args)
 	if bad != nil {
 		return *bad

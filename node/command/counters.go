@@ -13,33 +13,33 @@ func counterCommands() []*Command {
 	return []*Command{
 		{
 			Name: "incr", Arity: 2, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key", Summary: "Adds one to the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: incr,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key", Summary: "Adds one to the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: incr,
 		},
 		{
 			Name: "incrby", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key increment", Summary: "Adds a number to the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: incrBy,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key increment", Summary: "Adds a number to the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: incrBy,
 		},
 		{
 			Name: "incrbyfloat", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key increment", Summary: "Adds a number to the decimal value of a key.", Since: "2.6.0", Group: "string", Complexity: "O(1)"},
-			Write: incrByFloat,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key increment", Summary: "Adds a number to the decimal value of a key.", Since: "2.6.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: incrByFloat,
 		},
 		{
 			Name: "decr", Arity: 2, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key", Summary: "Takes one from the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: decr,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key", Summary: "Takes one from the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: decr,
 		},
 		{
 			Name: "decrby", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key decrement", Summary: "Takes a number from the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: decrBy,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key decrement", Summary: "Takes a number from the integer value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: decrBy,
 		},
 	}
 }
@@ -49,7 +49,7 @@ func incr(tx *keyspace.Tx, args [][]byte) resp.Value { return addTo(tx, args[1],
 func decr(tx *keyspace.Tx, args [][]byte) resp.Value { return addTo(tx, args[1], -1) }
 
 func incrBy(tx *keyspace.Tx, args [][]byte) resp.Value {
-	n, ok := parseInt(args[2])
+	n, ok := ParseInt(args[2])
 	if !ok {
 		return errNotInteger()
 	}
@@ -57,7 +57,7 @@ func incrBy(tx *keyspace.Tx, args [][]byte) resp.Value {
 }
 
 func decrBy(tx *keyspace.Tx, args [][]byte) resp.Value {
-	n, ok := parseInt(args[2])
+	n, ok := ParseInt(args[2])
 	if !ok {
 		return errNotInteger()
 	}
@@ -77,7 +77,7 @@ func addTo(tx *keyspace.Tx, key []byte, n int64) resp.Value {
 	old := int64(0)
 	if found {
 		var ok bool
-		if old, ok = parseInt(m.Value); !ok {
+		if old, ok = ParseInt(m.Value); !ok {
 			return errNotInteger()
 		}
 	}

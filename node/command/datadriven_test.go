@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ type bench struct {
 	index uint64
 	now   int64 // unix ms: the time of entries and readers
 	node  *testNode
-	call  *Call
+	env   *Env
 
 	behind bool // what the last read reported
 	limit  int  // the node's proto-max-bulk-len
@@ -37,47 +38,63 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, table: NewTable(), keys: keys, now: 1000000000, node: newTestNode(), limit: 64 << 20}
+	b := &bench{t: t, table: NewTable(All()), keys: keys, now: 1000000000, node: newTestNode(), limit: 64 << 20}
 	session := &Session{ID: 7, Addr: "127.0.0.1:5555", LAddr: "127.0.0.1:7001", Created: time.Now(), Authenticated: true}
 	other := &Session{ID: 9, Addr: "127.0.0.1:6666", LAddr: "127.0.0.1:7001", Created: time.Now(), Authenticated: true}
 	b.node.sessions.list = []*Session{session, other}
-	b.call = &Call{Node: b.node, Session: session, Table: b.table, Park: parkUntilReady, Wake: func() {}}
+	b.env = &Env{Node: b.node, Session: session, Table: b.table, Park: parkUntilReady, Wake: func() {}}
 	return b
 }
 
 // do runs one command.
 func (b *bench) do(args [][]byte) resp.Value {
+	encoded := b.encoded(args, 3)
+	v, err := resp.Parse(encoded)
+	if err != nil {
+		b.t.Fatalf("%q: %q: %v", args, encoded, err)
+	}
+	return v
+}
+
+// encoded runs one command, and returns its reply in a version of the protocol.
+func (b *bench) encoded(args [][]byte, proto int) []byte {
 	cmd, err := b.table.Lookup(args)
 	if strings.HasPrefix(string(args[0]), "\x00") {
-		cmd, args, _, err = b.table.Replicated(args, true)
+		cmd, err = b.table.Replicated(args)
 	}
+	var r resp.Reply
+	r.Init(proto)
 	if err != nil {
-		return resp.FromError(err)
+		r.Fail(err)
+		return r.Bytes()
 	}
+	var words Args
+	words.Set(cmd, args)
 	switch {
-	case cmd.Read != nil:
-		tx := b.keys.View(b.now)
-		defer tx.Close()
-		v := cmd.Read(With(tx, Reading{LocalNow: b.now, MaxString: MaxString(b.limit)}), args)
-		b.behind = tx.Behind()
-		return v
-	case cmd.Write != nil:
+	case cmd.WritesWith(args):
 		b.index++
-		tx := b.keys.Begin()
+		tx := Tx{Tx: b.keys.Begin()}
 		defer tx.Discard()
-		tx.StartEntry(b.index, b.now)
-		tx.SetLimit(MaxString(b.limit))
-		v := cmd.Write(tx, args)
+		tx.StartEntry(Entry{Index: b.index, Time: b.now, Seed: 1, MaxString: MaxString(b.limit)})
+		tx.Run(&words, &r)
 		if err := tx.Commit(); err != nil {
 			b.t.Fatal(err)
 		}
-		return v
+	case cmd.Read != nil:
+		v := &View{View: b.keys.View(b.now), Reading: Reading{LocalNow: b.now, MaxString: MaxString(b.limit)}}
+		defer v.Close()
+		v.Run(&words, &r)
+		b.behind = v.Behind()
 	default:
-		b.call.Session.LastCommand.Store(cmd)
+		b.env.Session.LastCommand.Store(cmd)
 		ctx, cancel := context.WithTimeout(context.Background(), limit.Wait())
 		defer cancel()
-		return cmd.Local(ctx, b.call, args)
+		r.Begin()
+		if err := cmd.Local(ctx, b.env, &words, &r); err != nil {
+			r.Fail(err)
+		}
 	}
+	return r.Bytes()
 }
 
 // words splits a line at spaces; a word in double quotes is a Go string.
@@ -151,7 +168,7 @@ func (b *bench) run(d *datadriven.TestData) string {
 	var out strings.Builder
 	for _, line := range strings.Split(d.Input, "\n") {
 		b.node.log, b.node.sessions.killed, b.behind = nil, nil, false
-		v := b.do(words(b.t, line))
+		encoded := b.encoded(words(b.t, line), cmp.Or(proto, 3))
 		fmt.Fprintf(&out, "> %s\n", line)
 		for _, note := range b.node.log {
 			fmt.Fprintf(&out, "[node: %s]\n", note)
@@ -163,8 +180,12 @@ func (b *bench) run(d *datadriven.TestData) string {
 			out.WriteString("[behind]\n")
 		}
 		if proto != 0 {
-			fmt.Fprintf(&out, "%q\n", resp.Append(nil, v, proto))
+			fmt.Fprintf(&out, "%q\n", encoded)
 			continue
+		}
+		v, err := resp.Parse(encoded)
+		if err != nil {
+			b.t.Fatalf("%s: %q: %v", line, encoded, err)
 		}
 		out.WriteString(resp.FormatCLI(v, true))
 	}

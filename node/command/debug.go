@@ -16,28 +16,28 @@ func debugCommands() []*Command {
 			Summary: "Cuts the node off from others, for tests.", Since: "1.0.0", Group: "server",
 			Complexity: "Depends on subcommand.",
 		},
-		Local: debug,
+		OldLocal: debug,
 	}}
 }
 
 // debug: PARTITION loses what other nodes send (IN), what is sent to them (OUT),
 // or both; it replaces an earlier one. HEAL ends it.
-func debug(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func debug(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	if !c.Node.Faults() {
 		return resp.Err("DEBUG command not allowed. It needs debug.faults = true in the configuration, which is for tests.")
 	}
 	switch {
-	case is(args[1], "heal") && len(args) == 2:
+	case Is(args[1], "heal") && len(args) == 2:
 		c.Node.Partition(nil, nil)
 		return resp.OK
-	case is(args[1], "partition") && len(args) >= 4:
+	case Is(args[1], "partition") && len(args) >= 4:
 		return debugPartition(ctx, c, args)
 	default:
 		return errSubcommand(args)
 	}
 }
 
-func debugPartition(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func debugPartition(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	v := c.Node.View(ctx)
 	var nodes []topology.NodeID
 	for _, arg := range args[3:] {

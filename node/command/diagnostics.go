@@ -11,14 +11,14 @@ func memorySubcommands() []*Command {
 	return []*Command{
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "4.0.0", Group: "server", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "4.0.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "usage", Arity: -3, Flags: FlagReadOnly,
-			Keys: []KeySpec{{Flags: KeyRO, Begin: 2}},
-			Doc:  Doc{Usage: "<key> [SAMPLES <count>]", Summary: "Estimates the bytes that a key takes.", Since: "4.0.0", Group: "server", Complexity: "O(N)"},
-			Read: memoryUsage,
+			Keys:    []KeySpec{{Flags: KeyRO, Begin: 2}},
+			Doc:     Doc{Usage: "<key> [SAMPLES <count>]", Summary: "Estimates the bytes that a key takes.", Since: "4.0.0", Group: "server", Complexity: "O(N)"},
+			OldRead: memoryUsage,
 		},
 	}
 }
@@ -28,26 +28,26 @@ func slowlogSubcommands() []*Command {
 	return []*Command{
 		{
 			Name: "get", Arity: -2, Flags: FlagAdmin | FlagLoading | FlagStale,
-			Tips:  []string{"request_policy:all_nodes", "nondeterministic_output"},
-			Doc:   Doc{Usage: "[<count>]", Summary: "Returns the entries.", Since: "2.2.12", Group: "server", Complexity: "O(N)"},
-			Local: slowlogGet,
+			Tips:     []string{"request_policy:all_nodes", "nondeterministic_output"},
+			Doc:      Doc{Usage: "[<count>]", Summary: "Returns the entries.", Since: "2.2.12", Group: "server", Complexity: "O(N)"},
+			OldLocal: slowlogGet,
 		},
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "6.2.0", Group: "server", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "6.2.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "len", Arity: 2, Flags: FlagAdmin | FlagLoading | FlagStale,
-			Tips:  []string{"request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"},
-			Doc:   Doc{Summary: "Returns the number of entries.", Since: "2.2.12", Group: "server", Complexity: "O(1)"},
-			Local: slowlogLen,
+			Tips:     []string{"request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"},
+			Doc:      Doc{Summary: "Returns the number of entries.", Since: "2.2.12", Group: "server", Complexity: "O(1)"},
+			OldLocal: slowlogLen,
 		},
 		{
 			Name: "reset", Arity: 2, Flags: FlagAdmin | FlagLoading | FlagStale,
-			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-			Doc:   Doc{Summary: "Deletes the entries.", Since: "2.2.12", Group: "server", Complexity: "O(N)"},
-			Local: slowlogReset,
+			Tips:     []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+			Doc:      Doc{Summary: "Deletes the entries.", Since: "2.2.12", Group: "server", Complexity: "O(N)"},
+			OldLocal: slowlogReset,
 		},
 	}
 }
@@ -57,20 +57,20 @@ func latencySubcommands() []*Command {
 	return []*Command{
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "latest", Arity: 2, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale,
-			Tips:  []string{"nondeterministic_output", "request_policy:all_nodes", "response_policy:special"},
-			Doc:   Doc{Summary: "Returns the last events.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
-			Local: latencyLatest,
+			Tips:     []string{"nondeterministic_output", "request_policy:all_nodes", "response_policy:special"},
+			Doc:      Doc{Summary: "Returns the last events.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
+			OldLocal: latencyLatest,
 		},
 		{
 			Name: "reset", Arity: -2, Flags: FlagAdmin | FlagNoScript | FlagLoading | FlagStale,
-			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-			Doc:   Doc{Usage: "[<event> ...]", Summary: "Deletes events.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
-			Local: latencyReset,
+			Tips:     []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+			Doc:      Doc{Usage: "[<event> ...]", Summary: "Deletes events.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
+			OldLocal: latencyReset,
 		},
 	}
 }
@@ -80,14 +80,14 @@ func moduleSubcommands() []*Command {
 	return []*Command{
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "list", Arity: 2, Flags: FlagAdmin | FlagNoScript,
-			Tips:  []string{"nondeterministic_output_order"},
-			Doc:   Doc{Summary: "Lists the modules.", Since: "4.0.0", Group: "server", Complexity: "O(N)"},
-			Local: emptyList,
+			Tips:     []string{"nondeterministic_output_order"},
+			Doc:      Doc{Summary: "Lists the modules.", Since: "4.0.0", Group: "server", Complexity: "O(N)"},
+			OldLocal: emptyList,
 		},
 	}
 }
@@ -97,47 +97,47 @@ func functionSubcommands() []*Command {
 	return []*Command{
 		{
 			Name: "flush", Arity: -2, Flags: FlagWrite | FlagNoScript, ACL: CatScripting,
-			Tips:  []string{"request_policy:all_shards", "response_policy:all_succeeded"},
-			Doc:   Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes all libraries, of which there are none.", Since: "7.0.0", Group: "scripting", Complexity: "O(N)"},
-			Local: functionFlush,
+			Tips:     []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+			Doc:      Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes all libraries, of which there are none.", Since: "7.0.0", Group: "scripting", Complexity: "O(N)"},
+			OldLocal: functionFlush,
 		},
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale, ACL: CatScripting,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "7.0.0", Group: "scripting", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "7.0.0", Group: "scripting", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "list", Arity: -2, Flags: FlagNoScript, ACL: CatScripting,
-			Tips:  []string{"nondeterministic_output_order"},
-			Doc:   Doc{Usage: "[LIBRARYNAME <pattern>] [WITHCODE]", Summary: "Lists the function libraries.", Since: "7.0.0", Group: "scripting", Complexity: "O(N)"},
-			Local: functionList,
+			Tips:     []string{"nondeterministic_output_order"},
+			Doc:      Doc{Usage: "[LIBRARYNAME <pattern>] [WITHCODE]", Summary: "Lists the function libraries.", Since: "7.0.0", Group: "scripting", Complexity: "O(N)"},
+			OldLocal: functionList,
 		},
 	}
 }
 
-func functionFlush(_ context.Context, _ *Call, args [][]byte) resp.Value {
+func functionFlush(_ context.Context, _ *Env, args [][]byte) resp.Value {
 	switch {
 	case len(args) > 3:
 		return errSubcommand(args)
-	case len(args) == 3 && !is(args[2], "async") && !is(args[2], "sync"):
+	case len(args) == 3 && !Is(args[2], "async") && !Is(args[2], "sync"):
 		return resp.Err("FUNCTION FLUSH only supports SYNC|ASYNC option")
 	}
 	return resp.OK
 }
 
-func functionList(_ context.Context, _ *Call, args [][]byte) resp.Value {
+func functionList(_ context.Context, _ *Env, args [][]byte) resp.Value {
 	named, withCode := false, false
 	for rest := args[2:]; len(rest) > 0; rest = rest[1:] {
 		switch {
-		case !withCode && is(rest[0], "withcode"):
+		case !withCode && Is(rest[0], "withcode"):
 			withCode = true
-		case !named && is(rest[0], "libraryname"):
+		case !named && Is(rest[0], "libraryname"):
 			if len(rest) < 2 {
 				return resp.Err("library name argument was not given")
 			}
 			named, rest = true, rest[1:]
 		default:
-			return resp.Err("Unknown argument %s", printable(rest[0], 128))
+			return resp.Err("Unknown argument %s", Printable(rest[0], 128))
 		}
 	}
 	return resp.Array()
@@ -151,10 +151,10 @@ const recordOverhead = 48
 func memoryUsage(tx ReadTx, args [][]byte) resp.Value {
 	switch {
 	case len(args) == 3:
-	case len(args) != 5 || !is(args[3], "samples"):
+	case len(args) != 5 || !Is(args[3], "samples"):
 		return errSyntax()
 	default:
-		n, ok := parseInt(args[4])
+		n, ok := ParseInt(args[4])
 		if !ok {
 			return errNotInteger()
 		}
@@ -169,25 +169,25 @@ func memoryUsage(tx ReadTx, args [][]byte) resp.Value {
 	return resp.Int(int64(len(args[2])) + m.Size + recordOverhead)
 }
 
-func slowlogGet(_ context.Context, _ *Call, args [][]byte) resp.Value {
+func slowlogGet(_ context.Context, _ *Env, args [][]byte) resp.Value {
 	if len(args) > 3 {
 		return errSyntax()
 	}
 	if len(args) == 3 {
-		if n, ok := parseInt(args[2]); !ok || n < -1 {
+		if n, ok := ParseInt(args[2]); !ok || n < -1 {
 			return resp.Err("count should be greater than or equal to -1")
 		}
 	}
 	return resp.Array()
 }
 
-func slowlogLen(context.Context, *Call, [][]byte) resp.Value { return resp.Int(0) }
+func slowlogLen(context.Context, *Env, [][]byte) resp.Value { return resp.Int(0) }
 
-func slowlogReset(context.Context, *Call, [][]byte) resp.Value { return resp.OK }
+func slowlogReset(context.Context, *Env, [][]byte) resp.Value { return resp.OK }
 
-func latencyLatest(context.Context, *Call, [][]byte) resp.Value { return resp.Array() }
+func latencyLatest(context.Context, *Env, [][]byte) resp.Value { return resp.Array() }
 
-func latencyReset(context.Context, *Call, [][]byte) resp.Value { return resp.Int(0) }
+func latencyReset(context.Context, *Env, [][]byte) resp.Value { return resp.Int(0) }
 
 // emptyList is the answer where AiKv has nothing of a kind that Redis has.
-func emptyList(context.Context, *Call, [][]byte) resp.Value { return resp.Array() }
+func emptyList(context.Context, *Env, [][]byte) resp.Value { return resp.Array() }

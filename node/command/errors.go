@@ -1,30 +1,68 @@
 package command
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 
 	"github.com/genuineh/aikv/node/resp"
 )
 
-// Redis's common error replies.
+// Redis's common errors.
+const (
+	ErrSyntax     = resp.Error("ERR syntax error")
+	ErrNotInteger = resp.Error("ERR value is not an integer or out of range")
+	ErrNotFloat   = resp.Error("ERR value is not a valid float")
+	ErrWrongType  = resp.Error("WRONGTYPE Operation against a key holding the wrong kind of value")
+	ErrNoSuchKey  = resp.Error("ERR no such key")
+)
 
-func errSyntax() resp.Value { return resp.Err("syntax error") }
-
-func errNotInteger() resp.Value { return resp.Err("value is not an integer or out of range") }
-
-func errWrongType() resp.Value {
-	return resp.FromError(resp.Error("WRONGTYPE Operation against a key holding the wrong kind of value"))
+// Errorf returns an error reply with the prefix ERR. What it quotes of the client's
+// goes through Printable.
+func Errorf(format string, args ...any) error {
+	return resp.Error("ERR " + fmt.Sprintf(format, args...))
 }
 
-func errArity(c string) resp.Value {
-	return resp.Err("wrong number of arguments for '%s' command", c)
+func errArity(name string) error {
+	return resp.Error("ERR wrong number of arguments for '" + name + "' command")
 }
 
-// errSubcommand is the error for a subcommand with too many arguments whose
-// arity is "at least".
+func errNotWithin(low, high int64) error {
+	return Errorf("value is out of range, value must between %d and %d", low, high)
+}
+
+// ErrSubcommand is the error for a subcommand with too many arguments whose arity
+// is "at least".
+func (a *Args) ErrSubcommand() error {
+	return Errorf("unknown subcommand or wrong number of arguments for '%s'. Try %s HELP.",
+		Printable(a.all[1], 128), strings.ToUpper(string(Printable(a.all[0], 128))))
+}
+
+// Printable returns b up to its first zero byte, as C prints it, without line
+// breaks and at most limit bytes.
+func Printable(b []byte, limit int) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	b = b[:min(len(b), limit)]
+	return bytes.ReplaceAll(bytes.ReplaceAll(b, []byte{'\r'}, []byte{' '}), []byte{'\n'}, []byte{' '})
+}
+
+// The same for former handlers.
+
+func errSyntax() resp.Value { return resp.FromError(ErrSyntax) }
+
+func errNotInteger() resp.Value { return resp.FromError(ErrNotInteger) }
+
+func errWrongType() resp.Value { return resp.FromError(ErrWrongType) }
+
+func errArityValue(c string) resp.Value { return resp.FromError(errArity(c)) }
+
 func errSubcommand(args [][]byte) resp.Value {
 	return resp.Err("unknown subcommand or wrong number of arguments for '%s'. Try %s HELP.",
-		printable(args[1], 128), strings.ToUpper(string(printable(args[0], 128))))
+		Printable(args[1], 128), strings.ToUpper(string(Printable(args[0], 128))))
 }
 
 func errExpireTime(c string) resp.Value { return resp.Err("invalid expire time in '%s' command", c) }
+
+func lower(arg []byte) string { return strings.ToLower(string(arg)) }

@@ -13,59 +13,59 @@ func expiryCommands() []*Command {
 	return []*Command{
 		{
 			Name: "expire", Arity: -3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key seconds [NX|XX|GT|LT]", Summary: "Sets a key's time to live in seconds.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
-			Write: expire,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key seconds [NX|XX|GT|LT]", Summary: "Sets a key's time to live in seconds.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			OldWrite: expire,
 		},
 		{
 			Name: "pexpire", Arity: -3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key milliseconds [NX|XX|GT|LT]", Summary: "Sets a key's time to live in milliseconds.", Since: "2.6.0", Group: "generic", Complexity: "O(1)"},
-			Write: pexpire,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key milliseconds [NX|XX|GT|LT]", Summary: "Sets a key's time to live in milliseconds.", Since: "2.6.0", Group: "generic", Complexity: "O(1)"},
+			OldWrite: pexpire,
 		},
 		{
 			Name: "expireat", Arity: -3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key unix-time-seconds [NX|XX|GT|LT]", Summary: "Sets when a key expires, as Unix seconds.", Since: "1.2.0", Group: "generic", Complexity: "O(1)"},
-			Write: expireAt,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key unix-time-seconds [NX|XX|GT|LT]", Summary: "Sets when a key expires, as Unix seconds.", Since: "1.2.0", Group: "generic", Complexity: "O(1)"},
+			OldWrite: expireAt,
 		},
 		{
 			Name: "pexpireat", Arity: -3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key unix-time-milliseconds [NX|XX|GT|LT]", Summary: "Sets when a key expires, as Unix milliseconds.", Since: "2.6.0", Group: "generic", Complexity: "O(1)"},
-			Write: pexpireAt,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key unix-time-milliseconds [NX|XX|GT|LT]", Summary: "Sets when a key expires, as Unix milliseconds.", Since: "2.6.0", Group: "generic", Complexity: "O(1)"},
+			OldWrite: pexpireAt,
 		},
 		{
 			Name: "expiretime", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns when a key expires, as Unix seconds.", Since: "7.0.0", Group: "generic", Complexity: "O(1)"},
-			Read: expireTime,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key", Summary: "Returns when a key expires, as Unix seconds.", Since: "7.0.0", Group: "generic", Complexity: "O(1)"},
+			OldRead: expireTime,
 		},
 		{
 			Name: "pexpiretime", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns when a key expires, as Unix milliseconds.", Since: "7.0.0", Group: "generic", Complexity: "O(1)"},
-			Read: pexpireTime,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key", Summary: "Returns when a key expires, as Unix milliseconds.", Since: "7.0.0", Group: "generic", Complexity: "O(1)"},
+			OldRead: pexpireTime,
 		},
 		{
 			Name: "ttl", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Tips: []string{"nondeterministic_output"},
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns a key's time to live in seconds.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
-			Read: ttl,
+			Tips:    []string{"nondeterministic_output"},
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key", Summary: "Returns a key's time to live in seconds.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			OldRead: ttl,
 		},
 		{
 			Name: "pttl", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Tips: []string{"nondeterministic_output"},
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns a key's time to live in milliseconds.", Since: "2.6.0", Group: "generic", Complexity: "O(1)"},
-			Read: pttl,
+			Tips:    []string{"nondeterministic_output"},
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key", Summary: "Returns a key's time to live in milliseconds.", Since: "2.6.0", Group: "generic", Complexity: "O(1)"},
+			OldRead: pttl,
 		},
 		{
 			Name: "persist", Arity: 2, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key", Summary: "Removes the expiry of a key.", Since: "2.2.0", Group: "generic", Complexity: "O(1)"},
-			Write: persist,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key", Summary: "Removes the expiry of a key.", Since: "2.2.0", Group: "generic", Complexity: "O(1)"},
+			OldWrite: persist,
 		},
 	}
 }
@@ -86,13 +86,13 @@ func (d *deadline) take(args [][]byte) bool {
 	}
 	next := deadline{given: true, amount: args[1]}
 	switch {
-	case is(args[0], "ex"):
+	case Is(args[0], "ex"):
 		next.unit, next.relative = 1000, true
-	case is(args[0], "px"):
+	case Is(args[0], "px"):
 		next.unit, next.relative = 1, true
-	case is(args[0], "exat"):
+	case Is(args[0], "exat"):
 		next.unit = 1000
-	case is(args[0], "pxat"):
+	case Is(args[0], "pxat"):
 		next.unit = 1
 	default:
 		return false
@@ -107,7 +107,7 @@ func (d *deadline) take(args [][]byte) bool {
 // at returns the deadline in unix ms, always above 0: it may be over, but not
 // before 1970. name is the command's, for the error.
 func (d deadline) at(now int64, name string) (at int64, bad *resp.Value) {
-	n, ok := parseInt(d.amount)
+	n, ok := ParseInt(d.amount)
 	if !ok {
 		v := errNotInteger()
 		return 0, &v
@@ -140,7 +140,7 @@ func setExpiry(tx *keyspace.Tx, args [][]byte, unit, base int64) resp.Value {
 	if bad != nil {
 		return *bad
 	}
-	n, ok := parseInt(args[2])
+	n, ok := ParseInt(args[2])
 	if !ok {
 		return errNotInteger()
 	}
@@ -166,13 +166,13 @@ type expireOptions struct{ nx, xx, gt, lt bool }
 func parseExpireOptions(args [][]byte) (o expireOptions, bad *resp.Value) {
 	for _, arg := range args {
 		switch {
-		case is(arg, "nx"):
+		case Is(arg, "nx"):
 			o.nx = true
-		case is(arg, "xx"):
+		case Is(arg, "xx"):
 			o.xx = true
-		case is(arg, "gt"):
+		case Is(arg, "gt"):
 			o.gt = true
-		case is(arg, "lt"):
+		case Is(arg, "lt"):
 			o.lt = true
 		default:
 			text, _, _ := bytes.Cut(arg, []byte{0}) // as C prints it

@@ -18,7 +18,7 @@ import (
 
 // infoSource is what the sections of one INFO are made from.
 type infoSource struct {
-	call *Call
+	call *Env
 	node NodeInfo
 	ctx  context.Context
 	view *topology.View
@@ -58,7 +58,7 @@ type infoWriter struct{ strings.Builder }
 
 func (w *infoWriter) line(name string, value any) { fmt.Fprintf(w, "%s:%v\r\n", name, value) }
 
-func info(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func info(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	wanted := make(map[string]bool)
 	usual, all := len(args) == 1, false
 	for _, arg := range args[1:] {

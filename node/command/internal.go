@@ -1,11 +1,22 @@
 package command
 
 import (
-	"github.com/genuineh/aikv/node/keyspace"
+	"strconv"
+
 	"github.com/genuineh/aikv/node/resp"
 )
 
-// internalCommands are writes that nodes propose by themselves.
+// The internal commands are writes that nodes propose by themselves. Their names
+// begin with a byte that keeps clients from naming them: Lookup refuses it.
+const (
+	tickName  = "\x00tick"
+	sweepName = "\x00sweep"
+)
+
+// sweepLimit bounds the keys that one sweep deletes, and so the time that it
+// holds up the commands behind it.
+const sweepLimit = 1000
+
 func internalCommands() []*Command {
 	return []*Command{
 		{Name: tickName, Arity: 1, Flags: FlagWrite, Write: applyTick},
@@ -13,13 +24,30 @@ func internalCommands() []*Command {
 	}
 }
 
-// applyTick does nothing: starting the entry has advanced the clock.
-func applyTick(*keyspace.Tx, [][]byte) resp.Value { return resp.OK }
+// AppendTick appends the payload of the internal write that does nothing but
+// advance the replicated clock to the entry's time.
+func AppendTick(dst []byte) []byte {
+	return AppendArgs(dst, [][]byte{[]byte(tickName)})
+}
 
-func applySweep(tx *keyspace.Tx, args [][]byte) resp.Value {
-	limit, ok := parseInt(args[1])
-	if !ok || limit < 0 {
-		return errNotInteger()
+// AppendSweep appends the payload of the internal write that deletes some of
+// the keys that have expired by the entry's time; its reply is their number.
+// The limit stands in the log, so that replicas of all versions delete the same.
+func AppendSweep(dst []byte) []byte {
+	return AppendArgs(dst, [][]byte{[]byte(sweepName), strconv.AppendInt(nil, sweepLimit, 10)})
+}
+
+// applyTick does nothing: starting the entry has advanced the clock.
+func applyTick(_ *Tx, _ *Args, r *resp.Reply) error {
+	r.OK()
+	return nil
+}
+
+func applySweep(tx *Tx, args *Args, r *resp.Reply) error {
+	limit, err := args.IntWithin(0, 1<<30)
+	if err != nil {
+		return err
 	}
-	return resp.Int(int64(tx.DeleteExpired(int(limit))))
+	r.Int(int64(tx.DeleteExpired(int(limit))))
+	return nil
 }

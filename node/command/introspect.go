@@ -12,41 +12,41 @@ func commandSubcommands() []*Command {
 	return []*Command{
 		{
 			Name: "count", Arity: 2, Flags: FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Summary: "Returns the number of commands.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
-			Local: commandCount,
+			Doc:      Doc{Summary: "Returns the number of commands.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
+			OldLocal: commandCount,
 		},
 		{
 			Name: "docs", Arity: -2, Flags: FlagLoading | FlagStale, ACL: CatConnection,
-			Tips:  []string{"nondeterministic_output_order"},
-			Doc:   Doc{Usage: "[<command-name> ...]", Summary: "Documents commands.", Since: "7.0.0", Group: "server", Complexity: "O(N)"},
-			Local: commandDocs,
+			Tips:     []string{"nondeterministic_output_order"},
+			Doc:      Doc{Usage: "[<command-name> ...]", Summary: "Documents commands.", Since: "7.0.0", Group: "server", Complexity: "O(N)"},
+			OldLocal: commandDocs,
 		},
 		{
 			Name: "getkeys", Arity: -4, Flags: FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "<full-command>", Summary: "Returns the keys of a whole command.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
-			Local: commandGetKeys,
+			Doc:      Doc{Usage: "<full-command>", Summary: "Returns the keys of a whole command.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
+			OldLocal: commandGetKeys,
 		},
 		{
 			Name: "getkeysandflags", Arity: -4, Flags: FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Usage: "<full-command>", Summary: "Returns the keys of a whole command and what it does with them.", Since: "7.0.0", Group: "server", Complexity: "O(N)"},
-			Local: commandGetKeysAndFlags,
+			Doc:      Doc{Usage: "<full-command>", Summary: "Returns the keys of a whole command and what it does with them.", Since: "7.0.0", Group: "server", Complexity: "O(N)"},
+			OldLocal: commandGetKeysAndFlags,
 		},
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale, ACL: CatConnection,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "info", Arity: -2, Flags: FlagLoading | FlagStale, ACL: CatConnection,
-			Tips:  []string{"nondeterministic_output_order"},
-			Doc:   Doc{Usage: "[<command-name> ...]", Summary: "Describes commands.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
-			Local: commandInfoReply,
+			Tips:     []string{"nondeterministic_output_order"},
+			Doc:      Doc{Usage: "[<command-name> ...]", Summary: "Describes commands.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
+			OldLocal: commandInfoReply,
 		},
 		{
 			Name: "list", Arity: -2, Flags: FlagLoading | FlagStale, ACL: CatConnection,
-			Tips:  []string{"nondeterministic_output_order"},
-			Doc:   Doc{Usage: "[FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]", Summary: "Returns the names of the commands.", Since: "7.0.0", Group: "server", Complexity: "O(N)"},
-			Local: commandList,
+			Tips:     []string{"nondeterministic_output_order"},
+			Doc:      Doc{Usage: "[FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]", Summary: "Returns the names of the commands.", Since: "7.0.0", Group: "server", Complexity: "O(N)"},
+			OldLocal: commandList,
 		},
 	}
 }
@@ -127,7 +127,7 @@ func (k KeySpec) value() resp.Value {
 	return resp.Map(pairs...)
 }
 
-func commandAll(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func commandAll(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	all := make([]resp.Value, len(c.Table.commands))
 	for i, row := range c.Table.commands {
 		all[i] = row.info
@@ -135,11 +135,11 @@ func commandAll(_ context.Context, c *Call, _ [][]byte) resp.Value {
 	return resp.Array(all...)
 }
 
-func commandCount(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func commandCount(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	return resp.Int(int64(len(c.Table.commands)))
 }
 
-func commandInfoReply(ctx context.Context, c *Call, args [][]byte) resp.Value {
+func commandInfoReply(ctx context.Context, c *Env, args [][]byte) resp.Value {
 	if len(args) == 2 {
 		return commandAll(ctx, c, args)
 	}
@@ -153,7 +153,7 @@ func commandInfoReply(ctx context.Context, c *Call, args [][]byte) resp.Value {
 	return resp.Array(found...)
 }
 
-func commandDocs(_ context.Context, c *Call, args [][]byte) resp.Value {
+func commandDocs(_ context.Context, c *Env, args [][]byte) resp.Value {
 	rows := c.Table.commands
 	if len(args) > 2 {
 		rows = nil
@@ -215,7 +215,7 @@ func keysOf(t *Table, args [][]byte) (row *Command, bad *resp.Value) {
 	}
 }
 
-func commandGetKeys(_ context.Context, c *Call, args [][]byte) resp.Value {
+func commandGetKeys(_ context.Context, c *Env, args [][]byte) resp.Value {
 	row, bad := keysOf(c.Table, args[2:])
 	if bad != nil {
 		return *bad
@@ -227,7 +227,7 @@ func commandGetKeys(_ context.Context, c *Call, args [][]byte) resp.Value {
 	return resp.Array(keys...)
 }
 
-func commandGetKeysAndFlags(_ context.Context, c *Call, args [][]byte) resp.Value {
+func commandGetKeysAndFlags(_ context.Context, c *Env, args [][]byte) resp.Value {
 	full := args[2:]
 	row, bad := keysOf(c.Table, full)
 	if bad != nil {
@@ -248,15 +248,15 @@ func commandGetKeysAndFlags(_ context.Context, c *Call, args [][]byte) resp.Valu
 }
 
 // commandList filters the names, also those of subcommands, as Redis does.
-func commandList(_ context.Context, c *Call, args [][]byte) resp.Value {
+func commandList(_ context.Context, c *Env, args [][]byte) resp.Value {
 	wanted := func(*Command) bool { return true }
 	switch {
 	case len(args) == 2:
-	case len(args) != 5 || !is(args[2], "filterby"):
+	case len(args) != 5 || !Is(args[2], "filterby"):
 		return errSyntax()
-	case is(args[3], "module"):
+	case Is(args[3], "module"):
 		wanted = func(*Command) bool { return false } // there are none
-	case is(args[3], "aclcat"):
+	case Is(args[3], "aclcat"):
 		cat := strings.ToLower(string(args[4]))
 		wanted = func(row *Command) bool {
 			for _, name := range names(uint64(row.Categories()), categoryNames()) {
@@ -266,7 +266,7 @@ func commandList(_ context.Context, c *Call, args [][]byte) resp.Value {
 			}
 			return false
 		}
-	case is(args[3], "pattern"):
+	case Is(args[3], "pattern"):
 		wanted = func(row *Command) bool { return Match(args[4], []byte(row.FullName()), true) }
 	default:
 		return errSyntax()
@@ -286,7 +286,7 @@ func commandList(_ context.Context, c *Call, args [][]byte) resp.Value {
 }
 
 // help lists the subcommands of the container that args name, from the table.
-func help(_ context.Context, c *Call, args [][]byte) resp.Value {
+func help(_ context.Context, c *Env, args [][]byte) resp.Value {
 	parent := find(c.Table.byName, args[0])
 	lines := []string{strings.ToUpper(parent.Name) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"}
 	for _, sub := range parent.Subcommands {

@@ -15,61 +15,61 @@ func keyCommands() []*Command {
 	return []*Command{
 		{
 			Name: "del", Arity: -2, Flags: FlagWrite, ACL: CatKeyspace,
-			Tips:  []string{"request_policy:multi_shard", "response_policy:agg_sum"},
-			Keys:  []KeySpec{{Flags: KeyRM | KeyDelete, Begin: 1, Last: -1}},
-			Doc:   Doc{Usage: "key [key ...]", Summary: "Deletes keys.", Since: "1.0.0", Group: "generic", Complexity: "O(N)"},
-			Write: del,
+			Tips:     []string{"request_policy:multi_shard", "response_policy:agg_sum"},
+			Keys:     []KeySpec{{Flags: KeyRM | KeyDelete, Begin: 1, Last: -1}},
+			Doc:      Doc{Usage: "key [key ...]", Summary: "Deletes keys.", Since: "1.0.0", Group: "generic", Complexity: "O(N)"},
+			OldWrite: del,
 		},
 		{
 			Name: "unlink", Arity: -2, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Tips:  []string{"request_policy:multi_shard", "response_policy:agg_sum"},
-			Keys:  []KeySpec{{Flags: KeyRM | KeyDelete, Begin: 1, Last: -1}},
-			Doc:   Doc{Usage: "key [key ...]", Summary: "Deletes keys.", Since: "4.0.0", Group: "generic", Complexity: "O(1)"},
-			Write: del,
+			Tips:     []string{"request_policy:multi_shard", "response_policy:agg_sum"},
+			Keys:     []KeySpec{{Flags: KeyRM | KeyDelete, Begin: 1, Last: -1}},
+			Doc:      Doc{Usage: "key [key ...]", Summary: "Deletes keys.", Since: "4.0.0", Group: "generic", Complexity: "O(1)"},
+			OldWrite: del,
 		},
 		{
 			Name: "exists", Arity: -2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Tips: []string{"request_policy:multi_shard", "response_policy:agg_sum"},
-			Keys: []KeySpec{{Flags: KeyRO, Begin: 1, Last: -1}},
-			Doc:  Doc{Usage: "key [key ...]", Summary: "Counts how many of the keys exist.", Since: "1.0.0", Group: "generic", Complexity: "O(N)"},
-			Read: exists,
+			Tips:    []string{"request_policy:multi_shard", "response_policy:agg_sum"},
+			Keys:    []KeySpec{{Flags: KeyRO, Begin: 1, Last: -1}},
+			Doc:     Doc{Usage: "key [key ...]", Summary: "Counts how many of the keys exist.", Since: "1.0.0", Group: "generic", Complexity: "O(N)"},
+			OldRead: exists,
 		},
 		{
 			Name: "touch", Arity: -2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Tips: []string{"request_policy:multi_shard", "response_policy:agg_sum"},
-			Keys: []KeySpec{{Flags: KeyRO, Begin: 1, Last: -1}},
-			Doc:  Doc{Usage: "key [key ...]", Summary: "Counts how many of the keys exist.", Since: "3.2.1", Group: "generic", Complexity: "O(N)"},
-			Read: exists,
+			Tips:    []string{"request_policy:multi_shard", "response_policy:agg_sum"},
+			Keys:    []KeySpec{{Flags: KeyRO, Begin: 1, Last: -1}},
+			Doc:     Doc{Usage: "key [key ...]", Summary: "Counts how many of the keys exist.", Since: "3.2.1", Group: "generic", Complexity: "O(N)"},
+			OldRead: exists,
 		},
 		{
 			Name: "type", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Keys: []KeySpec{{Flags: KeyRO, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns the type of a key's value.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
-			Read: typeOf,
+			Keys:    []KeySpec{{Flags: KeyRO, Begin: 1}},
+			Doc:     Doc{Usage: "key", Summary: "Returns the type of a key's value.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			OldRead: typeOf,
 		},
 		{
 			Name: "rename", Arity: 3, Flags: FlagWrite, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Begin: 1}, {Flags: KeyOW | KeyUpdate, Begin: 2}},
-			Doc:   Doc{Usage: "key newkey", Summary: "Renames a key.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
-			Write: rename,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Begin: 1}, {Flags: KeyOW | KeyUpdate, Begin: 2}},
+			Doc:      Doc{Usage: "key newkey", Summary: "Renames a key.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			OldWrite: rename,
 		},
 		{
 			Name: "renamenx", Arity: 3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Begin: 1}, {Flags: KeyOW | KeyInsert, Begin: 2}},
-			Doc:   Doc{Usage: "key newkey", Summary: "Renames a key if no key has the new name.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
-			Write: renameNX,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Begin: 1}, {Flags: KeyOW | KeyInsert, Begin: 2}},
+			Doc:      Doc{Usage: "key newkey", Summary: "Renames a key if no key has the new name.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			OldWrite: renameNX,
 		},
 		{
 			Name: "copy", Arity: -3, Flags: FlagWrite | FlagDenyOOM, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}, {Flags: KeyOW | KeyUpdate, Begin: 2}},
-			Doc:   Doc{Usage: "source destination [DB destination-db] [REPLACE]", Summary: "Copies a key.", Since: "6.2.0", Group: "generic", Complexity: "O(N)"},
-			Write: copyKey,
+			Keys:     []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}, {Flags: KeyOW | KeyUpdate, Begin: 2}},
+			Doc:      Doc{Usage: "source destination [DB destination-db] [REPLACE]", Summary: "Copies a key.", Since: "6.2.0", Group: "generic", Complexity: "O(N)"},
+			OldWrite: copyKey,
 		},
 		{
 			Name: "randomkey", Arity: 1, Flags: FlagReadOnly, ACL: CatKeyspace,
-			Tips: []string{"request_policy:all_shards", "nondeterministic_output"},
-			Doc:  Doc{Usage: "", Summary: "Returns a random key of this node's shard.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
-			Read: randomKey,
+			Tips:    []string{"request_policy:all_shards", "nondeterministic_output"},
+			Doc:     Doc{Usage: "", Summary: "Returns a random key of this node's shard.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			OldRead: randomKey,
 		},
 		{
 			Name: "object", Arity: -2,
@@ -133,10 +133,10 @@ func copyKey(tx *keyspace.Tx, args [][]byte) resp.Value {
 	db := int64(0)
 	for args = args[3:]; len(args) > 0; {
 		switch {
-		case is(args[0], "replace"):
+		case Is(args[0], "replace"):
 			replace = true
 			args = args[1:]
-		case is(args[0], "db") && len(args) > 1:
+		case Is(args[0], "db") && len(args) > 1:
 			var bad *resp.Value
 			if db, bad = parseDB(args[1]); bad != nil {
 				return *bad
@@ -169,7 +169,7 @@ func copyKey(tx *keyspace.Tx, args [][]byte) resp.Value {
 func parseDB(arg []byte) (db int64, bad *resp.Value) {
 	const databases = 16
 	fail := func(v resp.Value) (int64, *resp.Value) { return 0, &v }
-	db, ok := parseInt(arg)
+	db, ok := ParseInt(arg)
 	switch {
 	case !ok:
 		return fail(errNotInteger())

@@ -52,15 +52,15 @@ func parseLCS(args [][]byte) (o lcsOptions, bad *resp.Value) {
 	fail := func(v resp.Value) (lcsOptions, *resp.Value) { return o, &v }
 	for ; len(args) > 0; args = args[1:] {
 		switch {
-		case is(args[0], "len"):
+		case Is(args[0], "len"):
 			o.length = true
-		case is(args[0], "idx"):
+		case Is(args[0], "idx"):
 			o.indexes = true
-		case is(args[0], "withmatchlen"):
+		case Is(args[0], "withmatchlen"):
 			o.lengths = true
-		case is(args[0], "minmatchlen") && len(args) > 1:
+		case Is(args[0], "minmatchlen") && len(args) > 1:
 			var ok bool
-			if o.least, ok = parseInt(args[1]); !ok {
+			if o.least, ok = ParseInt(args[1]); !ok {
 				return fail(errNotInteger())
 			}
 			args = args[1:]

@@ -34,7 +34,7 @@ func parseLongDouble(b []byte) (*big.Float, bool) {
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
 		negative, digits = b[0] == '-', b[1:]
 	}
-	if is(digits, "inf") || is(digits, "infinity") {
+	if Is(digits, "inf") || Is(digits, "infinity") {
 		return new(big.Float).SetInf(negative), true
 	}
 	f, ok := parseUnsigned(digits)

@@ -17,18 +17,18 @@ func multiCommands() []*Command {
 	return []*Command{
 		{
 			Name: "multi", Arity: 1, Flags: flags | FlagFast | FlagAllowBusy, ACL: CatTransaction, InMulti: true,
-			Doc:   Doc{Summary: "Refused, with all commands up to EXEC or DISCARD: there are no transactions yet.", Since: "1.2.0", Group: "transactions", Complexity: "O(1)"},
-			Local: multi,
+			Doc:      Doc{Summary: "Refused, with all commands up to EXEC or DISCARD: there are no transactions yet.", Since: "1.2.0", Group: "transactions", Complexity: "O(1)"},
+			OldLocal: multi,
 		},
 		{
 			Name: "exec", Arity: 1, Flags: flags | FlagSkipSlowlog, ACL: CatTransaction, InMulti: true,
-			Doc:   Doc{Summary: "Ends what MULTI began: nothing was executed.", Since: "1.2.0", Group: "transactions", Complexity: "O(1)"},
-			Local: execMulti,
+			Doc:      Doc{Summary: "Ends what MULTI began: nothing was executed.", Since: "1.2.0", Group: "transactions", Complexity: "O(1)"},
+			OldLocal: execMulti,
 		},
 		{
 			Name: "discard", Arity: 1, Flags: flags | FlagFast | FlagAllowBusy, ACL: CatTransaction, InMulti: true,
-			Doc:   Doc{Summary: "Ends what MULTI began.", Since: "2.0.0", Group: "transactions", Complexity: "O(1)"},
-			Local: discard,
+			Doc:      Doc{Summary: "Ends what MULTI began.", Since: "2.0.0", Group: "transactions", Complexity: "O(1)"},
+			OldLocal: discard,
 		},
 	}
 }
@@ -36,7 +36,7 @@ func multiCommands() []*Command {
 // ErrInMulti answers a command between MULTI and EXEC.
 var ErrInMulti error = resp.Error("ERR Not executed: MULTI was refused, and so are all commands until EXEC or DISCARD")
 
-func multi(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func multi(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	if c.Session.InMulti {
 		return resp.Err("MULTI calls can not be nested")
 	}
@@ -44,7 +44,7 @@ func multi(_ context.Context, c *Call, _ [][]byte) resp.Value {
 	return resp.Err("MULTI is not supported yet: the commands up to EXEC or DISCARD are refused, none is executed")
 }
 
-func execMulti(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func execMulti(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	if !c.Session.InMulti {
 		return resp.Err("EXEC without MULTI")
 	}
@@ -52,7 +52,7 @@ func execMulti(_ context.Context, c *Call, _ [][]byte) resp.Value {
 	return resp.FromError(resp.Error("EXECABORT Transaction discarded because of previous errors."))
 }
 
-func discard(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func discard(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	if !c.Session.InMulti {
 		return resp.Err("DISCARD without MULTI")
 	}

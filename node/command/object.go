@@ -12,28 +12,28 @@ func objectSubcommands() []*Command {
 	return []*Command{
 		{
 			Name: "encoding", Arity: 3, Flags: FlagReadOnly, ACL: CatKeyspace, Tips: tips, Keys: keys,
-			Doc:  Doc{Usage: "<key>", Summary: "Returns how Redis would keep the value of a key.", Since: "2.2.3", Group: "generic", Complexity: "O(1)"},
-			Read: objectEncoding,
+			Doc:     Doc{Usage: "<key>", Summary: "Returns how Redis would keep the value of a key.", Since: "2.2.3", Group: "generic", Complexity: "O(1)"},
+			OldRead: objectEncoding,
 		},
 		{
 			Name: "freq", Arity: 3, Flags: FlagReadOnly, ACL: CatKeyspace, Tips: tips, Keys: keys,
-			Doc:  Doc{Usage: "<key>", Summary: "Refused: how often keys are used is not counted.", Since: "4.0.0", Group: "generic", Complexity: "O(1)"},
-			Read: objectFreq,
+			Doc:     Doc{Usage: "<key>", Summary: "Refused: how often keys are used is not counted.", Since: "4.0.0", Group: "generic", Complexity: "O(1)"},
+			OldRead: objectFreq,
 		},
 		{
 			Name: "help", Arity: 2, Flags: FlagLoading | FlagStale, ACL: CatKeyspace,
-			Doc:   Doc{Summary: "Lists the subcommands.", Since: "6.2.0", Group: "generic", Complexity: "O(1)"},
-			Local: help,
+			Doc:      Doc{Summary: "Lists the subcommands.", Since: "6.2.0", Group: "generic", Complexity: "O(1)"},
+			OldLocal: help,
 		},
 		{
 			Name: "idletime", Arity: 3, Flags: FlagReadOnly, ACL: CatKeyspace, Tips: tips, Keys: keys,
-			Doc:  Doc{Usage: "<key>", Summary: "Refused: when keys are used is not kept.", Since: "2.2.3", Group: "generic", Complexity: "O(1)"},
-			Read: objectIdleTime,
+			Doc:     Doc{Usage: "<key>", Summary: "Refused: when keys are used is not kept.", Since: "2.2.3", Group: "generic", Complexity: "O(1)"},
+			OldRead: objectIdleTime,
 		},
 		{
 			Name: "refcount", Arity: 3, Flags: FlagReadOnly, ACL: CatKeyspace, Tips: tips, Keys: keys,
-			Doc:  Doc{Usage: "<key>", Summary: "Returns how many references a key's value has: one.", Since: "2.2.3", Group: "generic", Complexity: "O(1)"},
-			Read: objectRefCount,
+			Doc:     Doc{Usage: "<key>", Summary: "Returns how many references a key's value has: one.", Since: "2.2.3", Group: "generic", Complexity: "O(1)"},
+			OldRead: objectRefCount,
 		},
 	}
 }
@@ -50,7 +50,7 @@ func objectEncoding(tx ReadTx, args [][]byte) resp.Value {
 
 func encodingOf(m keyspace.Meta) string {
 	const embedded = 44 // bytes that Redis keeps in one piece with their header
-	switch _, isInt := parseInt(m.Value); {
+	switch _, isInt := ParseInt(m.Value); {
 	case m.Type != keyspace.TypeString:
 		return m.Encoding()
 	case isInt:

@@ -102,7 +102,7 @@ func TestCommandInfoIsRedis(t *testing.T) {
 			checked++
 		}
 	}
-	check(NewTable().Commands())
+	check(NewTable(All()).Commands())
 	if checked < 100 {
 		t.Errorf("only %d commands were compared", checked)
 	}
@@ -178,7 +178,7 @@ func TestMatchIsRedis(t *testing.T) {
 func TestErrorsAreRedis(t *testing.T) {
 	c := realRedis(t, "--cluster-enabled", "yes", "--cluster-port", freePort(t))
 	b := newBench(t)
-	b.call.Session.proto = 3
+	b.env.Session.proto = 3
 	for _, line := range []string{
 		"PING", "PING hi", "PING a b", "ECHO", "ECHO hi", "SELECT 0", "SELECT 1", "SELECT x", "SELECT -1",
 		"FOO", "FOO a b", "GET", "SET k", "CLIENT", "CLIENT FOO", "CLIENT ID x", "CLIENT GETNAME",

@@ -13,15 +13,15 @@ func scanCommands() []*Command {
 	return []*Command{
 		{
 			Name: "keys", Arity: 2, Flags: FlagReadOnly, ACL: CatKeyspace | CatDangerous,
-			Tips: []string{"request_policy:all_shards", "nondeterministic_output_order"},
-			Doc:  Doc{Usage: "pattern", Summary: "Returns the keys of this node's shard that match a pattern.", Since: "1.0.0", Group: "generic", Complexity: "O(N)"},
-			Read: keysMatching,
+			Tips:    []string{"request_policy:all_shards", "nondeterministic_output_order"},
+			Doc:     Doc{Usage: "pattern", Summary: "Returns the keys of this node's shard that match a pattern.", Since: "1.0.0", Group: "generic", Complexity: "O(N)"},
+			OldRead: keysMatching,
 		},
 		{
 			Name: "scan", Arity: -2, Flags: FlagReadOnly, ACL: CatKeyspace,
-			Tips: []string{"nondeterministic_output", "request_policy:special"},
-			Doc:  Doc{Usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]", Summary: "Walks over the keys of this node's shard.", Since: "2.8.0", Group: "generic", Complexity: "O(1)"},
-			Read: scan,
+			Tips:    []string{"nondeterministic_output", "request_policy:special"},
+			Doc:     Doc{Usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]", Summary: "Walks over the keys of this node's shard.", Since: "2.8.0", Group: "generic", Complexity: "O(1)"},
+			OldRead: scan,
 		},
 	}
 }
@@ -77,8 +77,8 @@ func parseScan(args [][]byte) (o scanOptions, bad *resp.Value) {
 			return fail(errSyntax())
 		}
 		switch {
-		case is(rest[0], "count"):
-			n, ok := parseInt(rest[1])
+		case Is(rest[0], "count"):
+			n, ok := ParseInt(rest[1])
 			if !ok {
 				return fail(errNotInteger())
 			}
@@ -86,9 +86,9 @@ func parseScan(args [][]byte) (o scanOptions, bad *resp.Value) {
 				return fail(errSyntax())
 			}
 			o.count = min(n, 1<<20)
-		case is(rest[0], "match"):
+		case Is(rest[0], "match"):
 			o.match = rest[1]
-		case is(rest[0], "type"):
+		case Is(rest[0], "type"):
 			o.typeName = rest[1]
 		default:
 			return fail(errSyntax())
@@ -107,7 +107,7 @@ func scan(tx ReadTx, args [][]byte) resp.Value {
 		if o.match != nil && !Match(o.match, key, false) {
 			return
 		}
-		if o.typeName != nil && !is(o.typeName, m.Type.String()) {
+		if o.typeName != nil && !Is(o.typeName, m.Type.String()) {
 			return
 		}
 		if tx.takeText(len(key)) {

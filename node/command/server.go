@@ -18,7 +18,7 @@ func serverCommands() []*Command {
 			Name: "command", Arity: -1, Flags: FlagLoading | FlagStale, ACL: CatConnection,
 			Tips:        []string{"nondeterministic_output_order"},
 			Doc:         Doc{Summary: "Describes all commands.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
-			Local:       commandAll,
+			OldLocal:    commandAll,
 			Subcommands: commandSubcommands(),
 		},
 		{
@@ -28,49 +28,49 @@ func serverCommands() []*Command {
 		},
 		{
 			Name: "info", Arity: -1, Flags: FlagLoading | FlagStale, ACL: CatDangerous,
-			Tips:  []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
-			Doc:   Doc{Usage: "[section [section ...]]", Summary: "Returns information and statistics about the node.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
-			Local: info,
+			Tips:     []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+			Doc:      Doc{Usage: "[section [section ...]]", Summary: "Returns information and statistics about the node.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: info,
 		},
 		{
 			Name: "dbsize", Arity: 1, Flags: FlagReadOnly | FlagFast, ACL: CatKeyspace,
-			Tips: []string{"request_policy:all_shards", "response_policy:agg_sum"},
-			Doc:  Doc{Summary: "Returns the number of keys of this node's shard.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
-			Read: dbSize,
+			Tips:    []string{"request_policy:all_shards", "response_policy:agg_sum"},
+			Doc:     Doc{Summary: "Returns the number of keys of this node's shard.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
+			OldRead: dbSize,
 		},
 		{
 			Name: "flushdb", Arity: -1, Flags: FlagWrite, ACL: CatKeyspace | CatDangerous,
-			Tips:  []string{"request_policy:all_shards", "response_policy:all_succeeded"},
-			Doc:   Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes every key of this node's shard.", Since: "1.0.0", Group: "server", Complexity: "O(N)"},
-			Write: flush,
+			Tips:     []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+			Doc:      Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes every key of this node's shard.", Since: "1.0.0", Group: "server", Complexity: "O(N)"},
+			OldWrite: flush,
 		},
 		{
 			Name: "flushall", Arity: -1, Flags: FlagWrite, ACL: CatKeyspace | CatDangerous,
-			Tips:  []string{"request_policy:all_shards", "response_policy:all_succeeded"},
-			Doc:   Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes every key of this node's shard.", Since: "1.0.0", Group: "server", Complexity: "O(N)"},
-			Write: flush,
+			Tips:     []string{"request_policy:all_shards", "response_policy:all_succeeded"},
+			Doc:      Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes every key of this node's shard.", Since: "1.0.0", Group: "server", Complexity: "O(N)"},
+			OldWrite: flush,
 		},
 		{
 			Name: "time", Arity: 1, Flags: FlagLoading | FlagStale | FlagFast,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Returns the node's clock.", Since: "2.6.0", Group: "server", Complexity: "O(1)"},
-			Local: serverTime,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Returns the node's clock.", Since: "2.6.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: serverTime,
 		},
 		{
 			Name: "lolwut", Arity: -1, Flags: FlagReadOnly | FlagFast,
-			Doc:   Doc{Usage: "[VERSION version]", Summary: "Shows the version.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
-			Local: lolwut,
+			Doc:      Doc{Usage: "[VERSION version]", Summary: "Shows the version.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: lolwut,
 		},
 		{
 			Name: "lastsave", Arity: 1, Flags: FlagLoading | FlagStale | FlagFast, ACL: CatAdmin | CatDangerous,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   Doc{Summary: "Returns the current time: every acknowledged write is saved.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
-			Local: lastSave,
+			Tips:     []string{"nondeterministic_output"},
+			Doc:      Doc{Summary: "Returns the current time: every acknowledged write is saved.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: lastSave,
 		},
 		{
 			Name: "role", Arity: 1, Flags: FlagNoScript | FlagLoading | FlagStale | FlagFast, ACL: CatAdmin | CatDangerous,
-			Doc:   Doc{Summary: "Returns the node's role in its shard.", Since: "2.8.12", Group: "server", Complexity: "O(1)"},
-			Local: role,
+			Doc:      Doc{Summary: "Returns the node's role in its shard.", Since: "2.8.12", Group: "server", Complexity: "O(1)"},
+			OldLocal: role,
 		},
 		{
 			Name: "memory", Arity: -2,
@@ -99,51 +99,51 @@ func serverCommands() []*Command {
 		},
 		{
 			Name: "swapdb", Arity: 3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace | CatDangerous,
-			Doc:   Doc{Usage: "index1 index2", Summary: "Swaps databases: refused in a cluster.", Since: "4.0.0", Group: "server", Complexity: "O(N)"},
-			Local: refuse("SWAPDB is not allowed in cluster mode"),
+			Doc:      Doc{Usage: "index1 index2", Summary: "Swaps databases: refused in a cluster.", Since: "4.0.0", Group: "server", Complexity: "O(N)"},
+			OldLocal: refuse("SWAPDB is not allowed in cluster mode"),
 		},
 		{
 			Name: "move", Arity: 3, Flags: FlagWrite | FlagFast, ACL: CatKeyspace,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key db", Summary: "Moves a key to another database: refused in a cluster.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
-			Local: refuse("MOVE is not allowed in cluster mode"),
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key db", Summary: "Moves a key to another database: refused in a cluster.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			OldLocal: refuse("MOVE is not allowed in cluster mode"),
 		},
 		{
 			Name: "replicaof", Arity: 3, Flags: FlagAdmin | FlagNoScript | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "host port", Summary: "Refused in a cluster: see CLUSTER REPLICATE.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
-			Local: refuse("REPLICAOF not allowed in cluster mode."),
+			Doc:      Doc{Usage: "host port", Summary: "Refused in a cluster: see CLUSTER REPLICATE.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
+			OldLocal: refuse("REPLICAOF not allowed in cluster mode."),
 		},
 		{
 			Name: "slaveof", Arity: 3, Flags: FlagAdmin | FlagNoScript | FlagStale | FlagNoAsyncLoading,
-			Doc:   Doc{Usage: "host port", Summary: "Refused in a cluster: see CLUSTER REPLICATE.", Since: "1.0.0", Group: "server", Complexity: "O(1)", DeprecatedSince: "5.0.0", ReplacedBy: "`REPLICAOF`"},
-			Local: refuse("REPLICAOF not allowed in cluster mode."),
+			Doc:      Doc{Usage: "host port", Summary: "Refused in a cluster: see CLUSTER REPLICATE.", Since: "1.0.0", Group: "server", Complexity: "O(1)", DeprecatedSince: "5.0.0", ReplacedBy: "`REPLICAOF`"},
+			OldLocal: refuse("REPLICAOF not allowed in cluster mode."),
 		},
 		{
 			Name: "wait", Arity: 3, Flags: FlagNoScript, ACL: CatConnection,
-			Tips:  []string{"request_policy:all_shards", "response_policy:agg_min"},
-			Doc:   Doc{Usage: "numreplicas timeout", Summary: "Waits until replicas store all earlier writes of this node's shard.", Since: "3.0.0", Group: "generic", Complexity: "O(1)"},
-			Local: wait,
+			Tips:     []string{"request_policy:all_shards", "response_policy:agg_min"},
+			Doc:      Doc{Usage: "numreplicas timeout", Summary: "Waits until replicas store all earlier writes of this node's shard.", Since: "3.0.0", Group: "generic", Complexity: "O(1)"},
+			OldLocal: wait,
 		},
 	}
 }
 
 // refuse returns the handler of a command that a cluster has no use for.
-func refuse(text string) func(context.Context, *Call, [][]byte) resp.Value {
-	return func(context.Context, *Call, [][]byte) resp.Value { return resp.Err("%s", text) }
+func refuse(text string) func(context.Context, *Env, [][]byte) resp.Value {
+	return func(context.Context, *Env, [][]byte) resp.Value { return resp.Err("%s", text) }
 }
 
 func dbSize(tx ReadTx, _ [][]byte) resp.Value { return resp.Int(tx.Len()) }
 
 // flush is FLUSHALL and FLUSHDB. ASYNC and SYNC make no difference.
 func flush(tx *keyspace.Tx, args [][]byte) resp.Value {
-	if len(args) > 2 || len(args) == 2 && !is(args[1], "async") && !is(args[1], "sync") {
+	if len(args) > 2 || len(args) == 2 && !Is(args[1], "async") && !Is(args[1], "sync") {
 		return errSyntax()
 	}
 	tx.Flush()
 	return resp.OK
 }
 
-func serverTime(context.Context, *Call, [][]byte) resp.Value {
+func serverTime(context.Context, *Env, [][]byte) resp.Value {
 	now := time.Now()
 	return resp.Array(
 		resp.BulkString(strconv.FormatInt(now.Unix(), 10)),
@@ -151,25 +151,25 @@ func serverTime(context.Context, *Call, [][]byte) resp.Value {
 	)
 }
 
-func lolwut(_ context.Context, c *Call, _ [][]byte) resp.Value {
+func lolwut(_ context.Context, c *Env, _ [][]byte) resp.Value {
 	return resp.Verbatim("AiKv ver. " + c.Node.Info().Version + "\n")
 }
 
 // lastSave answers now: a write is on disk before it is acknowledged.
-func lastSave(context.Context, *Call, [][]byte) resp.Value { return resp.Int(time.Now().Unix()) }
+func lastSave(context.Context, *Env, [][]byte) resp.Value { return resp.Int(time.Now().Unix()) }
 
 // wait is WAIT numreplicas timeout.
-func wait(_ context.Context, c *Call, args [][]byte) resp.Value {
+func wait(_ context.Context, c *Env, args [][]byte) resp.Value {
 	if localRole(c.Node) == "replica" {
 		return resp.Err("WAIT cannot be used with replica instances. Please also note that since Redis 4.0 " +
 			"if a replica is configured to be writable (which is not the default) writes to replicas are just " +
 			"local and are not propagated.")
 	}
-	replicas, ok := parseInt(args[1])
+	replicas, ok := ParseInt(args[1])
 	if !ok {
 		return errNotInteger()
 	}
-	ms, ok := parseInt(args[2])
+	ms, ok := ParseInt(args[2])
 	switch {
 	case !ok || ms > math.MaxInt64/int64(time.Millisecond):
 		return resp.Err("timeout is not an integer or out of range")
@@ -205,7 +205,7 @@ func wait(_ context.Context, c *Call, args [][]byte) resp.Value {
 var errInstanceState = resp.Error("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 
 // role is ROLE; offsets are indexes of the shard's Raft log.
-func role(ctx context.Context, c *Call, _ [][]byte) resp.Value {
+func role(ctx context.Context, c *Env, _ [][]byte) resp.Value {
 	r := replicationOf(c.Node.View(ctx), c.Node)
 	if r.master != nil {
 		state := "connect"

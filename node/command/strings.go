@@ -10,72 +10,72 @@ func stringCommands() []*Command {
 	return []*Command{
 		{
 			Name: "get", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatString,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Read: get,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key", Summary: "Returns the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			OldRead: get,
 		},
 		{
 			Name: "getset", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key value", Summary: "Sets the string value of a key and returns the old one.", Since: "1.0.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "6.2.0", ReplacedBy: "`SET` with the `!GET` argument"},
-			Write: getSet,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key value", Summary: "Sets the string value of a key and returns the old one.", Since: "1.0.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "6.2.0", ReplacedBy: "`SET` with the `!GET` argument"},
+			OldWrite: getSet,
 		},
 		{
 			Name: "getdel", Arity: 2, Flags: FlagWrite | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Begin: 1}},
-			Doc:   Doc{Usage: "key", Summary: "Returns the string value of a key and deletes it.", Since: "6.2.0", Group: "string", Complexity: "O(1)"},
-			Write: getDel,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Begin: 1}},
+			Doc:      Doc{Usage: "key", Summary: "Returns the string value of a key and deletes it.", Since: "6.2.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: getDel,
 		},
 		{
 			Name: "getex", Arity: -2, Flags: FlagWrite | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1, Notes: "RW and UPDATE because it changes the TTL"}},
-			Doc:   Doc{Usage: "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]", Summary: "Returns the string value of a key and changes its expiry.", Since: "6.2.0", Group: "string", Complexity: "O(1)"},
-			Write: getEx,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate, Begin: 1, Notes: "RW and UPDATE because it changes the TTL"}},
+			Doc:      Doc{Usage: "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]", Summary: "Returns the string value of a key and changes its expiry.", Since: "6.2.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: getEx,
 		},
 		{
 			Name: "set", Arity: -3, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariable, Begin: 1, Actual: setKeyFlags, Notes: "RW and ACCESS due to the optional `GET` argument"}},
-			Doc:   Doc{Usage: "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]", Summary: "Sets the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: set,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariable, Begin: 1, Actual: setKeyFlags, Notes: "RW and ACCESS due to the optional `GET` argument"}},
+			Doc:      Doc{Usage: "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]", Summary: "Sets the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: set,
 		},
 		{
 			Name: "setnx", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyOW | KeyInsert, Begin: 1}},
-			Doc:   Doc{Usage: "key value", Summary: "Sets the string value of a key that does not exist.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: setNX,
+			Keys:     []KeySpec{{Flags: KeyOW | KeyInsert, Begin: 1}},
+			Doc:      Doc{Usage: "key value", Summary: "Sets the string value of a key that does not exist.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: setNX,
 		},
 		{
 			Name: "setex", Arity: 4, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key seconds value", Summary: "Sets the string value of a key and its time to live in seconds.", Since: "2.0.0", Group: "string", Complexity: "O(1)"},
-			Write: setEx,
+			Keys:     []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key seconds value", Summary: "Sets the string value of a key and its time to live in seconds.", Since: "2.0.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: setEx,
 		},
 		{
 			Name: "psetex", Arity: 4, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
-			Keys:  []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key milliseconds value", Summary: "Sets the string value of a key and its time to live in milliseconds.", Since: "2.6.0", Group: "string", Complexity: "O(1)"},
-			Write: psetEx,
+			Keys:     []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key milliseconds value", Summary: "Sets the string value of a key and its time to live in milliseconds.", Since: "2.6.0", Group: "string", Complexity: "O(1)"},
+			OldWrite: psetEx,
 		},
 		{
 			Name: "mget", Arity: -2, Flags: FlagReadOnly | FlagFast, ACL: CatString,
-			Tips: []string{"request_policy:multi_shard"},
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1, Last: -1}},
-			Doc:  Doc{Usage: "key [key ...]", Summary: "Returns the string values of keys.", Since: "1.0.0", Group: "string", Complexity: "O(N)"},
-			Read: mget,
+			Tips:    []string{"request_policy:multi_shard"},
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1, Last: -1}},
+			Doc:     Doc{Usage: "key [key ...]", Summary: "Returns the string values of keys.", Since: "1.0.0", Group: "string", Complexity: "O(N)"},
+			OldRead: mget,
 		},
 		{
 			Name: "mset", Arity: -3, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
-			Tips:  []string{"request_policy:multi_shard", "response_policy:all_succeeded"},
-			Keys:  []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 1, Last: -1, Step: 2}},
-			Doc:   Doc{Usage: "key value [key value ...]", Summary: "Sets the string values of keys.", Since: "1.0.1", Group: "string", Complexity: "O(N)"},
-			Write: mset,
+			Tips:     []string{"request_policy:multi_shard", "response_policy:all_succeeded"},
+			Keys:     []KeySpec{{Flags: KeyOW | KeyUpdate, Begin: 1, Last: -1, Step: 2}},
+			Doc:      Doc{Usage: "key value [key value ...]", Summary: "Sets the string values of keys.", Since: "1.0.1", Group: "string", Complexity: "O(N)"},
+			OldWrite: mset,
 		},
 		{
 			Name: "msetnx", Arity: -3, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
-			Tips:  []string{"request_policy:multi_shard", "response_policy:agg_min"},
-			Keys:  []KeySpec{{Flags: KeyOW | KeyInsert, Begin: 1, Last: -1, Step: 2}},
-			Doc:   Doc{Usage: "key value [key value ...]", Summary: "Sets the string values of keys if none of them exists.", Since: "1.0.1", Group: "string", Complexity: "O(N)"},
-			Write: msetNX,
+			Tips:     []string{"request_policy:multi_shard", "response_policy:agg_min"},
+			Keys:     []KeySpec{{Flags: KeyOW | KeyInsert, Begin: 1, Last: -1, Step: 2}},
+			Doc:      Doc{Usage: "key value [key value ...]", Summary: "Sets the string values of keys if none of them exists.", Since: "1.0.1", Group: "string", Complexity: "O(N)"},
+			OldWrite: msetNX,
 		},
 	}
 }
@@ -143,7 +143,7 @@ func getEx(tx *keyspace.Tx, args [][]byte) resp.Value {
 	persist := false
 	for args = args[2:]; len(args) > 0; {
 		switch {
-		case is(args[0], "persist") && !expiry.given:
+		case Is(args[0], "persist") && !expiry.given:
 			persist = true
 			args = args[1:]
 		case !persist && expiry.take(args):
@@ -191,7 +191,7 @@ func mget(tx ReadTx, args [][]byte) resp.Value {
 
 func mset(tx *keyspace.Tx, args [][]byte) resp.Value {
 	if len(args)%2 == 0 {
-		return errArity("mset")
+		return errArityValue("mset")
 	}
 	for i := 1; i < len(args); i += 2 {
 		tx.SetString(args[i], args[i+1], 0)
@@ -201,7 +201,7 @@ func mset(tx *keyspace.Tx, args [][]byte) resp.Value {
 
 func msetNX(tx *keyspace.Tx, args [][]byte) resp.Value {
 	if len(args)%2 == 0 {
-		return errArity("msetnx")
+		return errArityValue("msetnx")
 	}
 	for i := 1; i < len(args); i += 2 {
 		if _, found := tx.Lookup(args[i]); found {
@@ -241,7 +241,7 @@ func setFor(tx *keyspace.Tx, args [][]byte, unit int64, name string) resp.Value 
 // setKeyFlags: SET reads its key only for the option GET.
 func setKeyFlags(args [][]byte) KeyFlags {
 	for _, arg := range args[3:] {
-		if is(arg, "get") {
+		if Is(arg, "get") {
 			return KeyRW | KeyAccess | KeyUpdate
 		}
 	}
@@ -298,13 +298,13 @@ func set(tx *keyspace.Tx, args [][]byte) resp.Value {
 func parseSet(args [][]byte) (o setOptions, ok bool) {
 	for len(args) > 0 {
 		switch arg := args[0]; {
-		case is(arg, "nx") && !o.xx:
+		case Is(arg, "nx") && !o.xx:
 			o.nx = true
-		case is(arg, "xx") && !o.nx:
+		case Is(arg, "xx") && !o.nx:
 			o.xx = true
-		case is(arg, "get"):
+		case Is(arg, "get"):
 			o.get = true
-		case is(arg, "keepttl") && !o.expiry.given:
+		case Is(arg, "keepttl") && !o.expiry.given:
 			o.keepTTL = true
 		case !o.keepTTL && o.expiry.take(args):
 			args = args[1:] // its number

@@ -9,40 +9,40 @@ import (
 func substringCommands() []*Command {
 	return []*Command{
 		{
-			Name: "append", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString, Bounded: true,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyInsert, Begin: 1}},
-			Doc:   Doc{Usage: "key value", Summary: "Appends to the string value of a key.", Since: "2.0.0", Group: "string", Complexity: "O(N)"},
-			Write: appendTo,
+			Name: "append", Arity: 3, Flags: FlagWrite | FlagDenyOOM | FlagFast, ACL: CatString,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyInsert, Begin: 1}},
+			Doc:      Doc{Usage: "key value", Summary: "Appends to the string value of a key.", Since: "2.0.0", Group: "string", Complexity: "O(N)"},
+			OldWrite: appendTo,
 		},
 		{
 			Name: "strlen", Arity: 2, Flags: FlagReadOnly | FlagFast, ACL: CatString,
-			Keys: []KeySpec{{Flags: KeyRO, Begin: 1}},
-			Doc:  Doc{Usage: "key", Summary: "Returns the length of the string value of a key.", Since: "2.2.0", Group: "string", Complexity: "O(1)"},
-			Read: strLen,
+			Keys:    []KeySpec{{Flags: KeyRO, Begin: 1}},
+			Doc:     Doc{Usage: "key", Summary: "Returns the length of the string value of a key.", Since: "2.2.0", Group: "string", Complexity: "O(1)"},
+			OldRead: strLen,
 		},
 		{
 			Name: "getrange", Arity: 4, Flags: FlagReadOnly, ACL: CatString,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key start end", Summary: "Returns a part of the string value of a key.", Since: "2.4.0", Group: "string", Complexity: "O(1)"},
-			Read: getRange,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key start end", Summary: "Returns a part of the string value of a key.", Since: "2.4.0", Group: "string", Complexity: "O(1)"},
+			OldRead: getRange,
 		},
 		{
 			Name: "substr", Arity: 4, Flags: FlagReadOnly, ACL: CatString,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
-			Doc:  Doc{Usage: "key start end", Summary: "Returns a part of the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "2.0.0", ReplacedBy: "`GETRANGE`"},
-			Read: getRange,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1}},
+			Doc:     Doc{Usage: "key start end", Summary: "Returns a part of the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "2.0.0", ReplacedBy: "`GETRANGE`"},
+			OldRead: getRange,
 		},
 		{
-			Name: "setrange", Arity: 4, Flags: FlagWrite | FlagDenyOOM, ACL: CatString, Bounded: true,
-			Keys:  []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
-			Doc:   Doc{Usage: "key offset value", Summary: "Overwrites a part of the string value of a key.", Since: "2.2.0", Group: "string", Complexity: "O(N)"},
-			Write: setRange,
+			Name: "setrange", Arity: 4, Flags: FlagWrite | FlagDenyOOM, ACL: CatString,
+			Keys:     []KeySpec{{Flags: KeyRW | KeyUpdate, Begin: 1}},
+			Doc:      Doc{Usage: "key offset value", Summary: "Overwrites a part of the string value of a key.", Since: "2.2.0", Group: "string", Complexity: "O(N)"},
+			OldWrite: setRange,
 		},
 		{
-			Name: "lcs", Arity: -3, Flags: FlagReadOnly, ACL: CatString, Bounded: true,
-			Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1, Last: 1}},
-			Doc:  Doc{Usage: "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", Summary: "Finds the longest common subsequence of two strings.", Since: "7.0.0", Group: "string", Complexity: "O(N*M)"},
-			Read: lcs,
+			Name: "lcs", Arity: -3, Flags: FlagReadOnly, ACL: CatString,
+			Keys:    []KeySpec{{Flags: KeyRO | KeyAccess, Begin: 1, Last: 1}},
+			Doc:     Doc{Usage: "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]", Summary: "Finds the longest common subsequence of two strings.", Since: "7.0.0", Group: "string", Complexity: "O(N*M)"},
+			OldRead: lcs,
 		},
 	}
 }
@@ -75,8 +75,8 @@ func strLen(tx ReadTx, args [][]byte) resp.Value {
 }
 
 func getRange(tx ReadTx, args [][]byte) resp.Value {
-	start, ok1 := parseInt(args[2])
-	end, ok2 := parseInt(args[3])
+	start, ok1 := ParseInt(args[2])
+	end, ok2 := ParseInt(args[3])
 	if !ok1 || !ok2 {
 		return errNotInteger()
 	}
@@ -110,7 +110,7 @@ func backwards(start, end int64) bool { return start < 0 && end < 0 && start > e
 
 func setRange(tx *keyspace.Tx, args [][]byte) resp.Value {
 	limit := tx.Limit()
-	offset, ok := parseInt(args[2])
+	offset, ok := ParseInt(args[2])
 	if !ok {
 		return errNotInteger()
 	}

@@ -21,15 +21,11 @@ type Table struct {
 // maxName is longer than any name: a longer argument names no command.
 const maxName = 32
 
-// NewTable builds the table. It panics on rows that contradict the rules of
-// Command: that is a mistake in this package.
-func NewTable() *Table {
+// NewTable builds the table of the families' commands. It panics on rows that
+// contradict the rules of Command: that is a mistake of the program. The rows belong
+// to the table then.
+func NewTable(families ...[]*Command) *Table {
 	t := &Table{byName: make(map[string]*Command), internal: make(map[string]*Command)}
-	families := [][]*Command{
-		connectionCommands(), multiCommands(), serverCommands(), clusterCommands(), debugCommands(),
-		keyCommands(), expiryCommands(), scanCommands(),
-		stringCommands(), substringCommands(), counterCommands(), bitCommands(),
-	}
 	for _, family := range families {
 		for _, c := range family {
 			t.add(t.byName, c)
@@ -55,18 +51,8 @@ func (t *Table) add(into map[string]*Command, c *Command) {
 		panic("command: two rows named " + c.Name)
 	}
 	into[c.Name] = c
-	handlers := 0
-	for _, set := range []bool{c.Read != nil, c.Write != nil, c.Local != nil} {
-		if set {
-			handlers++
-		}
-	}
-	if handlers > 1 || handlers == 0 && c.Subcommands == nil {
-		panic("command: " + c.Name + " needs exactly one handler")
-	}
-	if len(c.Name) >= maxName || c.Name != strings.ToLower(c.Name) {
-		panic("command: bad name " + c.Name)
-	}
+	c.adapt()
+	c.check()
 	if c.Subcommands == nil {
 		return
 	}
@@ -74,6 +60,25 @@ func (t *Table) add(into map[string]*Command, c *Command) {
 	for _, sub := range c.Subcommands {
 		sub.parent = c
 		t.add(c.subs, sub)
+	}
+}
+
+// check panics if the row contradicts the rules of Command.
+func (c *Command) check() {
+	handlers := 0
+	for _, set := range []bool{c.Read != nil, c.Write != nil, c.Local != nil} {
+		if set {
+			handlers++
+		}
+	}
+	byArguments := c.Read != nil && c.Write != nil && c.Writes != nil
+	switch {
+	case handlers == 1 && c.Writes == nil, handlers == 2 && byArguments, handlers == 0 && c.Subcommands != nil:
+	default:
+		panic("command: " + c.Name + " needs exactly one handler, or Read, Write and Writes")
+	}
+	if len(c.Name) >= maxName || c.Name != strings.ToLower(c.Name) {
+		panic("command: bad name " + c.Name)
 	}
 }
 
@@ -112,7 +117,7 @@ func (t *Table) row(args [][]byte) (*Command, error) {
 		sub := find(c.subs, args[1])
 		if sub == nil {
 			return nil, resp.Error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.",
-				printable(args[1], 128), strings.ToUpper(c.Name)))
+				Printable(args[1], 128), strings.ToUpper(c.Name)))
 		}
 		return sub, nil
 	}
@@ -123,26 +128,19 @@ func (t *Table) row(args [][]byte) (*Command, error) {
 // not have.
 var ErrNoCommand = errors.New("command: no such command can be replicated")
 
-// Replicated returns the row that a log entry's command names, and its
-// arguments: what Lookup finds, and the internal commands besides. limited says
-// that the entry's head has the limit of strings; the entries of older versions
-// have it as one argument more of a Bounded command, which is cut off and
-// returned. The errors are ErrNoCommand, or a reply for a command that no
-// version would run.
-func (t *Table) Replicated(args [][]byte, limited bool) (c *Command, rest [][]byte, limit int, err error) {
+// Replicated returns the row that a log entry's command names: what Lookup finds,
+// and the internal commands besides. The errors are ErrNoCommand, or a reply for a
+// command that no version would run.
+func (t *Table) Replicated(args [][]byte) (c *Command, err error) {
 	if len(args[0]) > 0 && args[0][0] == 0 {
 		c = find(t.internal, args[0])
 	} else if c, err = t.row(args); err != nil {
 		c = nil
 	}
 	if c == nil || c.Write == nil && c.Read == nil {
-		return nil, nil, 0, fmt.Errorf("%w: %q", ErrNoCommand, printable(args[0], 128))
+		return nil, fmt.Errorf("%w: %q", ErrNoCommand, Printable(args[0], 128))
 	}
-	if c.Bounded && !limited && len(args) > 1 {
-		args, limit = cutLimit(args)
-	}
-	c, err = c.fitting(len(args))
-	return c, args, limit, err
+	return c.fitting(len(args))
 }
 
 // ByFullName returns the row named so, "get" or "cluster|slots" in any case, or nil.
@@ -158,7 +156,7 @@ func (t *Table) ByFullName(name []byte) *Command {
 // fitting returns c if it takes n arguments, its name among them.
 func (c *Command) fitting(n int) (*Command, error) {
 	if !c.arityFits(n) {
-		return nil, resp.Error("ERR wrong number of arguments for '" + c.FullName() + "' command")
+		return nil, errArity(c.FullName())
 	}
 	return c, nil
 }
@@ -193,18 +191,17 @@ func unknownCommand(args [][]byte) error {
 		if shown.Len() >= 128 {
 			break
 		}
-		fmt.Fprintf(&shown, "'%s' ", printable(arg, 128-shown.Len()))
+		fmt.Fprintf(&shown, "'%s' ", Printable(arg, 128-shown.Len()))
 	}
 	return resp.Error(fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s",
-		printable(args[0], 128), shown.String()))
+		Printable(args[0], 128), shown.String()))
 }
 
-// printable returns b up to its first zero byte, as C prints it, without line
-// breaks and at most limit bytes.
-func printable(b []byte, limit int) []byte {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
-	}
-	b = b[:min(len(b), limit)]
-	return bytes.ReplaceAll(bytes.ReplaceAll(b, []byte{'\r'}, []byte{' '}), []byte{'\n'}, []byte{' '})
+// All returns the rows that have yet to move to packages of their own.
+func All() []*Command {
+	return slices.Concat(
+		connectionCommands(), multiCommands(), serverCommands(), clusterCommands(), debugCommands(),
+		keyCommands(), expiryCommands(), scanCommands(),
+		stringCommands(), substringCommands(), counterCommands(), bitCommands(),
+	)
 }

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +15,7 @@ import (
 )
 
 func TestLookupDoesNotAllocate(t *testing.T) {
-	table := NewTable()
+	table := NewTable(All())
 	for _, line := range []string{"GeT k", "set k v", "mget {a}1 {a}2", "MSET {a}1 x {a}2 y", "cluster INFO"} {
 		args := words(t, line)
 		n := testing.AllocsPerRun(100, func() {
@@ -35,7 +34,7 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 }
 
 func TestLookupErrors(t *testing.T) {
-	table := NewTable()
+	table := NewTable(All())
 	long := strings.Repeat("x", 200)
 	cases := map[string]string{
 		"\x00tick":             "ERR unknown command '', with args beginning with: ",
@@ -60,7 +59,7 @@ func TestLookupErrors(t *testing.T) {
 }
 
 func TestKeyArgs(t *testing.T) {
-	table := NewTable()
+	table := NewTable(All())
 	cases := map[string]string{
 		"get a":                    "a",
 		"set a v EX 5":             "a",
@@ -119,40 +118,9 @@ func TestArgs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, _, err := NewTable().Replicated(args, true); err != nil {
+		if _, err := NewTable(All()).Replicated(args); err != nil {
 			t.Errorf("%q: %v", internal, err)
 		}
-	}
-}
-
-// TestLimitOfOldLogs: the entries of older versions have a Bounded command's
-// limit as an argument more than clients may give, and no other's.
-func TestLimitOfOldLogs(t *testing.T) {
-	table := NewTable()
-	for _, line := range []string{"append k v", "setbit k 5 1"} {
-		args := words(t, line)
-		c, err := table.Lookup(args)
-		if err != nil || !c.Bounded {
-			t.Fatalf("%s: %v", line, err)
-		}
-		old := append(slices.Clone(args), []byte("1000"))
-		if found, rest, limit, err := table.Replicated(old, false); found != c || len(rest) != len(args) || limit != 1000 {
-			t.Errorf("%s: an old log's is read as %q with the limit %d, %v", line, rest, limit, err)
-		}
-		if _, _, _, err := table.Replicated(old, true); err == nil {
-			t.Errorf("%s: a limit may still be an argument", line)
-		}
-		if found, rest, _, err := table.Replicated(args, true); found != c || len(rest) != len(args) {
-			t.Errorf("%s: read as %q, %v", line, rest, err)
-		}
-		for _, short := range [][][]byte{args, args[:1]} {
-			if _, _, _, err := table.Replicated(short, false); err == nil {
-				t.Errorf("%s: an old log may have %q", line, short)
-			}
-		}
-	}
-	if _, _, _, err := table.Replicated(words(t, "get k 1000"), false); err == nil {
-		t.Error("GET may have a limit")
 	}
 }
 
@@ -178,7 +146,7 @@ func TestReplyModes(t *testing.T) {
 		"PING", "CLIENT REPLY SKIP", "PING", "PING", "CLIENT REPLY OFF", "PING", "CLIENT REPLY SKIP", "PING", "CLIENT REPLY ON", "PING",
 	} {
 		b.do(words(t, line))
-		if b.call.Session.SuppressReply() {
+		if b.env.Session.SuppressReply() {
 			got.WriteByte('-')
 		} else {
 			got.WriteByte('+')
@@ -191,7 +159,7 @@ func TestReplyModes(t *testing.T) {
 
 func TestSessionState(t *testing.T) {
 	b := newBench(t)
-	s := b.call.Session
+	s := b.env.Session
 	b.do(words(t, "READONLY"))
 	b.do(words(t, "ASKING"))
 	b.do(words(t, "HELLO 3"))
@@ -301,7 +269,7 @@ func tableText() string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, usage, kind, c.Doc.Summary)
 	}
-	for _, c := range NewTable().Commands() {
+	for _, c := range NewTable(All()).Commands() {
 		row(c)
 		for _, sub := range c.Subcommands {
 			if sub.Name != "help" {
@@ -314,7 +282,7 @@ func tableText() string {
 
 // BenchmarkLookup measures what every command pays before it runs.
 func BenchmarkLookup(b *testing.B) {
-	table := NewTable()
+	table := NewTable(All())
 	args := [][]byte{[]byte("GET"), []byte("key:000000000001")}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -37,7 +37,7 @@ type Replica interface {
 	Complete() bool
 	// Submit hands writes to the group, in order, and does not block. Each
 	// call's Payload is in command.AppendArgs's form and its Result a
-	// *resp.Value. The group ends every call. Payload and Result are the
+	// *resp.Reply. The group ends every call. Payload and Result are the
 	// submitter's again when the call has ended, except after ErrUncertain:
 	// then they are left to the group for good. The slice of calls is the
 	// caller's again on return.
@@ -50,10 +50,11 @@ type Replica interface {
 	// token is still good.
 	Lease() uint64
 	Holds(token uint64) bool
-	// Read evaluates a Read command against applied state. behind is true if
-	// the reply depends on a key that has expired by the local clock but not
-	// by the replicated one: then the caller submits command.AppendTick's write
-	// and reads again (so that no successor with a slower clock revives it). The
-	// replica sets the reading's time.
-	Read(cmd *command.Command, args [][]byte, r command.Reading) (reply resp.Value, behind bool)
+	// Read evaluates a Read command, which args names, against applied state, and
+	// writes the reply to r. behind is true if the reply depends on a key that has
+	// expired by the local clock but not by the replicated one: then the caller drops
+	// it, submits command.AppendTick's write and reads again (so that no successor
+	// with a slower clock revives the key). The replica fills in what v says of the
+	// state and the time.
+	Read(args *command.Args, v *command.View, r *resp.Reply) (behind bool)
 }

@@ -28,13 +28,17 @@ func (n *instantNode) Holds(uint64) bool                { return true }
 
 func (n *instantNode) Submit(calls ...*multiraft.Call) {
 	for _, call := range calls {
-		*call.Result.(*resp.Value) = resp.OK
+		reply := call.Result.(*resp.Reply)
+		reply.Begin()
+		reply.OK()
 		call.Done.Done()
 	}
 }
 
-func (n *instantNode) Read(*command.Command, [][]byte, command.Reading) (resp.Value, bool) {
-	return resp.OK, false
+func (n *instantNode) Read(_ *command.Args, _ *command.View, r *resp.Reply) bool {
+	r.Begin()
+	r.OK()
+	return false
 }
 
 // replay is a connection on which the same pipeline arrives again and again.
@@ -55,15 +59,17 @@ func newReplay(text string) *conn {
 	node.view.Store(buildView(1, 1, &topology.Shard{
 		ID: 10, Master: 1, Members: []topology.Member{{Node: 1}}, Slots: slot.Full(),
 	}))
-	table := command.NewTable()
+	table := command.NewTable(command.All())
 	s := &Server{opts: Options{Table: table, Backend: node, RequirePass: func() string { return "" }, Now: time.Now}}
 	s.calls = newCallStats(table)
 	s.SetLimits(Limits{})
-	return &conn{
+	c := &conn{
 		server: s, session: &command.Session{Authenticated: true}, run: &run{},
 		in:  input{conn: &replay{text: text}, maxQuery: 1 << 20},
 		out: &output{},
 	}
+	c.out.reply.Meter(c.grant.meter.Reply)
+	return c
 }
 
 // serveOne does what loop does, but for the socket.
@@ -75,7 +81,7 @@ func (c *conn) serveOne() error {
 		return err
 	}
 	c.finish()
-	c.out.buf = c.out.buf[:0]
+	c.out.reply.Reset(keepBuffer)
 	return nil
 }
 

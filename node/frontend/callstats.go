@@ -121,8 +121,8 @@ func (c *conn) reject(cmd *command.Command, err error) {
 	c.refuse(err)
 }
 
-// countError counts an error reply.
-func (s *Server) countError(v resp.Value) {
+// countError counts an error reply, as it is encoded.
+func (s *Server) countError(encoded []byte) {
 	s.counters.errors.Add(1)
-	s.calls.errors.add(v.Str)
+	s.calls.errors.add(resp.ErrorText(encoded))
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/rawio"
+	"github.com/genuineh/aikv/node/resp"
 )
 
 const (
@@ -37,7 +38,10 @@ type conn struct {
 	out     *output
 	run     *run     // nil while nothing is lent
 	lent    *scratch // what in, out and run work with; nil while the connection idles
-	call    command.Call
+	env     command.Env
+	args    command.Args // of the command that is run
+	view    command.View // what the present read looks at
+	own     resp.Reply   // of a Local command
 	grant   readGrant
 	closing bool  // nothing is read any more
 	lost    bool  // nobody hears what would be answered
@@ -64,6 +68,7 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 		in: input{conn: rawio.NewConn(nc)},
 	}
 	c.out = newOutput(nc, s, c.touch)
+	c.out.reply.Meter(c.grant.meter.Reply)
 	c.session.Buffers = c.buffers
 	c.touch()
 	if _, ok := c.in.conn.(*rawio.Conn); ok {
@@ -71,7 +76,7 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 	} else {
 		c.borrow() // for as long as it lives
 	}
-	c.call = command.Call{
+	c.env = command.Env{
 		Node: s.opts.Backend, Session: c.session, Table: s.opts.Table, Park: c.parkCommand, Wake: c.rouse,
 	}
 	return c
@@ -160,7 +165,10 @@ func (c *conn) loop() error {
 		err := c.pipeline()
 		c.finish()
 		if err != nil {
-			c.answer(refusal(err))
+			c.own.Init(c.session.Proto())
+			c.own.Begin()
+			c.own.Fail(refusal(err))
+			c.answer(&c.own)
 			return err
 		}
 		if err := c.out.flush(); err != nil {

@@ -17,7 +17,7 @@ import (
 func newSession() *command.Session { return &command.Session{Authenticated: true} }
 
 func newBareServer() *Server {
-	table := command.NewTable()
+	table := command.NewTable(command.All())
 	return &Server{
 		opts:  Options{Table: table, RequirePass: func() string { return "" }, Now: time.Now},
 		calls: newCallStats(table),
@@ -402,7 +402,7 @@ func TestStats(t *testing.T) {
 
 func TestPortInUse(t *testing.T) {
 	f := start(t, nil)
-	_, err := New(Options{Address: f.server.Addr().String(), Table: command.NewTable()})
+	_, err := New(Options{Address: f.server.Addr().String(), Table: command.NewTable(command.All())})
 	if err == nil || !strings.Contains(err.Error(), f.server.Addr().String()+" is in use by another process") {
 		t.Errorf("error %v", err)
 	}

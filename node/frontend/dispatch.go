@@ -26,7 +26,7 @@ func (c *conn) execute(args [][]byte) {
 		c.reject(cmd, command.ErrInMulti)
 		return
 	}
-	if c.server.pause.active.Load() && cmd != c.server.unpause {
+	if c.server.pause.active.Load() && !cmd.InPause {
 		c.finish()
 		if !c.hold(cmd) {
 			return
@@ -38,7 +38,7 @@ func (c *conn) execute(args [][]byte) {
 	} else {
 		c.data(cmd, args)
 	}
-	if c.session.Asking && cmd != c.server.asking {
+	if c.session.Asking && !cmd.KeepsAsking {
 		c.session.Asking = false
 	}
 }
@@ -66,7 +66,7 @@ func (c *conn) refuse(err error) {
 	if len(c.run.ops) >= maxRun {
 		c.finish()
 	}
-	c.run.add().reply = refusal(err)
+	c.run.add().refuse(c.session.Proto(), err)
 }
 
 // data sends a Read or Write command where it belongs.
@@ -77,13 +77,13 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 		return
 	}
 	kind := runReads
-	if cmd.Write != nil {
+	if to.writes {
 		if kind = runWrites; to.replica == nil {
 			// No shard, so no keys that FLUSHALL could delete.
 			if len(c.run.ops) >= maxRun {
 				c.finish()
 			}
-			c.run.add().reply = resp.OK
+			c.run.add().reply.OK()
 			return
 		}
 	}
@@ -103,45 +103,59 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 		defer cancel()
 	}
 	c.session.LastCommand.Store(cmd)
-	reply := cmd.Local(ctx, &c.call, args)
-	took, failed := c.lap(), 0
-	if reply.IsError() {
+	c.own.Init(c.session.Proto())
+	c.own.Begin()
+	c.args.Set(cmd, args)
+	failed := 0
+	if err := cmd.Local(ctx, &c.env, &c.args, &c.own); err != nil {
+		c.own.Fail(err)
+	}
+	if c.own.Failed() {
 		failed = 1
 	}
-	c.server.calls.of(cmd).Add(1, failed, took)
+	c.server.calls.of(cmd).Add(1, failed, c.lap())
 	if c.lost {
 		return
 	}
-	c.answer(reply)
+	c.answer(&c.own)
+	if cap(c.own.Bytes()) > keepReply {
+		c.own.Take()
+	}
 	if c.session.CloseAfterReply {
 		c.closing = true
 	}
 }
 
-// answer encodes the reply of the next command in line, unless the client
-// wants none.
-func (c *conn) answer(v resp.Value) {
-	if v.IsError() {
-		c.server.countError(v)
+// answer sends the reply to the next command in line, unless the client wants none.
+func (c *conn) answer(r *resp.Reply) {
+	if r.Failed() {
+		c.server.countError(r.Bytes())
 	}
 	if c.session.SuppressReply() {
 		return
 	}
-	c.out.value(v, c.session.Proto())
-	if len(c.out.buf) >= flushAt && c.out.flush() != nil {
+	c.out.reply.Append(r)
+	c.flushIfFull()
+}
+
+// flushIfFull sends replies before the pipeline ends, if they are many.
+func (c *conn) flushIfFull() {
+	if c.out.reply.Len() >= flushAt && c.out.flush() != nil {
 		c.closing, c.lost = true, true
 	}
 }
 
-// refusal makes a reply of an error.
-func refusal(err error) resp.Value {
-	var text resp.Error
-	if errors.As(err, &text) {
-		return resp.Value{Kind: resp.KindError, Str: []byte(text)}
+// refuse makes err the reply, whatever the command.
+func (o *op) refuse(proto int, err error) {
+	o.reply.Init(proto)
+	o.reply.Begin()
+	o.reply.Fail(refusal(err))
+}
+
+// refusal returns err as clients are told it.
+func refusal(err error) error {
+	if broken, ok := errors.AsType[protocolError](err); ok {
+		return resp.Error(broken.Error())
 	}
-	var broken protocolError
-	if errors.As(err, &broken) {
-		return resp.Value{Kind: resp.KindError, Str: []byte(broken.Error())}
-	}
-	return resp.FromError(err)
+	return err
 }

@@ -138,17 +138,21 @@ func (r *testReplica) Submit(calls ...*multiraft.Call) {
 
 func (r *testReplica) apply(call *multiraft.Call) {
 	args, _ := command.DecodeArgs(nil, call.Payload)
-	cmd, args, _, err := r.table.Replicated(args, true)
+	cmd, err := r.table.Replicated(args)
 	if err != nil {
 		panic(err)
 	}
 	r.index++
-	tx := r.ks.Begin()
-	tx.StartEntry(r.index, r.entry.Load())
+	tx := command.Tx{Tx: r.ks.Begin()}
+	entry := command.Entry{Index: r.index, Time: r.entry.Load()}
 	if r.limit != nil {
-		tx.SetLimit(r.limit())
+		entry.MaxString = r.limit()
 	}
-	*call.Result.(*resp.Value) = cmd.Write(tx, args)
+	tx.StartEntry(entry)
+	var words command.Args
+	words.Set(cmd, args)
+	reply, _ := call.Result.(*resp.Reply)
+	tx.Run(&words, reply)
 	if err := tx.Commit(); err != nil {
 		panic(err)
 	}
@@ -179,16 +183,15 @@ func (r *testReplica) Holds(uint64) bool {
 	return holds
 }
 
-func (r *testReplica) Read(cmd *command.Command, args [][]byte, reading command.Reading) (resp.Value, bool) {
+func (r *testReplica) Read(args *command.Args, v *command.View, reply *resp.Reply) (behind bool) {
 	r.mu.Lock()
-	r.note("read %s", cmd.Name)
+	r.note("read %s", args.Command().Name)
 	r.mu.Unlock()
-	now := r.local.Load()
-	reading.LocalNow = now
-	tx := r.ks.View(now)
-	defer tx.Close()
-	reply := cmd.Read(command.With(tx, reading), args)
-	return reply, tx.Behind()
+	v.LocalNow = r.local.Load()
+	v.View = r.ks.View(v.LocalNow)
+	defer v.Close()
+	v.Run(args, reply)
+	return v.Behind()
 }
 
 // testNode is a Backend with what the front end needs; other methods of
@@ -315,7 +318,7 @@ type fixture struct {
 // start runs a server on a node that leads the one shard of its cluster.
 func start(t *testing.T, change func(*Options)) *fixture {
 	t.Helper()
-	table := command.NewTable()
+	table := command.NewTable(command.All())
 	node := &testNode{own: newTestReplica(t, table)}
 	node.shard.Store(10)
 	node.view.Store(buildView(1, 1, &topology.Shard{

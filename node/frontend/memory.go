@@ -157,37 +157,36 @@ func (c *conn) meterRead() *command.Memory {
 	return &c.grant.meter
 }
 
-// metered evaluates a read. If others hold what it needs, it is left for a
-// stretch of its own (again), or, if it is the first of one, waits for them.
-func (c *conn) metered(o *op, failure error, first bool) (reply resp.Value, again bool) {
-	m, asked := c.meterRead(), int64(0)
-	reply = c.evaluate(o, failure)
-	size := command.ReplySize(&reply)
-	for m.AtLeast(size); ; m.AtLeast(size) {
-		wanted, short := m.Short()
-		if !short {
-			break
-		}
-		reply = resp.Value{}
+// metered evaluates a read into the output. If others hold what it needs, it is left
+// for a stretch of its own (again), or, if it is the first of one, waits for them.
+func (c *conn) metered(o *op, failure error, first bool) (again bool) {
+	m, out, asked := c.meterRead(), &c.out.reply, int64(0)
+	c.evaluate(o, failure)
+	for m.Short() {
+		wanted := m.Used()
+		out.Cut(o.start)
 		if !first {
-			return reply, true
+			return true
 		}
 		c.server.reads.give(c.grant.held)
 		c.grant.held = 0
 		_ = c.out.flush() // nobody waits for others with replies that could be on their way
+		o.start = out.Len()
+		out.Begin()
 		total := int64(c.server.limits.Load().ReadMemory)
 		if wanted > total {
-			return resp.FromError(errReadTooBig), false
+			out.Fail(errReadTooBig)
+			break
 		}
 		ask := min(max(wanted, 2*asked), total) // it was perhaps on its way to more
 		asked = ask
 		if !c.server.reads.take(ask, c.server.drained) {
-			return resp.FromError(errReadMemory), false
+			out.Fail(errReadMemory)
+			break
 		}
 		c.grant.held = ask
-		reply = c.evaluate(o, failure)
-		size = command.ReplySize(&reply)
+		c.evaluate(o, failure)
 	}
-	c.grant.spent += int64(size)
-	return reply, false
+	c.grant.spent += command.ReplyCopies * int64(out.Len()-o.start)
+	return false
 }

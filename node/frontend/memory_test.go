@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/genuineh/aikv/node/command"
-	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/testbed/limit"
 )
 
@@ -174,16 +172,5 @@ func TestReadMemoryServesInLine(t *testing.T) {
 	}
 	if len(m.line) != 0 {
 		t.Error("who gave up still waits")
-	}
-}
-
-func TestReplySize(t *testing.T) {
-	ints := make([]resp.Value, 1000)
-	for i := range ints {
-		ints[i] = resp.Int(1)
-	}
-	v := resp.Array(ints...)
-	if n := command.ReplySize(&v); n < 64_000 {
-		t.Errorf("a thousand numbers count as %d bytes", n)
 	}
 }

@@ -35,8 +35,7 @@ type output struct {
 	server *Server
 	taken  func() // the client took something
 
-	buf    []byte // encoded, not yet flushed
-	listed bool   // there is a list in it
+	reply resp.Reply // encoded, not yet flushed
 	// narrow is set while the client has not authenticated.
 	narrow bool
 
@@ -71,26 +70,19 @@ func newOutput(conn net.Conn, server *Server, taken func()) *output {
 	return o
 }
 
-// value encodes a reply.
-func (o *output) value(v resp.Value, proto int) {
-	o.buf = resp.Append(o.buf, v, proto)
-	o.listed = o.listed || len(v.Elems) > 0
-}
-
 // flush hands everything encoded to the socket or the backlog. An error means
 // that the connection is lost.
 func (o *output) flush() error {
-	if len(o.buf) == 0 && !o.kept {
+	rest, listed := o.reply.Bytes(), o.reply.HasLists()
+	if len(rest) == 0 && !o.kept {
 		return nil
 	}
 	o.kept = false
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	rest := o.buf
-	if held, limit := o.pending()+len(rest), o.server.limits.Load().Output; limit.exceeds(held) || o.listed && limit.exceedsWithList(held) {
+	if held, limit := o.pending()+len(rest), o.server.limits.Load().Output; limit.exceeds(held) || listed && limit.exceedsWithList(held) {
 		o.fail(errOutputLimit)
 	}
-	o.listed = false
 	if o.err == nil {
 		o.server.counters.sent.Add(int64(len(rest)))
 		if !o.writing && o.raw != nil {
@@ -103,10 +95,7 @@ func (o *output) flush() error {
 	if o.narrow && o.pending() > maxOutputUnauthenticated {
 		o.fail(errOutputLimit)
 	}
-	if cap(o.buf) > keepBuffer {
-		o.buf = nil
-	}
-	o.buf = o.buf[:0]
+	o.reply.Reset(keepBuffer)
 	o.settle()
 	return o.err
 }

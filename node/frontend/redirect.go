@@ -36,6 +36,7 @@ type route struct {
 	replica Replica // nil: nowhere, the node holds no data
 	// linear says that the replica leads: reads need its barrier.
 	linear bool
+	writes bool // the command goes through the log
 	keyed  bool
 	slot   uint16
 }
@@ -65,9 +66,10 @@ func (h *healthCache) complete(v *topology.View) bool {
 // older. The order of the checks is Redis's.
 func (s *Server) route(session *command.Session, cmd *command.Command, args [][]byte) (route, error) {
 	v := s.opts.Backend.LocalView()
+	writes := cmd.WritesWith(args)
 	keySlot, keyed, cross := cmd.Slot(args)
 	if !keyed {
-		return s.routeKeyless(v, cmd)
+		return s.routeKeyless(v, writes)
 	}
 	shard := v.Owner[keySlot]
 	switch {
@@ -79,20 +81,20 @@ func (s *Server) route(session *command.Session, cmd *command.Command, args [][]
 		if !s.readsWhenDown() {
 			return route{}, errDown
 		}
-		if cmd.Read == nil {
+		if writes {
 			return route{}, errDownForRead
 		}
 	}
-	r := route{replica: s.opts.Backend.Replica(shard.ID), keyed: true, slot: keySlot}
+	r := route{replica: s.opts.Backend.Replica(shard.ID), writes: writes, keyed: true, slot: keySlot}
 	if r.replica != nil {
 		if r.replica.Leads() {
 			r.linear = true
 			return r, nil
 		}
-		if cmd.Read != nil && (session.ReadOnly.Load() && s.young(r.replica) || s.lastMaster(v, shard) && s.readsWhenDown()) {
+		if !writes && (session.ReadOnly.Load() && s.young(r.replica) || s.lastMaster(v, shard) && s.readsWhenDown()) {
 			return r, nil
 		}
-		if cmd.Read != nil && session.ReadOnly.Load() {
+		if !writes && session.ReadOnly.Load() {
 			return route{}, s.redirectReader(v, keySlot)
 		}
 	}
@@ -120,20 +122,20 @@ func (s *Server) lastMaster(v *topology.View, shard *topology.Shard) bool {
 }
 
 // routeKeyless serves a command without keys from the node's own shard.
-func (s *Server) routeKeyless(v *topology.View, cmd *command.Command) (route, error) {
+func (s *Server) routeKeyless(v *topology.View, writes bool) (route, error) {
 	me := v.Me()
 	switch {
 	case me == nil:
 		return route{}, errLeaving
 	case me.Shard == nil:
-		return route{}, nil // a master without slots has no keys
+		return route{writes: writes}, nil // a master without slots has no keys
 	}
-	r := route{replica: s.opts.Backend.Own()}
+	r := route{replica: s.opts.Backend.Own(), writes: writes}
 	r.linear = r.replica != nil && r.replica.Leads()
 	switch {
 	case r.linear:
 		return r, nil
-	case cmd.Write != nil:
+	case writes:
 		return route{}, s.refuseWrite(v)
 	case r.replica == nil || !hasData(me, r.replica):
 		return route{}, errLoading

@@ -13,9 +13,11 @@ import (
 const (
 	// maxRun bounds the commands that wait for each other.
 	maxRun = 1024
-	// keepRun and keepPayload are what a connection keeps for its next run.
+	// keepRun, keepPayload and keepReply are what a connection keeps for its next
+	// run: commands, bytes of their payloads, bytes of each one's reply.
 	keepRun     = 256
 	keepPayload = 64 << 10
+	keepReply   = 64
 	// maxTicks bounds how often a read waits for the replicated clock. One tick
 	// is enough unless another key expires meanwhile.
 	maxTicks = 3
@@ -52,13 +54,17 @@ type op struct {
 	args  [][]byte
 	keyed bool
 	slot  uint16
-	reply resp.Value
 	call  multiraft.Call
+	// reply is what a write was answered, or an answer that is known before the run.
+	reply resp.Reply
+	// A read's reply stands in the output, from start to end.
+	start, end int
+	bad        bool // that is an error
 }
 
 // failed reports whether the command ended in an error. The reply of a call that
 // failed is not looked at: after ErrUncertain it is the group's.
-func (o *op) failed() bool { return o.call.Err != nil || o.reply.IsError() }
+func (o *op) failed() bool { return o.bad || o.call.Err != nil || o.reply.Failed() }
 
 // accepts reports whether a command that goes to r may join the run.
 func (r *run) accepts(kind runKind, to route) bool {
@@ -70,7 +76,11 @@ func (r *run) accepts(kind runKind, to route) bool {
 
 // add returns a new op of the run. It moves when another one is added.
 func (r *run) add() *op {
-	r.ops = append(r.ops, op{})
+	if n := len(r.ops); n < cap(r.ops) {
+		r.ops = r.ops[:n+1] // reset has emptied it, but for the memory of its reply
+	} else {
+		r.ops = append(r.ops, op{})
+	}
 	return &r.ops[len(r.ops)-1]
 }
 
@@ -82,7 +92,13 @@ func (r *run) join(kind runKind, to route, cmd *command.Command, args [][]byte) 
 
 // reset empties the run and lets go of what it referred to.
 func (r *run) reset() {
-	clear(r.ops)
+	for i := range r.ops {
+		reply := r.ops[i].reply.Take()
+		r.ops[i] = op{}
+		if cap(reply) <= keepReply {
+			r.ops[i].reply.Lend(reply)
+		}
+	}
 	clear(r.calls)
 	if cap(r.ops) > keepRun {
 		r.ops, r.calls = nil, nil
@@ -111,7 +127,7 @@ func (c *conn) finish() {
 		c.read()
 	default:
 		for i := range r.ops {
-			c.answer(r.ops[i].reply)
+			c.answer(&r.ops[i].reply)
 		}
 	}
 	r.reset()
@@ -120,12 +136,13 @@ func (c *conn) finish() {
 // write submits the run's writes and answers when all have ended. It reports
 // whether the outcome of one is unknown.
 func (c *conn) write() (uncertain bool) {
-	r := c.run
+	r, proto := c.run, c.session.Proto()
 	for i := range r.ops {
 		o := &r.ops[i]
 		if o.cmd == nil {
 			continue
 		}
+		o.reply.Init(proto)
 		start := len(r.payload)
 		r.payload = command.AppendArgs(r.payload, o.args)
 		o.call.Payload = r.payload[start:len(r.payload):len(r.payload)]
@@ -139,11 +156,13 @@ func (c *conn) write() (uncertain bool) {
 	for i := range r.ops {
 		o := &r.ops[i]
 		if o.cmd == nil || o.call.Err == nil {
-			c.answer(o.reply)
+			c.answer(&o.reply)
 			continue
 		}
 		uncertain = uncertain || errors.Is(o.call.Err, multiraft.ErrUncertain)
-		c.answer(refusal(c.failedWrite(o)))
+		var refused op // the reply of this one may be the group's
+		refused.refuse(proto, c.failedWrite(o))
+		c.answer(&refused.reply)
 	}
 	return uncertain
 }
@@ -196,12 +215,27 @@ func (c *conn) read() {
 		}
 		c.count(r.ops[from:to], c.lap()/time.Duration(to-from))
 		c.endReads()
-		for ; from < to && !c.lost; from++ {
-			o := &r.ops[from]
-			c.answer(o.reply)
-			o.reply = resp.Value{}
+		c.deliver(r.ops[from:to])
+		from = to
+	}
+}
+
+// deliver leaves those replies in the output that the client wants, of reads that
+// were evaluated one after the other.
+func (c *conn) deliver(ops []op) {
+	written, kept := c.out.reply.Bytes(), ops[0].start
+	for i := range ops {
+		o := &ops[i]
+		encoded := written[o.start:o.end]
+		if o.bad {
+			c.server.countError(encoded)
+		}
+		if !c.session.SuppressReply() {
+			kept += copy(written[kept:], encoded)
 		}
 	}
+	c.out.reply.Cut(kept)
+	c.flushIfFull()
 }
 
 // evaluateUnderLease is evaluateFrom, or returns 0 if what was read does not count.
@@ -211,6 +245,7 @@ func (c *conn) evaluateUnderLease(from int) (to int) {
 		if to = c.evaluateFrom(from, nil); replica.Holds(token) {
 			return to
 		}
+		c.out.reply.Cut(c.run.ops[from].start)
 	}
 	return 0
 }
@@ -219,48 +254,54 @@ func (c *conn) evaluateUnderLease(from int) (to int) {
 // replies: those of a whole run could take more memory than there is. It returns
 // the first that is left.
 func (c *conn) evaluateFrom(from int, failure error) (to int) {
-	r := c.run
+	r, out := c.run, &c.out.reply
+	out.SetProto(c.session.Proto())
 	c.beginReads()
 	first := from
-	for size := 0; from < len(r.ops) && size < flushAt; from++ {
+	for from < len(r.ops) && (from == first || out.Len()-r.ops[first].start < flushAt) {
 		o := &r.ops[from]
-		if o.cmd != nil {
-			var again bool
-			if o.reply, again = c.metered(o, failure, from == first); again {
-				break
-			}
+		o.start = out.Len()
+		if o.cmd == nil {
+			out.Append(&o.reply)
+		} else if again := c.metered(o, failure, from == first); again {
+			break
 		}
-		size += command.ReplySize(&o.reply) / 2 // on the wire alone
+		o.end = out.Len()
+		o.bad = resp.IsErrorReply(out.Bytes()[o.start:])
+		from++
 	}
 	return from
 }
 
-// evaluate runs one read. failure is what became of the run's barrier.
-func (c *conn) evaluate(o *op, failure error) resp.Value {
-	r := c.run
-	if r.replica == nil {
-		return o.cmd.ReadEmpty(o.args, c.reading())
-	}
+// evaluate writes the reply to one read to the output. failure is what became of the
+// run's barrier.
+func (c *conn) evaluate(o *op, failure error) {
+	r, out := c.run, &c.out.reply
 	if errors.Is(failure, multiraft.ErrNotLeader) && !o.keyed {
 		// The node has become a follower, and those answer for what they have.
 		failure = nil
 	}
-	if failure != nil {
-		return refusal(c.failedRead(o, failure))
-	}
-	for ticks := 0; ; ticks++ {
-		reply, behind := r.replica.Read(o.cmd, o.args, c.reading())
-		if behind && !r.linear && o.keyed {
+	for ticks := 0; failure == nil; ticks++ {
+		c.args.Set(o.cmd, o.args)
+		c.view.Reading = c.reading()
+		if r.replica == nil {
+			c.view.RunEmpty(&c.args, out)
+			return
+		}
+		behind := r.replica.Read(&c.args, &c.view, out)
+		switch {
+		case behind && !r.linear && o.keyed:
 			// Only the leader may end the key's life, so it is asked instead.
-			return refusal(c.server.redirectReader(c.server.opts.Backend.LocalView(), o.slot))
+			out.Fail(c.server.redirectReader(c.server.opts.Backend.LocalView(), o.slot))
+			return
+		case !behind || !r.linear || ticks == maxTicks:
+			return
 		}
-		if !behind || !r.linear || ticks == maxTicks {
-			return reply
-		}
-		if err := c.tick(); err != nil {
-			return refusal(c.failedRead(o, err))
-		}
+		out.Restart()
+		failure = c.tick()
 	}
+	out.Begin()
+	out.Fail(refusal(c.failedRead(o, failure)))
 }
 
 // reading is what a read brings with it; the replica adds the time.
@@ -300,7 +341,7 @@ func (c *conn) tick() error {
 	replica := c.run.replica
 	var done sync.WaitGroup
 	done.Add(1)
-	call := &multiraft.Call{Payload: command.AppendTick(nil), Result: new(resp.Value), Done: &done}
+	call := &multiraft.Call{Payload: command.AppendTick(nil), Done: &done}
 	replica.Submit(call)
 	done.Wait()
 	return call.Err

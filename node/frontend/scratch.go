@@ -43,7 +43,8 @@ func (c *conn) borrow() {
 		c.in.buf, s.input = s.input, nil
 	}
 	c.in.args, c.in.free = s.args, s.args[:0]
-	c.out.buf, c.run = s.output, s.run
+	c.out.reply.Lend(s.output)
+	c.run = s.run
 	s.args, s.output, s.run = nil, nil, nil
 }
 
@@ -61,8 +62,8 @@ func (c *conn) giveBack() {
 	if s.input == nil {
 		s.input = make([]byte, firstBuffer)
 	}
-	s.args, s.output, s.run = c.in.args, c.out.buf, c.run
-	c.in.args, c.in.free, c.out.buf, c.run = nil, nil, nil, nil
+	s.args, s.output, s.run = c.in.args, c.out.reply.Take(), c.run
+	c.in.args, c.in.free, c.run = nil, nil, nil
 	c.server.scratch.Put(s)
 }
 

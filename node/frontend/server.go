@@ -65,9 +65,6 @@ type Server struct {
 	topology healthCache
 	pause    pause
 
-	// Rows that the front end treats by itself.
-	asking, unpause *command.Command
-
 	ctx    context.Context // of Local commands; ends when Close stops waiting
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // connections and the sampler
@@ -104,8 +101,6 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		opts:     opts,
 		listener: ln,
-		asking:   opts.Table.ByFullName([]byte("asking")),
-		unpause:  opts.Table.ByFullName([]byte("client|unpause")),
 		conns:    make(map[uint64]*conn),
 		drained:  make(chan struct{}),
 	}

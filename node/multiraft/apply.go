@@ -131,7 +131,7 @@ func committed(e *pb.Entry) (Committed, error) {
 	}
 	head, payloads, err := decodeEntry(e.GetData())
 	if err == nil {
-		c.Time, c.MaxString, c.Payloads = head.time, head.maxString, payloads
+		c.Time, c.Header, c.Payloads = head.time, head.Header, payloads
 	}
 	return c, err
 }

@@ -310,30 +310,39 @@ func control(t pb.MessageType) bool {
 // An entry's data is what all replicas must agree on, and the commands of the
 // calls that it carries:
 //
-//	data = format(1) time(8, unix ms) maxString(uvarint) count(uvarint) (length(uvarint) payload)*
+//	data = format(1) time(8, unix ms) seed(8) level(uvarint) maxString(uvarint)
+//	       count(uvarint) (length(uvarint) payload)*
 //
-// Format 1 had no maxString. What an entry of an unknown format means is not for
-// this program to guess, so a committed one ends the process.
+// Format 2 had neither seed nor level, which count as 0. Format 1, which was never
+// released, had limits among the commands' arguments and is not read any more. What
+// an entry of an unknown format means is not for this program to guess, so a committed
+// one ends the process.
 const (
-	entryFormat    = 2
-	entryFormatOld = 1
-	entryHeader    = 1 + 8
+	entryFormat       = 3
+	entryFormatNoSeed = 2
+	entryFormatFirst  = 1
+	entryHeader       = 1 + 8
 )
 
 // errEntry is returned for entry data of an unknown or broken form: replicas
 // cannot agree on what they don't understand, so it ends the process.
 var errEntry = errors.New("multiraft: malformed entry")
 
+// errFirstFormat is errEntry for the format that was never released.
+var errFirstFormat = fmt.Errorf("%w: format 1 of a version before the first release: begin with an empty data folder", errEntry)
+
 // entryHead is what an entry says before its commands.
 type entryHead struct {
-	time      int64  // the proposer's clock, unix ms
-	maxString uint64 // see Options.MaxString
+	time int64 // the proposer's clock, unix ms
+	Header
 }
 
 func appendEntry(dst []byte, head entryHead, calls []*Call) []byte {
 	dst = append(dst, entryFormat)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(head.time))
-	dst = binary.AppendUvarint(dst, head.maxString)
+	dst = binary.LittleEndian.AppendUint64(dst, head.Seed)
+	dst = binary.AppendUvarint(dst, head.Level)
+	dst = binary.AppendUvarint(dst, head.MaxString)
 	dst = binary.AppendUvarint(dst, uint64(len(calls)))
 	for _, c := range calls {
 		dst = appendBytes(dst, c.Payload)
@@ -342,26 +351,41 @@ func appendEntry(dst []byte, head entryHead, calls []*Call) []byte {
 }
 
 // cutEntryHead splits an entry into its head and what follows.
-func cutEntryHead(data []byte) (head entryHead, rest []byte, ok bool) {
-	if len(data) < entryHeader || data[0] != entryFormat && data[0] != entryFormatOld {
-		return head, nil, false
+func cutEntryHead(data []byte) (head entryHead, rest []byte, err error) {
+	if len(data) < entryHeader {
+		return head, nil, errEntry
 	}
 	head.time, rest = int64(binary.LittleEndian.Uint64(data[1:])), data[entryHeader:]
-	if data[0] == entryFormatOld {
-		return head, rest, true
+	var fields []*uint64
+	switch data[0] {
+	case entryFormat:
+		if len(rest) < 8 {
+			return head, nil, errEntry
+		}
+		head.Seed, rest = binary.LittleEndian.Uint64(rest), rest[8:]
+		fields = []*uint64{&head.Level, &head.MaxString}
+	case entryFormatNoSeed:
+		fields = []*uint64{&head.MaxString}
+	case entryFormatFirst:
+		return head, nil, errFirstFormat
+	default:
+		return head, nil, errEntry
 	}
-	var n int
-	if head.maxString, n = binary.Uvarint(rest); n <= 0 {
-		return head, nil, false
+	for _, field := range fields {
+		n := 0
+		if *field, n = binary.Uvarint(rest); n <= 0 {
+			return head, nil, errEntry
+		}
+		rest = rest[n:]
 	}
-	return head, rest[n:], true
+	return head, rest, nil
 }
 
 // decodeEntry returns an entry's head and the payloads, which alias data.
 func decodeEntry(data []byte) (head entryHead, payloads [][]byte, err error) {
-	head, rest, ok := cutEntryHead(data)
-	if !ok {
-		return head, nil, errEntry
+	head, rest, err := cutEntryHead(data)
+	if err != nil {
+		return head, nil, err
 	}
 	r := reader{buf: rest}
 	count := r.uvarint()

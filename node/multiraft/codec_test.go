@@ -255,8 +255,8 @@ func TestHostileCounts(t *testing.T) {
 			}); n > limit {
 				t.Errorf("count %d, %d bytes: a frame made the decoder allocate %d bytes", count, padding, n)
 			}
-			data := append(make([]byte, 0, 32), entryFormatOld)
-			data = binary.AppendUvarint(append(data, make([]byte, 8)...), count)
+			data := append(make([]byte, 0, 32), entryFormatNoSeed)
+			data = binary.AppendUvarint(append(data, make([]byte, 8+1)...), count)
 			data = append(data, make([]byte, padding)...)
 			if n := allocated(func() {
 				if _, _, err := decodeEntry(data); err == nil {
@@ -277,7 +277,7 @@ func TestEntryRoundTrip(t *testing.T) {
 		for i, p := range payloads {
 			calls[i] = &Call{Payload: p}
 		}
-		head := entryHead{time: -5, maxString: 1 << 60}
+		head := entryHead{time: -5, Header: Header{Seed: math.MaxUint64, Level: math.MaxUint64, MaxString: math.MaxUint64}}
 		data := appendEntry(nil, head, calls)
 		if len(data) > entrySize(calls) {
 			t.Errorf("%d bytes, announced were %d", len(data), entrySize(calls))

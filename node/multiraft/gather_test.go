@@ -135,7 +135,7 @@ func TestEntriesAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		packed = max(packed, len(payloads))
-		if len(e.GetData()) > limit+entryHeader+5 {
+		if len(e.GetData()) > limit+entryHeader+8+2+5 {
 			large++
 			if len(payloads) != 1 {
 				t.Errorf("entry %d has %d bytes and %d payloads", e.GetIndex(), len(e.GetData()), len(payloads))

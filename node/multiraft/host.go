@@ -49,15 +49,23 @@ type Committed struct {
 	Index, Term uint64
 	// Time is the leader's clock when it made the entry, in unix milliseconds.
 	Time int64
-	// MaxString is what the proposer's Options.MaxString said; 0: nothing.
-	MaxString uint64
-	Payloads  [][]byte
+	// Header is what the proposer's Options.Header said.
+	Header
+	Payloads [][]byte
 	// Calls are the calls that wait for the payloads, one each, or nil if the
 	// entry was not proposed here or nobody waits any more.
 	Calls []*Call
 }
 
-// Options configures a Host. All fields but MaxString, Notify, Steady, Uptime and VoteDelay are
+// Header is what an entry says to its commands, beside the time, because all replicas
+// must keep to the same. It is opaque to the host.
+type Header struct {
+	Seed      uint64 // for what is random
+	Level     uint64 // the replicated behaviour that the commands were meant for
+	MaxString uint64 // how long a string may become by them, in bytes
+}
+
+// Options configures a Host. All fields but Header, Notify, Steady, Uptime and VoteDelay are
 // required.
 type Options struct {
 	Log *wal.Log
@@ -77,10 +85,9 @@ type Options struct {
 	Gather time.Duration
 	// MaxEntryBytes bounds an entry, unless a single command is larger.
 	MaxEntryBytes int
-	// MaxString returns how long a string may become by the commands that this
-	// node proposes, in bytes. It travels in each entry, so that all replicas keep
-	// to the same. nil: the commands know no such limit.
-	MaxString func() uint64
+	// Header returns what the next entry that this node proposes says to its
+	// commands. It is called from the loop and must be quick. nil: nothing.
+	Header func() Header
 	// InflightEntries bounds the data entries of a group that are proposed and
 	// not yet applied.
 	InflightEntries int

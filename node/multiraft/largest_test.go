@@ -19,7 +19,7 @@ import (
 func TestLargestCommandIsCarried(t *testing.T) {
 	payload := bytes.Repeat([]byte("x"), MaxPayload)
 	calls := []*Call{{Payload: payload}}
-	data := appendEntry(make([]byte, 0, entrySize(calls)), entryHead{time: 1, maxString: 1}, calls)
+	data := appendEntry(make([]byte, 0, entrySize(calls)), entryHead{time: 1, Header: Header{MaxString: 1}}, calls)
 	dir := filepath.Join(t.TempDir(), "wal")
 	open := func() *wal.Log {
 		log, err := wal.Open(wal.Options{Dir: dir, SegmentSize: 64 << 10, Logger: slog.New(slog.DiscardHandler)})

@@ -98,8 +98,8 @@ func implausibleEntries(m *pb.Message) string {
 
 // entryIsSound reports whether decodeEntry can read data. It allocates nothing.
 func entryIsSound(data []byte) bool {
-	_, rest, ok := cutEntryHead(data)
-	if !ok {
+	_, rest, err := cutEntryHead(data)
+	if err != nil {
 		return false
 	}
 	count, n := binary.Uvarint(rest)

@@ -107,8 +107,8 @@ func (g *Group) propose(now time.Time) time.Time {
 		n := packable(g.writes.calls, opts.MaxEntryBytes)
 		batch := g.writes.calls[:n:n]
 		head := entryHead{time: g.stamp(now)}
-		if opts.MaxString != nil {
-			head.maxString = opts.MaxString()
+		if opts.Header != nil {
+			head.Header = opts.Header()
 		}
 		data := appendEntry(make([]byte, 0, entrySize(batch)), head, batch)
 		p := &proposal{
@@ -162,7 +162,7 @@ func packable(calls []*Call, limit int) int {
 }
 
 func entrySize(calls []*Call) int {
-	size := entryHeader + binary.MaxVarintLen64 + 5
+	size := entryHeader + 8 + 2*binary.MaxVarintLen64 + 5
 	for _, c := range calls {
 		size += len(c.Payload) + 5
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
-	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
@@ -198,8 +197,7 @@ func (r *Replica) doneStep(view *topology.View, s *topology.Shard) func(context.
 
 // write puts one command of the topology's own into the group's log.
 func (r *Replica) write(ctx context.Context, payload []byte) error {
-	var result resp.Value
-	return multiraft.Run(ctx, r.manager.opts.Sched, &multiraft.Call{Payload: payload, Result: &result}, func(c *multiraft.Call) { r.group.Submit(c) })
+	return multiraft.Run(ctx, r.manager.opts.Sched, &multiraft.Call{Payload: payload}, func(c *multiraft.Call) { r.group.Submit(c) })
 }
 
 // sweep has the group delete what has expired, if it leads and something has.

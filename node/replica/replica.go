@@ -190,7 +190,7 @@ func (r *Replica) spec(bootstrap bool, members []multiraft.Member) multiraft.Spe
 type machine struct {
 	replica *Replica
 	entries []shard.Entry // reused
-	results []*resp.Value
+	replies []*resp.Reply
 }
 
 // Applied implements multiraft.Machine.
@@ -204,17 +204,17 @@ func (m *machine) Check(payload []byte) error { return m.replica.machine.Check(p
 
 // Apply implements multiraft.Machine.
 func (m *machine) Apply(committed []multiraft.Committed) error {
-	m.entries, m.results = m.entries[:0], m.results[:0]
+	m.entries, m.replies = m.entries[:0], m.replies[:0]
 	for i := range committed {
 		c := &committed[i]
-		e := shard.Entry{Index: c.Index, Time: c.Time, MaxString: int(min(c.MaxString, command.MaxBulkLength)), Commands: c.Payloads}
+		e := shard.Entry{Entry: header(c), Commands: c.Payloads}
 		if len(c.Calls) == len(c.Payloads) && len(c.Calls) > 0 {
-			start := len(m.results)
+			start := len(m.replies)
 			for _, call := range c.Calls {
-				result, _ := call.Result.(*resp.Value)
-				m.results = append(m.results, result)
+				reply, _ := call.Result.(*resp.Reply)
+				m.replies = append(m.replies, reply)
 			}
-			e.Results = m.results[start:len(m.results):len(m.results)]
+			e.Replies = m.replies[start:len(m.replies):len(m.replies)]
 		}
 		m.entries = append(m.entries, e)
 	}
@@ -223,6 +223,14 @@ func (m *machine) Apply(committed []multiraft.Committed) error {
 	}
 	m.replica.applied.notify()
 	return nil
+}
+
+// header is what an entry says to its commands.
+func header(c *multiraft.Committed) command.Entry {
+	return command.Entry{
+		Index: c.Index, Time: c.Time, Seed: c.Seed, Level: c.Level,
+		MaxString: int(min(c.MaxString, command.MaxBulkLength)),
+	}
 }
 
 // notifier tells waiters that something moved. Its zero value is ready; telling
@@ -283,10 +291,10 @@ func (r *Replica) Age() (age time.Duration, ok bool) { return r.group.Age() }
 // opened: see multiraft.Group.
 func (r *Replica) Complete() bool { return r.group.Complete() }
 
-// Read evaluates a command against applied state.
-func (r *Replica) Read(cmd *command.Command, args [][]byte, reading command.Reading) (resp.Value, bool) {
-	reading.LocalNow = r.group.Clock(r.manager.opts.Sched.Now())
-	return r.machine.Read(cmd, args, reading)
+// Read evaluates a command against applied state: see shard.Machine.
+func (r *Replica) Read(args *command.Args, v *command.View, reply *resp.Reply) (behind bool) {
+	v.LocalNow = r.group.Clock(r.manager.opts.Sched.Now())
+	return r.machine.Read(args, v, reply)
 }
 
 // Serves reports whether the replica is there to serve: an arbiter is not.

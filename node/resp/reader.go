@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -205,4 +206,15 @@ func elemKinds(kind byte) Kind {
 	default:
 		return KindArray
 	}
+}
+
+// Parse reads the one value that b encodes.
+func Parse(b []byte) (Value, error) {
+	in := bytes.NewReader(b)
+	r := NewReader(in)
+	v, err := r.ReadValue()
+	if err == nil && (in.Len() > 0 || r.r.Buffered() > 0) {
+		err = errors.New("resp: more than one value")
+	}
+	return v, err
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync/atomic"
@@ -173,7 +174,7 @@ func (n *node) open() error {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
 	}
 	n.transport = wire{t, &n.processors}
-	n.table = command.NewTable()
+	n.table = command.NewTable(command.All())
 	n.build()
 	return nil
 }
@@ -196,7 +197,7 @@ func (n *node) hostOptions() multiraft.Options {
 		Log: n.data.log, Lossy: n.data.unsynced != nil && n.data.unsynced.lost, Transport: link{n}, Cluster: n.home.Identity().Cluster,
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
-		MaxString:      func() uint64 { return uint64(n.maxString.Load()) },
+		Header:         n.header(),
 		RequestTimeout: time.Duration(r.RequestTimeout), CommitDelay: time.Duration(r.CommitDelay),
 		LogEntries: n.cfg.WAL.GroupEntries, LogBytes: int64(n.cfg.WAL.GroupSize),
 		Now: n.sched.Now, Sched: n.sched, Logger: n.log, Fatal: n.fail,
@@ -210,6 +211,15 @@ func (n *node) hostOptions() multiraft.Options {
 			default:
 			}
 		},
+	}
+}
+
+// header returns what makes the headers of entries, with seeds that no other node and
+// no other start gives. One goroutine calls it.
+func (n *node) header() func() multiraft.Header {
+	seeds := rand.NewPCG(uint64(n.home.Identity().Node), uint64(n.sched.Now().UnixNano()))
+	return func() multiraft.Header {
+		return multiraft.Header{Seed: seeds.Uint64(), Level: command.Level, MaxString: uint64(n.maxString.Load())}
 	}
 }
 

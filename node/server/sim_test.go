@@ -92,7 +92,7 @@ func seedRand(seed int64) func() {
 }
 
 // simTable is the table of all nodes: it never changes.
-var simTable = sync.OnceValue(command.NewTable)
+var simTable = sync.OnceValue(func() *command.Table { return command.NewTable(command.All()) })
 
 func newSimCluster(t testing.TB, seed int64, shape simShape) *simCluster {
 	w := seeded.New(seed)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/replica"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
@@ -43,27 +44,39 @@ func (n *node) serve(args [][]byte, held func()) simReply {
 	}
 	ctx := context.Background()
 	if cmd.Read == nil {
-		var value resp.Value
-		err := multiraft.Run(ctx, n.sched, &multiraft.Call{Payload: command.AppendArgs(nil, args), Result: &value},
+		var reply resp.Reply
+		err := multiraft.Run(ctx, n.sched, &multiraft.Call{Payload: command.AppendArgs(nil, args), Result: &reply},
 			func(c *multiraft.Call) { r.Submit(c) })
-		return outcome(value, err)
+		return outcome(&reply, err)
 	}
 	if token := r.Lease(); token != 0 {
-		value, _ := r.Read(cmd, args, command.Reading{MaxString: command.MaxBulkLength})
-		answer := outcome(value, nil)
+		answer := outcome(simRead(r, cmd, args), nil)
 		held()
 		if r.Holds(token) {
 			return answer
 		}
 	}
 	if err := multiraft.Run(ctx, n.sched, new(multiraft.Call), r.Barrier); err != nil {
-		return outcome(resp.Null, err)
+		return outcome(nil, err)
 	}
-	value, _ := r.Read(cmd, args, command.Reading{MaxString: command.MaxBulkLength})
-	return outcome(value, nil)
+	return outcome(simRead(r, cmd, args), nil)
 }
 
-func outcome(value resp.Value, err error) simReply {
+func simRead(r *replica.Replica, cmd *command.Command, args [][]byte) *resp.Reply {
+	var reply resp.Reply
+	var words command.Args
+	words.Set(cmd, args)
+	r.Read(&words, &command.View{Reading: command.Reading{MaxString: command.MaxBulkLength}}, &reply)
+	return &reply
+}
+
+func outcome(reply *resp.Reply, err error) simReply {
+	var value resp.Value
+	if err == nil {
+		if value, err = resp.Parse(reply.Bytes()); err != nil {
+			panic(err)
+		}
+	}
 	switch {
 	case errors.Is(err, multiraft.ErrUncertain):
 		return simReply{unknown: true}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/keyspace"
-	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
 )
@@ -60,7 +59,7 @@ func FuzzApply(f *testing.F) {
 	} {
 		f.Add([]byte(text), uint8(2))
 	}
-	table := command.NewTable()
+	table := command.NewTable(command.All())
 	for _, c := range table.Commands() {
 		if c.Write != nil || c.Read != nil {
 			f.Add([]byte("set k 10\n"+c.Name+strings.Repeat(" k", max(c.Arity, -c.Arity)-1)+"\n"+c.Name+" k 1 2 3 k"), uint8(1))
@@ -71,9 +70,9 @@ func FuzzApply(f *testing.F) {
 			t.Skip()
 		}
 		var log []Entry
-		log = append(log, Entry{Index: 1, Time: 1000, Commands: [][]byte{AppendOwn(nil, slot.Full(), 1)}})
+		log = append(log, entry(1, 1000, AppendOwn(nil, slot.Full(), 1)))
 		for i, line := range bytes.Split(text, []byte("\n")) {
-			e := Entry{Index: uint64(i + 2), Time: 1000 + int64(i)}
+			e := entry(uint64(i+2), 1000+int64(i), nil)
 			switch words := bytes.Fields(line); {
 			case len(words) == 0:
 				e.Commands = [][]byte{command.AppendSweep(nil)}
@@ -96,7 +95,7 @@ func FuzzApply(f *testing.F) {
 // returns the replies and the digest. Entries that stop a node are left out.
 func replay(t *testing.T, log []Entry, cut int) ([]byte, [32]byte) {
 	store := storage.NewMemory()
-	m, err := Open(store, command.NewTable(), Options{Keyspace: keyspace.Options{CacheBytes: 1 << 10}})
+	m, err := Open(store, command.NewTable(command.All()), Options{Keyspace: keyspace.Options{CacheBytes: 1 << 10}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,14 +104,14 @@ func replay(t *testing.T, log []Entry, cut int) ([]byte, [32]byte) {
 		if i == cut {
 			m = open(t, store)
 		}
-		var reply resp.Value
-		e.Results = []*resp.Value{&reply}
+		reply := e.Replies[0]
+		reply.Init(3)
 		if err := m.Apply([]Entry{e}); err != nil {
 			replies = append(replies, "stopped\n"...)
 			m = open(t, store)
 			continue
 		}
-		replies = resp.Append(replies, reply, 3)
+		replies = append(replies, reply.Bytes()...)
 	}
 	hash, err := m.Hash()
 	if err != nil {

@@ -32,7 +32,10 @@ type Machine struct {
 	slots slotTable // as of the applier's last entry
 	owned ownership // as of the last commit; what readers see
 
-	args [][]byte // Apply's scratch
+	// Apply's scratch.
+	tx      command.Tx
+	words   [][]byte
+	scratch command.Args
 
 	hits, misses atomic.Int64 // of reads that somebody was answered
 	expired      atomic.Int64 // of keys.Expired, what ResetStats has forgotten
@@ -55,16 +58,13 @@ type Stats struct {
 
 // Entry is one committed entry of the group's log.
 type Entry struct {
-	Index uint64
-	Time  int64 // the leader's clock when it was proposed, unix ms
-	// MaxString is how long a string may become by the commands, in bytes; 0 in
-	// entries of older versions.
-	MaxString int
+	// Entry is its header. Time is the leader's clock when it was proposed.
+	command.Entry
 	// Commands are the payloads, in order. Apply keeps none of their memory.
 	Commands [][]byte
-	// Results, if not nil, is as long as Commands; where an element is not
+	// Replies, if not nil, is as long as Commands; where an element is not
 	// nil, somebody waits for the reply.
-	Results []*resp.Value
+	Replies []*resp.Reply
 }
 
 // errChanging answers a command on a slot that the shard does not own at the
@@ -189,15 +189,22 @@ func (m *Machine) Residue() slot.Set {
 // it, so one that finds a slot owned before and after its look at the data, and
 // in the same epoch, has seen no data of a time when it was not.
 func (m *Machine) Apply(entries []Entry) error {
-	tx := m.keys.Begin()
+	tx := &m.tx
+	*tx = command.Tx{Tx: m.keys.Begin()}
 	defer tx.Discard()
 	changed := false
 	for i := range entries {
 		e := &entries[i]
-		tx.StartEntry(e.Index, e.Time)
+		if e.Level > command.Level {
+			return fmt.Errorf("shard: entry %d is of level %d, this program knows %d", e.Index, e.Level, command.Level)
+		}
+		tx.StartEntry(e.Entry)
 		for j, payload := range e.Commands {
-			answered := e.Results != nil && e.Results[j] != nil
-			reply, slotsChanged, err := m.applyOne(tx, e, payload, answered)
+			var reply *resp.Reply
+			if e.Replies != nil {
+				reply = e.Replies[j]
+			}
+			slotsChanged, err := m.applyOne(tx, payload, reply)
 			if err == nil {
 				err = tx.Err()
 			}
@@ -205,9 +212,6 @@ func (m *Machine) Apply(entries []Entry) error {
 				return fmt.Errorf("shard: entry %d, command %d: %w", e.Index, j, err)
 			}
 			changed = changed || slotsChanged
-			if answered {
-				*e.Results[j] = reply
-			}
 		}
 	}
 	if changed {
@@ -223,31 +227,30 @@ func (m *Machine) Apply(entries []Entry) error {
 	return nil
 }
 
-// applyOne runs one payload; answered says whether somebody waits for the reply.
-// An error is one of the store, or of a payload that this version does not know.
-func (m *Machine) applyOne(tx *keyspace.Tx, e *Entry, payload []byte, answered bool) (reply resp.Value, slotsChanged bool, err error) {
-	p, err := m.decode(m.args[:0], payload, e.MaxString)
-	m.args = p.scratch
+// applyOne runs one payload; reply is nil if nobody waits for it. An error is one of
+// the store, or of a payload that this version does not know.
+func (m *Machine) applyOne(tx *command.Tx, payload []byte, reply *resp.Reply) (slotsChanged bool, err error) {
+	p, err := m.decode(m.words[:0], payload)
+	m.words = p.scratch
+	reply.Begin()
 	switch {
 	case errors.Is(err, errRecord), errors.Is(err, command.ErrNoCommand):
-		return resp.Value{}, false, err
+		return false, err
 	case err != nil:
-		return resp.FromError(err), false, nil
+		reply.Fail(err)
 	case p.record != nil:
-		return resp.OK, m.slots.change(*p.record), nil
+		reply.OK()
+		return m.slots.change(*p.record), nil
 	case !m.mayRun(p.cmd, p.args):
-		return resp.FromError(errChanging), false, nil
+		reply.Fail(errChanging)
+	default:
+		m.run(tx, &p, reply)
 	}
-	hits, misses := tx.Lookups()
-	reply = m.run(tx, &p)
-	if p.cmd.Write == nil && answered {
-		m.count(&tx.View, hits, misses)
-	}
-	return reply, false, nil
+	return false, nil
 }
 
 // run runs a command as one step: all of it, or nothing and an error.
-func (m *Machine) run(tx *keyspace.Tx, p *parsed) (reply resp.Value) {
+func (m *Machine) run(tx *command.Tx, p *parsed, reply *resp.Reply) {
 	save := tx.Save()
 	defer func() {
 		if m.recovered == nil {
@@ -255,26 +258,27 @@ func (m *Machine) run(tx *keyspace.Tx, p *parsed) (reply resp.Value) {
 		}
 		if reason := recover(); reason != nil {
 			tx.Undo(save)
-			reply = m.panicked(p.cmd, reason)
+			reply.Fail(m.panicked(p.cmd, reason))
 		}
 	}()
-	if p.cmd.Write == nil { // a read at its own place between writes
-		return p.cmd.Read(command.With(&tx.View, command.Reading{MaxString: p.maxString}), p.args)
-	}
-	tx.SetLimit(p.maxString)
-	reply = p.cmd.Write(tx, p.args)
+	hits, misses := tx.Lookups()
+	m.scratch.Set(p.cmd, p.args)
+	tx.Run(&m.scratch, reply)
 	if tx.TooLarge() {
 		tx.Undo(save)
-		return resp.FromError(errTooLarge)
+		reply.Fail(errTooLarge)
 	}
-	return reply
+	if reply != nil && !p.cmd.WritesWith(p.args) {
+		m.count(&tx.View, hits, misses)
+	}
 }
 
-// panicked counts and tells what became of a handler, and returns the reply.
-func (m *Machine) panicked(cmd *command.Command, reason any) resp.Value {
+// panicked counts and tells what became of a handler, and returns what clients are
+// told.
+func (m *Machine) panicked(cmd *command.Command, reason any) error {
 	m.panics.Add(1)
 	m.recovered(cmd.FullName(), reason, debug.Stack())
-	return resp.FromError(errPanicked)
+	return errPanicked
 }
 
 // count adds the lookups of a read to the counters; before it, v had made those
@@ -295,47 +299,48 @@ func (m *Machine) mayRun(cmd *command.Command, args [][]byte) bool {
 	return !keyed || !cross && m.slots[s].owned()
 }
 
-// Read evaluates a Read command against applied state. behind is true if the
-// reply depends on a key that has expired by r.LocalNow but not by the replicated
-// clock: then the caller has the clock advanced (command.AppendTick) and reads
-// again. A store that cannot be read makes an error reply.
-func (m *Machine) Read(cmd *command.Command, args [][]byte, r command.Reading) (reply resp.Value, behind bool) {
-	s, keyed, cross := cmd.Slot(args)
+// Read evaluates a Read command against applied state and writes the reply to r; it
+// sets the state that v looks at. behind is true if the reply depends on a key that
+// has expired by v.LocalNow but not by the replicated clock: then the caller has the
+// clock advanced (command.AppendTick) and reads again. A store that cannot be read
+// makes an error reply.
+func (m *Machine) Read(args *command.Args, v *command.View, r *resp.Reply) (behind bool) {
+	s, keyed, cross := args.Slot()
 	var before slotState
 	if keyed {
 		if before = m.owned.at(s); cross || !before.owned() {
-			return resp.FromError(errChanging), false
+			r.Begin()
+			r.Fail(errChanging)
+			return false
 		}
 	}
-	view := m.keys.View(r.LocalNow)
-	defer view.Close()
-	reply = m.evaluate(view, cmd, args, r)
-	err := view.Err()
-	behind = view.Behind()
-	switch {
+	v.View = m.keys.View(v.LocalNow)
+	defer v.Close()
+	m.evaluate(args, v, r)
+	switch err := v.Err(); {
 	case errors.Is(err, keyspace.ErrClosed): // another machine has taken its place
-		return resp.FromError(errChanging), false
+		r.Fail(errChanging)
 	case err != nil:
-		return resp.FromError(err), false
+		r.Fail(err)
 	case keyed && m.owned.at(s) != before:
-		return resp.FromError(errChanging), false
+		r.Fail(errChanging)
+	case v.Behind():
+		return true
 	default:
-		if !behind {
-			m.count(view, 0, 0)
-		}
-		return reply, behind
+		m.count(v.View, 0, 0)
 	}
+	return false
 }
 
 // evaluate runs a read.
-func (m *Machine) evaluate(view *keyspace.View, cmd *command.Command, args [][]byte, r command.Reading) (reply resp.Value) {
+func (m *Machine) evaluate(args *command.Args, v *command.View, r *resp.Reply) {
 	defer func() {
 		if m.recovered == nil {
 			return
 		}
 		if reason := recover(); reason != nil {
-			reply = m.panicked(cmd, reason)
+			r.Fail(m.panicked(args.Command(), reason))
 		}
 	}()
-	return cmd.Read(command.With(view, r), args)
+	v.Run(args, r)
 }

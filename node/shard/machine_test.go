@@ -31,7 +31,7 @@ func payload(line string) []byte { return command.AppendArgs(nil, words(line)) }
 
 func open(t testing.TB, store storage.Store) *Machine {
 	t.Helper()
-	m, err := Open(store, command.NewTable(), Options{})
+	m, err := Open(store, command.NewTable(command.All()), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,16 +41,52 @@ func open(t testing.TB, store storage.Store) *Machine {
 // apply applies one entry and returns the replies.
 func apply(t testing.TB, m *Machine, time int64, payloads ...[]byte) []resp.Value {
 	t.Helper()
-	replies := make([]resp.Value, len(payloads))
-	results := make([]*resp.Value, len(payloads))
-	for i := range results {
-		results[i] = &replies[i]
-	}
-	err := m.Apply([]Entry{{Index: m.Applied() + 1, Time: time, Commands: payloads, Results: results}})
-	if err != nil {
+	e := entry(m.Applied()+1, time, payloads...)
+	if err := m.Apply([]Entry{e}); err != nil {
 		t.Fatal(err)
 	}
-	return replies
+	return valuesOf(t, e)
+}
+
+// entry is one whose replies somebody waits for.
+func entry(index uint64, time int64, payloads ...[]byte) Entry {
+	e := Entry{Entry: command.Entry{Index: index, Time: time, MaxString: 64 << 20}, Commands: payloads}
+	for range payloads {
+		r := new(resp.Reply)
+		r.Init(3)
+		e.Replies = append(e.Replies, r)
+	}
+	return e
+}
+
+// valuesOf returns the replies to an entry's commands.
+func valuesOf(t testing.TB, e Entry) []resp.Value {
+	t.Helper()
+	values := make([]resp.Value, len(e.Replies))
+	for i, r := range e.Replies {
+		values[i] = valueOf(t, r)
+	}
+	return values
+}
+
+func valueOf(t testing.TB, r *resp.Reply) resp.Value {
+	t.Helper()
+	v, err := resp.Parse(r.Bytes())
+	if err != nil {
+		t.Errorf("the reply %q: %v", r.Bytes(), err)
+	}
+	return v
+}
+
+// read evaluates a command.
+func read(t testing.TB, m *Machine, cmd *command.Command, words [][]byte, now int64) (v resp.Value, behind bool) {
+	t.Helper()
+	var r resp.Reply
+	var args command.Args
+	r.Init(3)
+	args.Set(cmd, words)
+	behind = m.Read(&args, &command.View{Reading: command.Reading{LocalNow: now}}, &r)
+	return valueOf(t, &r), behind
 }
 
 func parseSlots(t *testing.T, text string) slot.Set {
@@ -82,7 +118,7 @@ func TestMachine(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		store := storage.NewMemory()
 		m := open(t, store)
-		table := command.NewTable()
+		table := command.NewTable(command.All())
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			var out strings.Builder
 			switch d.Cmd {
@@ -106,7 +142,7 @@ func TestMachine(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					v, behind := m.Read(cmd, args, command.Reading{LocalNow: now})
+					v, behind := read(t, m, cmd, args, now)
 					mark := ""
 					if behind {
 						mark = " [behind]"
@@ -172,7 +208,7 @@ func TestApplyRefuses(t *testing.T) {
 	for name, b := range bad {
 		m := open(t, storage.NewMemory())
 		apply(t, m, 5, full)
-		err := m.Apply([]Entry{{Index: 2, Time: 6, Commands: [][]byte{payload("set k v"), b}}})
+		err := m.Apply([]Entry{entry(2, 6, payload("set k v"), b)})
 		if err == nil {
 			t.Errorf("%s: applied", name)
 		}
@@ -186,7 +222,7 @@ func TestApplyRefuses(t *testing.T) {
 func TestOldEntryRefused(t *testing.T) {
 	m := open(t, storage.NewMemory())
 	apply(t, m, 5, AppendOwn(nil, slot.Full(), 1))
-	if err := m.Apply([]Entry{{Index: 1, Time: 6, Commands: [][]byte{payload("set k v")}}}); err == nil {
+	if err := m.Apply([]Entry{entry(1, 6, payload("set k v"))}); err == nil {
 		t.Error("entry 1 was applied twice")
 	}
 }
@@ -203,7 +239,7 @@ func randomLog(rnd *rand.Rand, n int) []Entry {
 	var log []Entry
 	time := int64(1000)
 	for index := range n {
-		e := Entry{Index: uint64(index + 1)}
+		e := entry(uint64(index+1), 0)
 		time += int64(rnd.IntN(20)) - 5 // a leader's clock may be behind its predecessor's
 		e.Time = time
 		for range rnd.IntN(5) {
@@ -253,9 +289,9 @@ func TestDeterminism(t *testing.T) {
 			end := min(at+1+rnd.IntN(1+run*20), len(log))
 			batch := make([]Entry, 0, end-at)
 			for _, e := range log[at:end] {
-				e.Results = make([]*resp.Value, len(e.Commands))
-				for i := range e.Results {
-					e.Results[i] = new(resp.Value)
+				e.Replies = make([]*resp.Reply, len(e.Commands))
+				for i := range e.Replies {
+					e.Replies[i] = new(resp.Reply)
 				}
 				batch = append(batch, e)
 			}
@@ -263,8 +299,8 @@ func TestDeterminism(t *testing.T) {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			for _, e := range batch {
-				for _, v := range e.Results {
-					replies = resp.Append(replies, *v, 3)
+				for _, r := range e.Replies {
+					replies = append(replies, r.Bytes()...)
 				}
 			}
 			at = end
@@ -291,7 +327,7 @@ func TestDeterminism(t *testing.T) {
 func TestReadsSeeNoForeignData(t *testing.T) {
 	m := open(t, storage.NewMemory())
 	apply(t, m, 1, AppendOwn(nil, slot.Full(), 1), payload("set k v"))
-	table := command.NewTable()
+	table := command.NewTable(command.All())
 	args := words("get k")
 	cmd, err := table.Lookup(args)
 	if err != nil {
@@ -311,7 +347,7 @@ func TestReadsSeeNoForeignData(t *testing.T) {
 					return
 				default:
 				}
-				v, _ := m.Read(cmd, args, command.Reading{LocalNow: 1})
+				v, _ := read(t, m, cmd, args, 1)
 				if text := string(v.Str); text != "v" && text != string(errChanging) {
 					t.Errorf("read %q", text)
 					return
@@ -336,15 +372,16 @@ func TestReadLooksTwice(t *testing.T) {
 	for _, owned := range []bool{false, true} {
 		cmd := &command.Command{
 			Name: "slow", Keys: []command.KeySpec{{Begin: 1}},
-			Read: func(command.ReadTx, [][]byte) resp.Value {
+			Read: func(_ *command.View, _ *command.Args, r *resp.Reply) error {
 				table := m.slots
 				n := slot.Of([]byte("k"))
 				table[n] = newSlotState(owned, table[n].epoch()+2)
 				m.owned.publish(&table)
-				return resp.OK
+				r.OK()
+				return nil
 			},
 		}
-		if v, _ := m.Read(cmd, words("slow k"), command.Reading{LocalNow: 1}); string(v.Str) != string(errChanging) {
+		if v, _ := read(t, m, cmd, words("slow k"), 1); string(v.Str) != string(errChanging) {
 			t.Errorf("owned at the end: %v; the read answered %q", owned, v.Str)
 		}
 		m.owned.publish(&m.slots)
@@ -382,15 +419,16 @@ func BenchmarkApplySet(b *testing.B) {
 	b.ReportAllocs()
 	value := strings.Repeat("x", 64)
 	payloads := make([][]byte, perEntry)
-	results := make([]*resp.Value, perEntry)
 	for i := range payloads {
 		payloads[i] = payload(fmt.Sprintf("set key:%d %s", i, value))
-		results[i] = new(resp.Value)
 	}
-	index := m.Applied()
+	e := entry(m.Applied(), 1, payloads...)
 	for b.Loop() {
-		index++
-		if err := m.Apply([]Entry{{Index: index, Time: 1, Commands: payloads, Results: results}}); err != nil {
+		e.Index++
+		for _, r := range e.Replies {
+			r.Init(2)
+		}
+		if err := m.Apply([]Entry{e}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -442,11 +480,11 @@ func TestReadAfterClose(t *testing.T) {
 	m := open(t, storage.NewMemory())
 	apply(t, m, 1, AppendOwn(nil, slot.FromRanges([]slot.Range{{End: slot.Count - 1}}), 1), payload("set k v"))
 	m.Close()
-	cmd, err := command.NewTable().Lookup(words("get k"))
+	cmd, err := command.NewTable(command.All()).Lookup(words("get k"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if reply, _ := m.Read(cmd, words("get k"), command.Reading{LocalNow: 1}); !strings.HasPrefix(string(reply.Str), "TRYAGAIN") {
+	if reply, _ := read(t, m, cmd, words("get k"), 1); !strings.HasPrefix(string(reply.Str), "TRYAGAIN") {
 		t.Errorf("got %s", resp.FormatCLI(reply, true))
 	}
 }

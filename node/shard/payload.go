@@ -7,10 +7,9 @@ import (
 // parsed is a payload as decode has read it: a record of this package, or a
 // command.
 type parsed struct {
-	record    *record
-	cmd       *command.Command
-	args      [][]byte
-	maxString int
+	record *record
+	cmd    *command.Command
+	args   [][]byte
 
 	scratch [][]byte // decode's first argument, grown
 }
@@ -19,8 +18,8 @@ type parsed struct {
 // proposed, so only logs of older versions hold such payloads. Then the error
 // says what apply does: errRecord and command.ErrNoCommand may be the words of a
 // later version, and end the node; every other error is a reply that all replicas
-// give. maxString is the entry's, scratch is memory for the arguments.
-func (m *Machine) decode(scratch [][]byte, payload []byte, maxString int) (p parsed, err error) {
+// give. scratch is memory for the arguments.
+func (m *Machine) decode(scratch [][]byte, payload []byte) (p parsed, err error) {
 	p.scratch = scratch
 	if len(payload) > 0 && payload[0] == recordMark {
 		r, err := decodeRecord(payload)
@@ -31,10 +30,8 @@ func (m *Machine) decode(scratch [][]byte, payload []byte, maxString int) (p par
 		p.scratch = scratch
 		return p, errPayload
 	}
-	p.cmd, p.args, p.maxString, err = m.table.Replicated(p.scratch, maxString > 0)
-	if maxString > 0 {
-		p.maxString = maxString
-	}
+	p.args = p.scratch
+	p.cmd, err = m.table.Replicated(p.args)
 	return p, err
 }
 
@@ -42,6 +39,6 @@ func (m *Machine) decode(scratch [][]byte, payload []byte, maxString int) (p par
 // concurrently.
 func (m *Machine) Check(payload []byte) error {
 	var few [16][]byte // most commands need no more
-	_, err := m.decode(few[:0], payload, 1)
+	_, err := m.decode(few[:0], payload)
 	return err
 }

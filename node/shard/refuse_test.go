@@ -24,42 +24,32 @@ func crowd(n int, first ...string) []byte {
 	return append(b, make([]byte, n-len(first))...)
 }
 
-// oldEntry is an entry as older versions wrote them.
-func oldEntry(index uint64, payloads ...[]byte) Entry {
-	e := Entry{Index: index, Time: 1000, Commands: payloads}
-	for range payloads {
-		e.Results = append(e.Results, new(resp.Value))
-	}
-	return e
-}
-
 // A command that stands in an entry and cannot be read is answered with an
 // error, and the machine goes on; nobody can propose one.
 func TestUnreadableCommandEndsNobody(t *testing.T) {
 	m := open(t, storage.NewMemory())
 	apply(t, m, 1, AppendOwn(nil, slot.Full(), 1))
 	bad := [][]byte{
-		crowd(command.MaxArgs+1, "BITFIELD", "k"), // the limit was added to as many as a client may give
+		crowd(command.MaxArgs+1, "BITFIELD", "k"), // more than a client may give
 		{3, 3, 'S', 'E', 'T', 1, 'k', 9, 'v'},     // cut off
 		{},
 		payload("get a b"), // an arity that no client can send
 		payload("setrange"),
 	}
-	e := oldEntry(m.Applied()+1, bad...)
-	e.Commands = append(e.Commands, payload("set k v"))
-	e.Results = append(e.Results, new(resp.Value))
+	e := entry(m.Applied()+1, 1000, append(bad, payload("set k v"))...)
 	if err := m.Apply([]Entry{e}); err != nil {
 		t.Fatal(err)
 	}
+	replies := valuesOf(t, e)
 	for i, payload := range bad {
-		if v := e.Results[i]; !v.IsError() {
-			t.Errorf("payload %d was answered with %s", i, resp.FormatCLI(*v, false))
+		if v := replies[i]; !v.IsError() {
+			t.Errorf("payload %d was answered with %s", i, resp.FormatCLI(v, false))
 		}
 		if m.Check(payload) == nil {
 			t.Errorf("payload %d may be proposed", i)
 		}
 	}
-	if v := *e.Results[len(bad)]; v.IsError() {
+	if v := replies[len(bad)]; v.IsError() {
 		t.Errorf("the command behind them: %s", resp.FormatCLI(v, false))
 	}
 }
@@ -73,7 +63,7 @@ func TestUnknownKindsEndTheNode(t *testing.T) {
 		if m.Check(payload) == nil {
 			t.Errorf("%s may be proposed", name)
 		}
-		if err := m.Apply([]Entry{oldEntry(1, payload)}); err == nil {
+		if err := m.Apply([]Entry{entry(1, 1000, payload)}); err == nil {
 			t.Errorf("%s of another version was applied", name)
 		}
 	}
@@ -90,12 +80,11 @@ func TestWhatMayBeProposedCanBeApplied(t *testing.T) {
 		if err := m.Check(payload); err != nil {
 			t.Errorf("%.20q is refused: %v", payload, err)
 		}
-		e := oldEntry(m.Applied()+1, payload)
-		e.MaxString = 1 << 20
+		e := entry(m.Applied()+1, 1000, payload)
 		if err := m.Apply([]Entry{e}); err != nil {
 			t.Fatalf("%.20q: %v", payload, err)
 		}
-		if v := *e.Results[0]; strings.HasPrefix(string(v.Str), "ERR the command cannot be read") {
+		if v := valuesOf(t, e)[0]; strings.HasPrefix(string(v.Str), "ERR the command cannot be read") {
 			t.Errorf("%.20q: %s", payload, v.Str)
 		}
 	}
@@ -104,19 +93,21 @@ func TestWhatMayBeProposedCanBeApplied(t *testing.T) {
 // A handler that panics is undone, answered with an error, told and counted; what
 // the same entry did before and does after it stands.
 func TestPanicIsUndone(t *testing.T) {
-	table := command.NewTable()
+	table := command.NewTable(command.All())
 	cmd, err := table.Lookup(words("setnx k v"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Write = func(tx *keyspace.Tx, args [][]byte) resp.Value {
-		tx.SetString(args[1], args[2], 0)
-		tx.SetString([]byte("{k}new"), args[2], 500_000)
+	cmd.Write = func(tx *command.Tx, args *command.Args, r *resp.Reply) error {
+		key, value := args.Next(), args.Next()
+		tx.SetString(key, value, 0)
+		tx.SetString([]byte("{k}new"), value, 500_000)
 		tx.Delete([]byte("{k}old"))
-		if string(args[2]) == "flush" {
+		if string(value) == "flush" {
 			tx.Flush()
-			tx.SetString([]byte("{k}old"), args[2], 0)
+			tx.SetString([]byte("{k}old"), value, 0)
 		}
+		r.Array(5)
 		panic("a mistake")
 	}
 	var told []string
@@ -163,18 +154,18 @@ func TestPanicIsUndone(t *testing.T) {
 
 // A read that panics lets go of its view.
 func TestPanicOfARead(t *testing.T) {
-	table := command.NewTable()
+	table := command.NewTable(command.All())
 	cmd, err := table.Lookup(words("get k"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Read = func(command.ReadTx, [][]byte) resp.Value { panic("a mistake") }
+	cmd.Read = func(*command.View, *command.Args, *resp.Reply) error { panic("a mistake") }
 	m, err := Open(storage.NewMemory(), table, Options{Recovered: func(string, any, []byte) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	apply(t, m, 1, AppendOwn(nil, slot.Full(), 1))
-	if v, _ := m.Read(cmd, words("get k"), command.Reading{}); !strings.HasPrefix(string(v.Str), "ERR internal error") {
+	if v, _ := read(t, m, cmd, words("get k"), 0); !strings.HasPrefix(string(v.Str), "ERR internal error") {
 		t.Errorf("answered with %s", resp.FormatCLI(v, false))
 	}
 	m.Close() // waits for views
@@ -191,12 +182,12 @@ func TestRecordsThatNothingCarriesAreRefused(t *testing.T) {
 		for _, a := range args {
 			words = append(words, []byte(a))
 		}
-		e := oldEntry(m.Applied()+1, command.AppendArgs(nil, words))
+		e := entry(m.Applied()+1, 1000, command.AppendArgs(nil, words))
 		e.MaxString = limit
 		if err := m.Apply([]Entry{e}); err != nil {
 			t.Fatal(err)
 		}
-		return *e.Results[0]
+		return valuesOf(t, e)[0]
 	}
 	apply(t, m, 1, AppendOwn(nil, slot.Full(), 1))
 	for _, c := range [][]string{

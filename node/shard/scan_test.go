@@ -21,7 +21,7 @@ func TestScanAcrossReplicas(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	replicas := make([]*Machine, 3)
 	for i := range replicas {
-		m, err := Open(storage.NewMemory(), command.NewTable(), Options{Keyspace: keyspace.Options{CacheBytes: int64(i-1) << 20}})
+		m, err := Open(storage.NewMemory(), command.NewTable(command.All()), Options{Keyspace: keyspace.Options{CacheBytes: int64(i-1) << 20}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func TestScanAcrossReplicas(t *testing.T) {
 			return payload(fmt.Sprintf("set stay:%d %d px 999999", rnd.IntN(stay), tag))
 		}
 	}
-	cmd, err := command.NewTable().Lookup(words("scan 0"))
+	cmd, err := command.NewTable(command.All()).Lookup(words("scan 0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestScanAcrossReplicas(t *testing.T) {
 		found := make(map[string]int)
 		for cursor := "0"; ; {
 			m := replicas[rnd.IntN(len(replicas))]
-			v, _ := m.Read(cmd, words(fmt.Sprintf("scan %s count %d", cursor, 1+rnd.IntN(30))), command.Reading{LocalNow: 1000})
+			v, _ := read(t, m, cmd, words(fmt.Sprintf("scan %s count %d", cursor, 1+rnd.IntN(30))), 1000)
 			for _, key := range v.Elems[1].Elems {
 				found[string(key.Str)]++
 			}

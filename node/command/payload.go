@@ -1,0 +1,63 @@
+package command
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// ErrArgs is returned for bytes that AppendArgs did not write.
+var ErrArgs = errors.New("command: malformed arguments")
+
+// MaxArgs bounds the arguments of one command, its name among them: the front
+// end takes no more from a client, and no more are read from the log.
+const MaxArgs = 1 << 20
+
+// AppendArgs appends the form in which a command stands in the Raft log: the
+// number of arguments as a uvarint, then the length (uvarint) and the bytes of
+// each. There is at least one argument, so the first byte is never 0: payloads
+// that begin with 0 are left to package shard.
+func AppendArgs(dst []byte, args [][]byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(args)))
+	for _, arg := range args {
+		dst = binary.AppendUvarint(dst, uint64(len(arg)))
+		dst = append(dst, arg...)
+	}
+	return dst
+}
+
+// DecodeArgs appends the arguments that payload holds to dst. They share
+// payload's memory. Bytes that are missing, left over or not in the shortest
+// form are ErrArgs.
+func DecodeArgs(dst [][]byte, payload []byte) ([][]byte, error) {
+	count, payload, ok := uvarint(payload)
+	// Every argument takes a byte at least: a count that lies costs nothing.
+	if !ok || count == 0 || count > MaxArgs || count > uint64(len(payload)) {
+		return nil, ErrArgs
+	}
+	for range count {
+		var length uint64
+		if length, payload, ok = uvarint(payload); !ok || length > uint64(len(payload)) {
+			return nil, ErrArgs
+		}
+		dst = append(dst, payload[:length:length])
+		payload = payload[length:]
+	}
+	if len(payload) != 0 {
+		return nil, ErrArgs
+	}
+	return dst, nil
+}
+
+// uvarint splits a uvarint off b; ok is false if there is none, or a longer
+// form than needed.
+func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || size > 1 && b[size-1] == 0 {
+		return 0, nil, false
+	}
+	return n, b[size:], true
+}
+
+// MaxString returns how long a string may become, in bytes, where
+// proto-max-bulk-len is set so: a longer one would fit into no command.
+func MaxString(protoMaxBulkLen int) int { return min(protoMaxBulkLen, MaxBulkLength) }

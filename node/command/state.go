@@ -1,0 +1,149 @@
+package command
+
+import (
+	"math/rand/v2"
+
+	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/resp"
+)
+
+// View is what a Read handler looks at: one state of the data, which it cannot
+// change, and what the reader brings with it.
+type View struct {
+	*keyspace.View
+	Reading
+
+	rand Rand
+}
+
+// Reading is what a read brings with it from the node that answers it.
+type Reading struct {
+	// LocalNow is the reader's clock in unix ms.
+	LocalNow int64
+	// MaxString is how long a string may be, see package function MaxString.
+	MaxString int
+	// Memory meters what the read holds; nil: nobody counts.
+	Memory *Memory
+}
+
+// Time returns the reader's clock in unix ms. The replicated one, Now, only moves
+// with the log, so times to live must not be counted by it.
+func (v *View) Time() int64 { return max(v.LocalNow, v.Now()) }
+
+// Rand returns where the read gets its randomness from.
+func (v *View) Rand() *Rand {
+	if v.rand == (Rand{}) {
+		v.rand = Rand{state: rand.Uint64()}
+	}
+	return &v.rand
+}
+
+// Tx is what a Write handler works with: the data as it is at the command's place in
+// the log, which it may change, and what the entry says. Everything that it offers is
+// the same on all replicas.
+type Tx struct {
+	*keyspace.Tx
+	Entry
+
+	op   uint32 // of the present command in the entry
+	rand Rand
+	view View // lent to reads between writes
+}
+
+// Entry is what the header of a log entry says to all its commands.
+type Entry struct {
+	Index uint64
+	Time  int64  // the proposer's clock in unix ms; Tx.Now does not go back, this may
+	Seed  uint64 // of Tx.Rand
+	// Level names the replicated behaviour that the commands were meant for.
+	Level uint64
+	// MaxString is how long a string may become by the commands, in bytes.
+	MaxString int
+}
+
+// Level is the newest replicated behaviour that this program knows.
+const Level = 1
+
+// Rand returns a source of numbers that is the same on all replicas, and another one
+// for each command of the log.
+func (tx *Tx) Rand() *Rand {
+	if tx.rand == (Rand{}) {
+		tx.rand = Rand{state: mix(tx.Seed ^ mix(tx.Index) ^ mix(uint64(tx.op)<<32))}
+	}
+	return &tx.rand
+}
+
+// StartEntry begins the commands of the next entry.
+func (tx *Tx) StartEntry(e Entry) {
+	tx.Entry, tx.op = e, 0
+	tx.rand = Rand{}
+	tx.Tx.StartEntry(e.Index, e.Time)
+}
+
+// Run runs a command of the log at its place: the reply is written to r, whether it
+// writes or reads.
+func (tx *Tx) Run(args *Args, r *resp.Reply) {
+	tx.op++
+	tx.rand = Rand{}
+	c := args.cmd
+	var err error
+	r.Begin()
+	if c.WritesWith(args.all) {
+		err = c.Write(tx, args, r)
+	} else {
+		tx.view = View{View: &tx.Tx.View, Reading: Reading{LocalNow: tx.Now(), MaxString: tx.MaxString}, rand: *tx.Rand()}
+		err = c.Read(&tx.view, args, r)
+	}
+	if err != nil {
+		r.Fail(err)
+	}
+}
+
+// Run runs a Read command, whose reply is written to r.
+func (v *View) Run(args *Args, r *resp.Reply) {
+	v.rand = Rand{}
+	r.Begin()
+	if err := args.cmd.Read(v, args, r); err != nil {
+		r.Fail(err)
+	}
+}
+
+// RunEmpty is Run where there is no data.
+func (v *View) RunEmpty(args *Args, r *resp.Reply) {
+	v.View = keyspace.Empty()
+	v.Run(args, r)
+}
+
+// Rand is a source of random numbers whose sequence follows from its seed, in every
+// version of the program.
+type Rand struct{ state uint64 }
+
+// Uint64 returns a random number.
+func (r *Rand) Uint64() uint64 {
+	r.state += 0x9e3779b97f4a7c15
+	return mix(r.state)
+}
+
+// mix is the finalizer of SplitMix64.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Int64N returns a random number from 0 to n-1, each as likely as any other.
+func (r *Rand) Int64N(n int64) int64 {
+	if n <= 0 {
+		panic("command: Int64N of nothing")
+	}
+	// Numbers at the upper end would make small results likelier.
+	limit := -uint64(n) % uint64(n)
+	for {
+		if x := r.Uint64(); x >= limit {
+			return int64(x % uint64(n))
+		}
+	}
+}
+
+// IntN returns a random number from 0 to n-1, each as likely as any other.
+func (r *Rand) IntN(n int) int { return int(r.Int64N(int64(n))) }
