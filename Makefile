@@ -51,9 +51,9 @@ fuzz: ## each fuzz target for FUZZTIME=30s; FUZZ="Recover|Journal" picks some
 lint: ## gofumpt, staticcheck, go vet, shellcheck, shfmt
 	@testbed/run.sh lint
 
-bench: build ## side by side with a Redis cluster; RUNS=3 DURATION=5
+bench: build ## side by side with a Redis cluster, or PEER=etcd|running; RUNS=3 DURATION=5 ONLY="SET-P16 GET-P1"
 	@testbed/tools.sh
-	@testbed/bench/bench.sh
+	@PEER='$(PEER)' ONLY='$(ONLY)' testbed/bench/bench.sh
 
 chaos: ## faults of all kinds on a real cluster, checked for linearizability; MINUTES=10 SEED=1
 	CHAOS_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) CHAOS_SEED=$(or $(SEED),1) \

@@ -1,33 +1,28 @@
 #!/usr/bin/env bash
 # Our six nodes against a six-node Redis cluster with appendfsync always, one
-# after the other, alternating. See README.md.
+# after the other, alternating; or three of ours against a PEER. See README.md.
 #
 #   RUNS      how often each system is measured (3); medians are printed
 #   DURATION  seconds a measurement lasts, roughly (5)
+#   ONLY      which rows, e.g. "SET-P16 GET-P1" (all)
+#   PEER      etcd, or "running" with PEER_ADDR and PEER_PIDS
 set -euo pipefail
 export LC_ALL=C
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 # shellcheck source=systems.sh
 . "$ROOT/testbed/bench/systems.sh"
+# shellcheck source=peers.sh
+. "$ROOT/testbed/bench/peers.sh"
+# shellcheck source=rows.sh
+. "$ROOT/testbed/bench/rows.sh"
 
 RUNS=${RUNS:-3}
 DURATION=${DURATION:-5}
+PEER=${PEER:-}
 AIKV_BASE=${AIKV_BASE_PORT:-17360}
 REDIS_BASE=${REDIS_BASE_PORT:-17380}
 unset AIKV_BASE_PORT REDIS_BASE_PORT
-CLIENTS=50
-SIZE=64
-KEYS=100000
-HIT_KEYS=10 # redis-benchmark draws a tag for every slot: 16384 * 10 keys are populated
 ROUNDS_TO_RETRY=3
-
-# Each row: name, redis-benchmark test, pipeline, range of keys.
-CASES="
-SET-P1   set 1  $KEYS
-SET-P16  set 16 $KEYS
-GET-P1   get 1  $HIT_KEYS
-GET-P16  get 16 $HIT_KEYS
-"
 
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/aikv-bench.XXXXXX")
 SYSTEM=""
@@ -38,32 +33,65 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-for program in redis-server redis-cli redis-benchmark awk; do
+if [[ -z $PEER ]]; then
+  THEIRS=redis ROWS=$CLUSTER_ROWS
+  needed="redis-server redis-cli redis-benchmark awk"
+else
+  THEIRS=$PEER
+  # shellcheck disable=SC2034 # read by systems.sh
+  SHARDS=1 REPLICAS=2
+  case $PEER in etcd | running) ;; *)
+    echo "PEER is etcd, or running: not '$PEER'" >&2
+    exit 2
+    ;;
+  esac
+  "${PEER}_check"
+  ROWS=$PEER_ROWS
+  needed="redis-cli awk $PEER_NEEDS"
+fi
+for program in $needed; do
   command -v "$program" >/dev/null 2>&1 || {
-    echo "bench needs $program: apt-get install redis-server redis-tools" >&2
+    echo "bench needs $program: apt-get install redis-server redis-tools, for PEER=etcd also etcd-server jq curl" >&2
     exit 3
   }
 done
+if [[ -n ${ONLY:-} ]]; then ROWS=$(chosen_rows "$ROWS" "$ONLY"); fi
+(cd "$ROOT" && go build -o "$WORK/load" ./testbed/bench/load)
 
-# load TEST PIPELINE RANGE COUNT prints "rps p50 p99" (ms).
-load() {
-  redis-benchmark --cluster -p "${PORTS[0]}" -t "$1" -P "$2" -r "$3" -n "$4" -c "$CLIENTS" -d "$SIZE" --csv 2>"$WORK/stderr" |
-    awk -F, '/^"(SET|GET)"/ { gsub(/"/, ""); print $2, $5, $7; exit }'
+# measured NAME COUNT: COUNT operations of a row, with their CPU. It sets RESULT to
+# "rps p50 p99 µs-of-CPU-an-operation".
+measured() {
+  local before after hz
+  hz=$(getconf CLK_TCK)
+  before=$(cpu_of_all)
+  RESULT=$(load "$1" "$2") || return 1
+  after=$(cpu_of_all)
+  RESULT=$(awk -v r="$RESULT" -v ticks=$((after - before)) -v hz="$hz" -v n="$2" \
+    'BEGIN { split(r, f, " "); if (f[1] > 0) printf "%s %s %s %.2f %s %s", f[1], f[2], f[3], ticks / hz * 1e6 / n, f[4], f[5] }')
+  [[ -n $RESULT ]]
 }
 
-# measure NAME TEST PIPELINE RANGE: one measurement of the running system into
-# $WORK/NAME.SYSTEM; one during which a leader changed is thrown away.
+# measure NAME: one measurement of the running system into $WORK/NAME.SYSTEM; one
+# during which a leader changed is thrown away.
 measure() {
-  local name=$1 before after result count round
-  result=$(load "$2" "$3" "$4" $((5000 * $3)))
-  count=$(awk -v rps="${result%% *}" -v s="$DURATION" 'BEGIN { printf "%d", rps * s + 1 }')
+  local name=$1 before after count round
+  if ! "${SYSTEM}_knows" "$(command_of "$name")"; then
+    echo "  $SYSTEM $name: it has no $(command_of "$name")" >&2
+    : >"$WORK/$name.$SYSTEM.missing"
+    return 0
+  fi
+  prepare "$name"
   for ((round = 0; round < ROUNDS_TO_RETRY; round++)); do
+    RESULT=""
     before=$("${SYSTEM}_leaders")
-    result=$(load "$2" "$3" "$4" "$count")
+    if measured "$name" $((2500 * $(pipeline_of "$name"))); then # a short one says how many make DURATION
+      count=$(awk -v rps="${RESULT%% *}" -v s="$DURATION" 'BEGIN { printf "%d", rps * s + 1 }')
+      measured "$name" "$count" || RESULT=""
+    fi
     after=$("${SYSTEM}_leaders")
-    if [[ -n $result && $before == "$after" ]]; then
-      echo "$result" >>"$WORK/$name.$SYSTEM"
-      echo "  $SYSTEM $name: $result (ops/s, p50 ms, p99 ms)" >&2
+    if [[ -n $RESULT && $before == "$after" ]]; then
+      echo "$RESULT" >>"$WORK/$name.$SYSTEM"
+      echo "  $SYSTEM $name: $RESULT (ops/s, p50 ms, p99 ms, CPU µs/op)" >&2
       return 0
     fi
     echo "  $SYSTEM $name: a leader changed or nothing was measured, thrown away" >&2
@@ -73,9 +101,9 @@ measure() {
   return 1
 }
 
-# run_system NAME: bring-up, idle, all cases, down.
+# run_system NAME: bring-up, idle, all rows, down.
 run_system() {
-  local name test pipeline range
+  local name
   SYSTEM=$1
   "${SYSTEM}_start"
   wait_until 30 "${SYSTEM}_ready" || {
@@ -85,11 +113,7 @@ run_system() {
   echo "$BRINGUP" >>"$WORK/bringup.$SYSTEM"
   idle 3
   echo "$IDLE" >>"$WORK/idle.$SYSTEM"
-  while read -r name test pipeline range; do
-    if [[ -z $name ]]; then continue; fi
-    if [[ $name == GET-P1 ]]; then load set 16 "$HIT_KEYS" 800000 >/dev/null; fi # populate
-    measure "$name" "$test" "$pipeline" "$range"
-  done <<<"$CASES"
+  for name in $ROWS; do measure "$name"; done
   wait_until 30 "${SYSTEM}_ready" # still whole after the load
   "${SYSTEM}_stop"
   SYSTEM=""
@@ -97,31 +121,57 @@ run_system() {
 
 median() { sort -n | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
+# columns NAME SYSTEM prints the medians: ops/s, p50, p99, CPU; or "- - - -".
+columns() {
+  local column
+  if [[ ! -s $WORK/$1.$2 ]]; then
+    echo "- - - -"
+    return
+  fi
+  for column in 1 2 3 4; do cut -d ' ' -f "$column" "$WORK/$1.$2" | median; done | tr '\n' ' '
+}
+
 report() {
-  local name rest system column
-  printf '\n%-8s %12s %9s %9s   %12s %9s %9s   %6s\n' "" "aikv ops/s" "p50 ms" "p99 ms" "redis ops/s" "p50 ms" "p99 ms" "ratio"
-  while read -r name rest; do
-    if [[ -z $name ]]; then continue; fi
-    : "$rest"
-    local values=()
-    for system in aikv redis; do
-      for column in 1 2 3; do values+=("$(cut -d ' ' -f "$column" "$WORK/$name.$system" | median)"); done
+  local name system
+  printf '\n%-11s %11s %8s %8s %8s   %11s %8s %8s %8s   %7s %7s\n' "" \
+    "aikv ops/s" "p50 ms" "p99 ms" "CPU µs" "$THEIRS ops/s" "p50 ms" "p99 ms" "CPU µs" "ops" "CPU"
+  for name in $ROWS; do
+    awk -v name="$name" -v a="$(columns "$name" aikv)" -v b="$(columns "$name" "$THEIRS")" '
+      function show(f) {
+        if (f[1] == "-") printf " %11s %8s %8s %8s  ", "-", "-", "-", "-"
+        else printf " %11d %8.2f %8.2f %8.1f  ", f[1], f[2], f[3], f[4]
+      }
+      BEGIN {
+        split(a, ours, " "); split(b, theirs, " ")
+        printf "%-11s", name; show(ours); show(theirs)
+        if (ours[1] == "-" || theirs[1] == "-") print "       -       -"
+        else printf " %7.2f %7.2f\n", ours[1] / theirs[1], (theirs[4] > 0 ? ours[4] / theirs[4] : 0)
+      }'
+  done
+  for name in $ROWS; do
+    for system in aikv "$THEIRS"; do
+      if [[ -e $WORK/$name.$system.missing ]]; then echo "$name: $system has no $(command_of "$name"), so nothing was measured"; fi
+      case $name in MIX-*) mixed "$name" "$system" ;; esac
     done
-    awk -v name="$name" -v a="${values[0]}" -v ap="${values[1]}" -v aq="${values[2]}" \
-      -v r="${values[3]}" -v rp="${values[4]}" -v rq="${values[5]}" 'BEGIN {
-      printf "%-8s %12d %9.2f %9.2f   %12d %9.2f %9.2f   %6.2f\n", name, a, ap, aq, r, rp, rq, a / r }'
-  done <<<"$CASES"
-  for system in aikv redis; do
+  done
+  for system in aikv "$THEIRS"; do
     printf '\n%s bring-up: %s\n' "$system" "$(sort -n "$WORK/bringup.$system" | awk '{ v[NR] = $0 } END { print v[int((NR + 1) / 2)] }')"
     printf '%s idle:     %s\n' "$system" "$(sort -n "$WORK/idle.$system" | awk '{ v[NR] = $0 } END { print v[int((NR + 1) / 2)] }')"
   done
-  printf '\nmedians of %d runs of about %d s; -c %d -d %d, SET -r %d, GET -r %d over populated keys; %s cores, %s\n' \
-    "$RUNS" "$DURATION" "$CLIENTS" "$SIZE" "$KEYS" "$HIT_KEYS" "$(getconf _NPROCESSORS_ONLN)" "$(redis-server --version | cut -d ' ' -f 3)"
+  printf '\nmedians of %d runs of about %d s, %d clients, values of %d bytes; ops and CPU: ours divided by theirs; CPU is that of all\nprocesses of a system, user and system time; %s cores, %s\n' \
+    "$RUNS" "$DURATION" "$CLIENTS" "$SIZE" "$(getconf _NPROCESSORS_ONLN)" "$("${THEIRS}_version")"
 }
 
-for ((run = 1; run <= RUNS; run++)); do
-  echo "run $run of $RUNS" >&2
+# mixed NAME SYSTEM: the p99 of pipelines without and with a SET.
+mixed() {
+  if [[ ! -s $WORK/$1.$2 ]]; then return; fi
+  printf '%s %s: p99 %s ms of GETs alone, %s ms where a SET was among them\n' "$1" "$2" \
+    "$(cut -d ' ' -f 5 "$WORK/$1.$2" | median)" "$(cut -d ' ' -f 6 "$WORK/$1.$2" | median)"
+}
+
+for ((RUN = 1; RUN <= RUNS; RUN++)); do
+  echo "run $RUN of $RUNS" >&2
   run_system aikv
-  run_system redis
+  run_system "$THEIRS"
 done
 report

@@ -1,9 +1,12 @@
 # shellcheck shell=bash
-# The two systems that are compared. Each has NAME_start, NAME_stop, and sets
-# PIDS (its processes) and PORTS (its client ports).
+# The two systems that are compared. Each has NAME_start, NAME_stop, NAME_ready,
+# NAME_leaders (changes when a leader does), NAME_knows COMMAND and NAME_version,
+# and sets PIDS (its processes) and PORTS (its client ports).
 
 PIDS=()
 PORTS=()
+SHARDS=3   # of ours
+REPLICAS=1 # a shard
 
 ms_now() { # sets MS
   local seconds="${EPOCHREALTIME%[.,]*}" micros="${EPOCHREALTIME#*[.,]}"
@@ -22,24 +25,34 @@ wait_until() { # SECONDS COMMAND…
   done
 }
 
-set_ports() {
+set_ports() { # FIRST COUNT
   local port
   PORTS=()
-  for ((port = $1; port < $1 + 6; port++)); do PORTS+=("$port"); done
+  for ((port = $1; port < $1 + $2; port++)); do PORTS+=("$port"); done
 }
 
-# --- aikv: six nodes by the script --------------------------------------------
+# has_command PORT NAME
+has_command() { [[ -n $(redis-cli -p "$1" COMMAND INFO "$2" | head -n 1) ]]; }
+
+stop_processes() {
+  local pid
+  kill "${PIDS[@]}" 2>/dev/null || true
+  for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done
+  PIDS=()
+}
+
+# --- aikv: by the script, SHARDS with REPLICAS each ----------------------------
 
 aikv_start() {
   local begin node
-  set_ports "$AIKV_BASE"
+  set_ports "$AIKV_BASE" $((SHARDS * (1 + REPLICAS)))
   ms_now
   begin=$MS
-  "$ROOT/scripts/cluster_init.sh" --base-port "$AIKV_BASE" --dir "$WORK/aikv" -q >/dev/null
+  "$ROOT/scripts/cluster_init.sh" --shards "$SHARDS" --replicas-per-shard "$REPLICAS" --base-port "$AIKV_BASE" --dir "$WORK/aikv" -q >/dev/null
   ms_now
   BRINGUP="$((MS - begin)) ms, checklist included"
   PIDS=()
-  for node in 1 2 3 4 5 6; do PIDS+=("$(<"$WORK/aikv/pids/node$node.pid")"); done
+  for ((node = 1; node <= ${#PORTS[@]}; node++)); do PIDS+=("$(<"$WORK/aikv/pids/node$node.pid")"); done
 }
 
 aikv_stop() {
@@ -60,8 +73,8 @@ aikv_ready() {
       for (i = 1; i <= NF; i++) { if ($i ~ /^voters=/) v = substr($i, 8); if ($i == "settled=1") s = 1 }
       if (v >= 3 && s) n++
     } END { print n + 0 }')
-  if ((settled != 3)); then
-    printf 'refusing to measure: %d of 3 shards have three caught-up voters\n' "$settled" >&2
+  if ((settled != SHARDS)); then
+    printf 'refusing to measure: %d of %d shards have three caught-up voters\n' "$settled" "$SHARDS" >&2
     return 1
   fi
 }
@@ -78,11 +91,13 @@ aikv_leaders() {
     print "" }' | sort
 }
 
+aikv_knows() { has_command "${PORTS[0]}" "$1"; }
+
 # --- redis: six nodes, appendfsync always -------------------------------------
 
 redis_start() {
   local port begin addrs=()
-  set_ports "$REDIS_BASE"
+  set_ports "$REDIS_BASE" 6
   ms_now
   begin=$MS
   PIDS=()
@@ -110,10 +125,7 @@ redis_field() { # PORT CLUSTER|INFO TEXT
 }
 
 redis_stop() {
-  local pid
-  kill "${PIDS[@]}" 2>/dev/null || true
-  for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null || true; done
-  PIDS=()
+  stop_processes
   rm -rf "$WORK/redis"
 }
 
@@ -124,19 +136,30 @@ redis_ready() {
 
 redis_leaders() { redis-cli -p "${PORTS[0]}" CLUSTER NODES | awk '{ print $1, ($3 ~ /slave/) ? "slave" : "master", $7 }' | sort; }
 
+redis_knows() { has_command "${PORTS[0]}" "$1"; }
+
+redis_version() { redis-server --version | cut -d ' ' -f 3; }
+
 # idle SECONDS sets IDLE: memory and CPU of the processes while nobody asks.
 idle() {
-  local pid rss=0 before=0 after=0 hz
+  local pid rss=0 before after hz
   hz=$(getconf CLK_TCK)
-  for pid in "${PIDS[@]}"; do before=$((before + $(cpu_ticks "$pid"))); done
+  before=$(cpu_of_all)
   sleep "$1" # the length of the measurement
+  after=$(cpu_of_all)
   for pid in "${PIDS[@]}"; do
-    after=$((after + $(cpu_ticks "$pid")))
     rss=$((rss + $(awk '/^VmRSS/ { print $2 }' "/proc/$pid/status")))
   done
   # shellcheck disable=SC2034 # read by bench.sh
-  IDLE=$(awk -v rss="$rss" -v ticks=$((after - before)) -v hz="$hz" -v s="$1" \
-    'BEGIN { printf "%.1f MB RSS and %.2f %% of a core a node", rss / 6 / 1024, ticks / hz / s / 6 * 100 }')
+  IDLE=$(awk -v rss="$rss" -v ticks=$((after - before)) -v hz="$hz" -v s="$1" -v n="${#PIDS[@]}" \
+    'BEGIN { printf "%.1f MB RSS and %.2f %% of a core a node", rss / n / 1024, ticks / hz / s / n * 100 }')
+}
+
+# cpu_of_all prints the user + system time of PIDS, in ticks.
+cpu_of_all() {
+  local pid sum=0
+  for pid in "${PIDS[@]}"; do sum=$((sum + $(cpu_ticks "$pid"))); done
+  echo "$sum"
 }
 
 cpu_ticks() { # user + system time of a process
