@@ -1,6 +1,7 @@
 package multiraft
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -23,8 +24,14 @@ type applier struct {
 	done   chan struct{}
 	ended  chan struct{}
 
-	batch []Committed // reused
+	batch   []Committed // reused
+	stalled bool        // the machine's last word was ErrStalled
 }
+
+// ErrStalled is wrapped by a machine's error that concerns this replica's state alone,
+// of which the machine's owner knows: the replica applies nothing any more, and the
+// process goes on. The owner ends that with Host.Reopen, or ends the process.
+var ErrStalled = errors.New("multiraft: the state machine cannot go on")
 
 func newApplier(g *Group, machine Machine) *applier {
 	return &applier{
@@ -82,7 +89,7 @@ func (a *applier) step() {
 	messages := a.queue
 	a.queue = nil
 	a.mu.Unlock()
-	if len(messages) == 0 || a.group.host.failed.Load() {
+	if len(messages) == 0 || a.stalled || a.group.host.failed.Load() {
 		return
 	}
 	a.batch = a.batch[:0]
@@ -97,7 +104,10 @@ func (a *applier) step() {
 		}
 	}
 	// gofail: var applyBegin struct{}
-	if err := a.apply(); err != nil {
+	if err := a.apply(); errors.Is(err, ErrStalled) {
+		a.stall(err)
+		return
+	} else if err != nil {
 		a.abandon(fmt.Errorf("apply to group %016x: %w", uint64(a.group.id), err))
 		return
 	}
@@ -121,6 +131,17 @@ func (a *applier) abandon(err error) {
 	for _, c := range a.batch {
 		endAll(c.Calls, ErrUncertain)
 	}
+}
+
+// stall ends the calls in the applier's hands: their entries are committed, and this
+// replica does not come to apply them.
+func (a *applier) stall(err error) {
+	a.stalled = true
+	a.group.host.opts.Logger.Error("a replica applies nothing any more", "group", a.group.id, "error", err)
+	for _, c := range a.batch {
+		endAll(c.Calls, ErrUncertain)
+	}
+	clear(a.batch)
 }
 
 // committed turns one entry into what a machine applies.

@@ -81,6 +81,7 @@ type Group struct {
 	// complete is what Complete says; openCommit is what was committed when the
 	// replica was opened.
 	complete   atomic.Bool
+	distrusted atomic.Bool // see Distrust
 	openCommit uint64
 
 	trimming  trimming

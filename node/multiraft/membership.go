@@ -337,12 +337,12 @@ func (g *Group) logCaughtUp(raftID, node uint64) {
 // is to leave: they have what a new member has to be sent.
 func (g *Group) yield() {
 	w := &g.members.wish
-	serves := g.applier.machine != nil && !g.wished(g.raftID, Member.isArbiter)
+	serves := g.hasMachine() && !g.wished(g.raftID, Member.isArbiter)
 	if g.rn.BasicStatus().LeadTransferee != raft.None || serves {
 		return
 	}
 	successor := g.successor()
-	if successor == 0 && g.applier.machine == nil {
+	if successor == 0 && !g.hasMachine() {
 		successor = cmp.Or(g.longest(w.Voters, Member.holds), g.longest(w.Others, Member.holds))
 	}
 	if successor != 0 {
@@ -354,11 +354,13 @@ func (g *Group) yield() {
 func (g *Group) successor() uint64 { return g.longest(g.members.wish.Voters, Member.serves) }
 
 // longest returns of those members that are as asked for the voter that was
-// recently heard of with the longest log, then the lowest id; 0 if there is none.
+// recently heard of with the longest log, then the lowest id; 0 if there is none. One
+// that is to have a state and says that it has none would only hand leadership back.
 func (g *Group) longest(members []Member, is func(Member) bool) uint64 {
 	var best, match uint64
 	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
-		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive || !among(members, id, is) {
+		holds, heard := g.reporting.holds[id]
+		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive || heard && !holds || !among(members, id, is) {
 			return
 		}
 		if best == 0 || pr.Match > match || pr.Match == match && id < best {

@@ -63,7 +63,7 @@ func (h *Host) mayReopen(spec Spec, at *Point) error {
 		return fmt.Errorf("group %016x: %w: there is no such replica", uint64(spec.ID), ErrObsolete)
 	}
 	start := g.trimming.cut // where the log will begin by then
-	if spec.Machine == nil && g.applier.machine != nil && (start > g.trimming.served || !g.led()) {
+	if spec.Machine == nil && g.hasMachine() && (start > g.trimming.served || !g.led()) {
 		return fmt.Errorf("group %016x: %w: others hold what is up to %d, the log begins behind %d", uint64(spec.ID), ErrNeeded, g.trimming.served, start)
 	}
 	if at == nil {

@@ -42,10 +42,19 @@ func (g *Group) Report() *Report { return g.report.Load() }
 // hasState adds to the answer to a heartbeat whether the sender has a state
 // machine that has caught up; raft does not use that field of the answer.
 func (g *Group) hasState(m *pb.Message) {
-	if g.applier.machine != nil && g.Complete() {
+	if g.hasMachine() && g.Complete() {
 		m.Index = new(uint64(1))
 	}
 }
+
+// Distrust says that the replica's state cannot be relied on any more, though it has a
+// state machine. From then on it counts as one without: it says so, and hands
+// leadership on to a member that has the state, if there is one. It keeps its vote and
+// its log. Reopen ends that.
+func (g *Group) Distrust() { g.distrusted.Store(true) }
+
+// hasMachine reports whether the replica has a state machine that can be relied on.
+func (g *Group) hasMachine() bool { return g.applier.machine != nil && !g.distrusted.Load() }
 
 // heardState takes such an answer in.
 func (g *Group) heardState(m *pb.Message) {
@@ -94,7 +103,7 @@ func (g *Group) fillReport(r *Report) {
 		holds, heard := g.reporting.holds[id]
 		switch {
 		case id == g.raftID:
-			if g.applier.machine != nil {
+			if g.hasMachine() {
 				r.Synced = append(r.Synced, id)
 			}
 		case heard && !holds, pr.State == tracker.StateSnapshot, pr.Match > 0 && pr.Match < start:

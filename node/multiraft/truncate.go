@@ -111,7 +111,7 @@ func (g *Group) cutLog(point *Point, err error) {
 	t := &g.trimming
 	t.busy, t.next = false, g.host.ticks+trimEvery
 	switch {
-	case g.detached:
+	case g.detached, errors.Is(err, ErrStalled):
 	case err != nil:
 		g.host.fail(fmt.Errorf("truncate the log of group %016x: %w", uint64(g.id), err))
 	case point == nil || point.Index <= t.cut || t.keep > 0 || point.Index > g.pinned():

@@ -19,6 +19,8 @@
 //   - A replica whose log no longer connects to its leader's, and an arbiter that
 //     is to hold data and whose log has lost the beginning, gets a state that is
 //     fetched beside everything else: catchup.go.
+//   - A replica whose store is damaged becomes a vote without data, and is sent the
+//     data anew, if another whole copy lives: damage.go.
 //   - Where the view says that the group goes on from this node's replica under a new
 //     Raft id (topology.Shard.Refound), its folder and log become the new one's.
 //   - The view's membership is the group's wish; multiraft carries it out. When

@@ -107,7 +107,9 @@ func (m *Manager) Restore(ctx context.Context, stored []multiraft.Stored) error 
 		if s.Data {
 			keep[filepath.Base(r.dir)] = true
 			if err := r.openMachine(); err != nil {
-				return err
+				if err = r.openDamaged(err); err != nil {
+					return err
+				}
 			}
 		}
 		group, err := m.opts.Host.Open(ctx, r.spec(false, nil))
@@ -265,6 +267,9 @@ func (m *Manager) ensure(ctx context.Context, view *topology.View, s *topology.S
 // group.
 func (m *Manager) keep(ctx context.Context, r *Replica, view *topology.View, s *topology.Shard, member topology.Member, leaving bool) error {
 	r.serves.Store(member.Kind == topology.Data)
+	if r.damaged.Load() != nil {
+		return m.mend(ctx, r, view, s)
+	}
 	switch {
 	case leaving || r.data == member.HoldsState():
 		return m.catchUp(ctx, r, view, s)

@@ -3,6 +3,7 @@ package replica
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/snapshot"
+	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/topology"
 )
 
@@ -99,5 +101,9 @@ func (m *Manager) SendState(ctx context.Context, r snapshot.Request, out snapsho
 	if from == nil || from.machine == nil {
 		return multiraft.ErrNoState
 	}
-	return m.opts.Snapshots.Serve(ctx, from.group, from.machine, r.To, out)
+	err := m.opts.Snapshots.Serve(ctx, from.group, from.machine, r.To, out)
+	if errors.Is(err, storage.ErrCorrupt) {
+		from.unreadable(err)
+	}
+	return err
 }

@@ -46,10 +46,15 @@ type Replica struct {
 	// reporting is set while a report to MetaRaft, or a write to the group for
 	// the topology's sake, is under way: one at a time is enough.
 	reporting atomic.Bool
-	sweeping  atomic.Bool
-	reports   atomic.Uint64 // counts the reports of this replica as a leader
-	wished    uint64        // version of the last wish handed on; owned by reconcile
-	inflow    inflow
+	// damaged is why the store cannot be read, nil if it can as far as is known; halted
+	// is set once that keeps the replica from applying entries. See damage.go.
+	damaged atomic.Pointer[error]
+	halted  atomic.Bool
+
+	sweeping atomic.Bool
+	reports  atomic.Uint64 // counts the reports of this replica as a leader
+	wished   uint64        // version of the last wish handed on; owned by reconcile
+	inflow   inflow
 
 	applied notifier
 }
@@ -118,7 +123,9 @@ func (r *Replica) openMachine() error {
 
 // adopt makes a store the replica's.
 func (r *Replica) adopt(store storage.Store) error {
-	machine, err := shard.Open(store, r.manager.opts.Table, r.manager.opts.Shard)
+	opts := r.manager.opts.Shard
+	opts.Unreadable = r.unreadable
+	machine, err := shard.Open(store, r.manager.opts.Table, opts)
 	if err != nil {
 		return fmt.Errorf("shard %s: %w", r.id, err)
 	}
@@ -148,8 +155,11 @@ func (r *Replica) destroy() error {
 }
 
 // mark says in the folder of a replica that is about to be dropped that it has keys
-// to keep.
+// to keep, or may have.
 func (r *Replica) mark() error {
+	if r.damaged.Load() != nil {
+		return r.manager.attic.mark(r.dir)
+	}
 	if r.machine == nil || r.machine.Keys() == 0 {
 		return nil
 	}
@@ -159,10 +169,10 @@ func (r *Replica) mark() error {
 // retire closes the state of a replica that was dropped; its group has stopped. If
 // it was marked it goes to the attic.
 func (r *Replica) retire() error {
-	if err := r.closeMachine(); err != nil {
+	if err := r.closeMachine(); err != nil && r.damaged.Load() == nil {
 		return err
 	}
-	if !r.data {
+	if !r.data && r.damaged.Load() == nil {
 		return nil
 	}
 	return r.manager.attic.retire(r.dir, r.manager.opts.Sched.Now())
@@ -197,7 +207,10 @@ type machine struct {
 func (m *machine) Applied() uint64 { return m.replica.machine.Applied() }
 
 // Sync implements multiraft.Machine.
-func (m *machine) Sync() (uint64, error) { return m.replica.machine.Sync() }
+func (m *machine) Sync() (uint64, error) {
+	synced, err := m.replica.machine.Sync()
+	return synced, m.replica.stalled(err)
+}
 
 // Check implements multiraft.Machine.
 func (m *machine) Check(payload []byte) error { return m.replica.machine.Check(payload) }
@@ -219,7 +232,7 @@ func (m *machine) Apply(committed []multiraft.Committed) error {
 		m.entries = append(m.entries, e)
 	}
 	if err := m.replica.machine.Apply(m.entries); err != nil {
-		return err
+		return m.replica.stalled(err)
 	}
 	m.replica.applied.notify()
 	return nil

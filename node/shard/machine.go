@@ -20,6 +20,10 @@ type Options struct {
 	// command is answered with an error, and the machine goes on. Without it the
 	// panic goes on, as it should in tests.
 	Recovered func(command string, reason any, stack []byte)
+	// Unreadable is told when a read meets damage in the store. It reports whether
+	// another copy of the data takes this one's place: then the read is answered
+	// TRYAGAIN, and an error otherwise.
+	Unreadable func(err error) (passing bool)
 }
 
 // Machine is one replica's state of a shard. Apply is for one goroutine; all
@@ -28,6 +32,7 @@ type Machine struct {
 	keys      *keyspace.Keyspace
 	table     *command.Table
 	recovered func(string, any, []byte) // Options.Recovered
+	damage    func(error) bool          // Options.Unreadable
 
 	slots slotTable // as of the applier's last entry
 	owned ownership // as of the last commit; what readers see
@@ -90,7 +95,7 @@ func Open(store storage.Store, table *command.Table, opts Options) (*Machine, er
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{keys: keys, table: table, recovered: opts.Recovered}
+	m := &Machine{keys: keys, table: table, recovered: opts.Recovered, damage: opts.Unreadable}
 	m.synced.Store(keys.Applied())
 	view := keys.View(0)
 	defer view.Close()
@@ -319,6 +324,8 @@ func (m *Machine) Read(args *command.Args, v *command.View, r *resp.Reply) (behi
 	m.evaluate(args, v, r)
 	switch err := v.Err(); {
 	case errors.Is(err, keyspace.ErrClosed): // another machine has taken its place
+		r.Fail(errChanging)
+	case m.damage != nil && errors.Is(err, storage.ErrCorrupt) && m.damage(err):
 		r.Fail(errChanging)
 	case err != nil:
 		r.Fail(err)
