@@ -37,7 +37,7 @@ func (c *checker) check(number uint32, level int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if c.pages++; !p.check() {
+	if c.pages++; c.pages > c.view.root.Pages || !p.check() {
 		return 0, damaged(number)
 	}
 	if level == 0 {

@@ -49,14 +49,24 @@ func (p *page) check() bool {
 	if p.n > 1 && len(p.b) > longest || p.offset(0) != 0 {
 		return false
 	}
+	from := p.heap
 	for i := range p.n {
-		if p.level == 0 {
-			p.item(i)
-		} else if p.cell(i); p.child(i) == 0 || p.count(i) == 0 {
+		to := p.heap + p.offset(i+1)
+		if from > to || to > len(p.b) {
 			return false
 		}
+		if p.level > 0 {
+			if p.child(i) == 0 || p.count(i) == 0 {
+				return false
+			}
+		} else if from == to || int(p.b[from]) >= to-from || p.b[from] >= 0x80 {
+			if p.item(i); p.bad {
+				return false
+			}
+		}
+		from = to
 	}
-	return !p.bad
+	return true
 }
 
 // offset is where cell i begins, counted from heap; offset(n) is where the

@@ -7,7 +7,7 @@ import (
 
 // DefaultPageSize is the page size for which nobody has a reason to choose
 // another.
-const DefaultPageSize = 2048
+const DefaultPageSize = 1536
 
 // MinPageSize and MaxPageSize bound the page size.
 const (
@@ -46,6 +46,12 @@ type Tree struct {
 	spare   []*node
 	hot     bool // the page read last is open
 	err     error
+
+	// Where path, open and spare begin, so that a command that changes one item
+	// allocates little beside its pages.
+	steps [5]step
+	nodes [6]node
+	lists [2][6]*node
 }
 
 // node is an open page: private, whole, to be changed in place.
@@ -68,7 +74,12 @@ type step struct {
 // pages grow to (an item that is larger has a page of its own); it may differ
 // from the one with which the tree was built.
 func New(pages Writer, root Root, numbers *Numbers, pageSize int) *Tree {
-	return &Tree{pages: pages, reader: pages, numbers: numbers, root: root, size: clamp(pageSize)}
+	t := &Tree{pages: pages, reader: pages, numbers: numbers, root: root, size: clamp(pageSize)}
+	t.path, t.open, t.spare = t.steps[:0], t.lists[0][:0], t.lists[1][:0]
+	for i := range t.nodes {
+		t.spare = append(t.spare, &t.nodes[i])
+	}
+	return t
 }
 
 func clamp(pageSize int) int { return min(max(pageSize, MinPageSize), MaxPageSize) }
@@ -271,21 +282,27 @@ func (t *Tree) Clear() error {
 	if t.root.Count == 0 {
 		return nil
 	}
-	err := t.discard(t.root.Page, int(t.root.Height)-1)
+	left := t.root.Pages
+	err := t.discard(t.root.Page, int(t.root.Height)-1, &left)
 	if err == nil {
 		t.root = Root{}
 	}
 	return t.settle(err)
 }
 
-func (t *Tree) discard(number uint32, level int) error {
+// discard drops a page and what is below it, leaves unread.
+func (t *Tree) discard(number uint32, level int, left *uint32) error {
+	if *left == 0 {
+		return damaged(number)
+	}
+	*left--
 	if level > 0 {
-		p, err := t.view().load(number, level)
+		p, err := t.fetch(number, level)
 		if err != nil {
 			return err
 		}
 		for i := range p.n {
-			if err := t.discard(p.child(i), level-1); err != nil {
+			if err := t.discard(p.child(i), level-1, left); err != nil {
 				return err
 			}
 		}

@@ -186,16 +186,19 @@ func (v View) Ascend(from int64, fn func(key, value []byte) bool) error {
 	if from >= v.root.Count {
 		return nil
 	}
-	_, err := v.ascend(v.root.Page, int(v.root.Height)-1, from, fn)
+	_, err := v.ascend(v.root.Page, int(v.root.Height)-1, v.root.Count, from, fn)
 	return err
 }
 
-func (v View) ascend(number uint32, level int, skip int64, fn func(key, value []byte) bool) (bool, error) {
+func (v View) ascend(number uint32, level int, count, skip int64, fn func(key, value []byte) bool) (bool, error) {
 	p, err := v.load(number, level)
 	if err != nil {
 		return false, err
 	}
 	if level == 0 {
+		if int64(p.n) != count {
+			return false, damaged(number)
+		}
 		for i := skip; i < int64(p.n); i++ {
 			key, value := p.item(int(i))
 			if p.bad {
@@ -209,7 +212,7 @@ func (v View) ascend(number uint32, level int, skip int64, fn func(key, value []
 	}
 	i, skip := p.locate(skip)
 	for ; i < p.n; i++ {
-		if more, err := v.ascend(p.child(i), level-1, skip, fn); !more || err != nil {
+		if more, err := v.ascend(p.child(i), level-1, p.count(i), skip, fn); !more || err != nil {
 			return false, err
 		}
 		skip = 0
@@ -224,17 +227,20 @@ func (v View) Descend(from int64, fn func(key, value []byte) bool) error {
 	if from < 0 {
 		return nil
 	}
-	_, err := v.descend(v.root.Page, int(v.root.Height)-1, from, fn)
+	_, err := v.descend(v.root.Page, int(v.root.Height)-1, v.root.Count, from, fn)
 	return err
 }
 
 // descend begins at a position within the page; below 0 is at its end.
-func (v View) descend(number uint32, level int, from int64, fn func(key, value []byte) bool) (bool, error) {
+func (v View) descend(number uint32, level int, count, from int64, fn func(key, value []byte) bool) (bool, error) {
 	p, err := v.load(number, level)
 	if err != nil {
 		return false, err
 	}
 	if level == 0 {
+		if int64(p.n) != count {
+			return false, damaged(number)
+		}
 		i := min(from, int64(p.n)-1)
 		if from < 0 {
 			i = int64(p.n) - 1
@@ -259,7 +265,7 @@ func (v View) descend(number uint32, level int, from int64, fn func(key, value [
 		from = rest
 	}
 	for ; i >= 0; i-- {
-		if more, err := v.descend(p.child(i), level-1, from, fn); !more || err != nil {
+		if more, err := v.descend(p.child(i), level-1, p.count(i), from, fn); !more || err != nil {
 			return false, err
 		}
 		from = -1
@@ -274,19 +280,25 @@ func (v View) Pages(fn func(number uint32, bytes []byte) error) error {
 	if v.root.Count == 0 {
 		return nil
 	}
-	return v.walk(v.root.Page, int(v.root.Height)-1, fn)
+	left := v.root.Pages
+	return v.walk(v.root.Page, int(v.root.Height)-1, &left, fn)
 }
 
-func (v View) walk(number uint32, level int, fn func(number uint32, bytes []byte) error) error {
+// walk meets no more pages than are left: damaged ones may lead anywhere.
+func (v View) walk(number uint32, level int, left *uint32, fn func(number uint32, bytes []byte) error) error {
 	p, err := v.load(number, level)
 	if err != nil {
 		return err
 	}
+	if *left == 0 {
+		return damaged(number)
+	}
+	*left--
 	if err := fn(number, p.b); err != nil || level == 0 {
 		return err
 	}
 	for i := range p.n {
-		if err := v.walk(p.child(i), level-1, fn); err != nil {
+		if err := v.walk(p.child(i), level-1, left, fn); err != nil {
 			return err
 		}
 	}
