@@ -121,7 +121,7 @@ func (a *applier) step() {
 		endAll(c.Calls, nil)
 	}
 	clear(a.batch)
-	a.group.releaseReads()
+	a.group.reader.release()
 	a.group.host.inbox.addApplied(reports)
 }
 

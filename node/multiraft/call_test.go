@@ -151,12 +151,12 @@ func TestConfirmedBarrierEndsAtItsDeadline(t *testing.T) {
 	b := l.barrier(f, testGroup)
 	l.ticks(10)
 	g := f.replicas[testGroup].group
-	if len(g.barriers) != 1 || b.ended != 0 {
-		t.Fatalf("%d confirmed barriers; ended %d times with %v", len(g.barriers), b.ended, b.Err)
+	if len(g.reader.confirmed) != 1 || b.ended != 0 {
+		t.Fatalf("%d confirmed barriers; ended %d times with %v", len(g.reader.confirmed), b.ended, b.Err)
 	}
 	l.finish(b)
 	expect(t, "barrier", b, ErrNoQuorum)
-	if len(g.barriers) != 0 {
+	if len(g.reader.confirmed) != 0 {
 		t.Error("the ended barrier is still kept")
 	}
 }

@@ -140,13 +140,13 @@ func decodeFrame(frame []byte, cluster uint64, step func(group GroupID, m *pb.Me
 // errForeign marks frames of another cluster.
 var errForeign = errors.New("not of this cluster")
 
-// reader takes values off a byte slice; bad stays set after the first failure.
-type reader struct {
+// decoder takes values off a byte slice; bad stays set after the first failure.
+type decoder struct {
 	buf []byte
 	bad bool
 }
 
-func (r *reader) byte() byte {
+func (r *decoder) byte() byte {
 	if len(r.buf) == 0 {
 		r.bad = true
 		return 0
@@ -156,7 +156,7 @@ func (r *reader) byte() byte {
 	return b
 }
 
-func (r *reader) uvarint() uint64 {
+func (r *decoder) uvarint() uint64 {
 	v, n := binary.Uvarint(r.buf)
 	if n <= 0 {
 		r.bad, r.buf = true, nil
@@ -166,7 +166,7 @@ func (r *reader) uvarint() uint64 {
 	return v
 }
 
-func (r *reader) bytes() []byte {
+func (r *decoder) bytes() []byte {
 	n := r.uvarint()
 	if n > uint64(len(r.buf)) {
 		r.bad, r.buf = true, nil
@@ -178,7 +178,7 @@ func (r *reader) bytes() []byte {
 }
 
 func decodeMessage(body []byte) (*pb.Message, error) {
-	r := reader{buf: body}
+	r := decoder{buf: body}
 	m := &message{typ: pb.MessageType(r.byte())}
 	flags := r.byte()
 	m.to, m.from, m.term = r.uvarint(), r.uvarint(), r.uvarint()
@@ -226,7 +226,7 @@ func (m *message) wellFormed() bool {
 	return true
 }
 
-func decodeEntries(r *reader) []*pb.Entry {
+func decodeEntries(r *decoder) []*pb.Entry {
 	count := r.uvarint()
 	if count > uint64(len(r.buf)/4)+1 { // an entry has at least four bytes
 		r.bad = true
@@ -269,12 +269,12 @@ func AppendPoint(dst []byte, p Point) []byte {
 
 // DecodePoint reads what AppendPoint wrote; ok is false if b is something else.
 func DecodePoint(b []byte) (p Point, ok bool) {
-	r := reader{buf: b}
+	r := decoder{buf: b}
 	p = r.point()
 	return p, !r.bad && len(r.buf) == 0 && p.Index > 0 && p.Index < maxCount
 }
 
-func (r *reader) point() Point {
+func (r *decoder) point() Point {
 	p := Point{Index: r.uvarint(), Term: r.uvarint(), Conf: &pb.ConfState{}}
 	for _, list := range [...]*[]uint64{&p.Conf.Voters, &p.Conf.Learners, &p.Conf.VotersOutgoing, &p.Conf.LearnersNext} {
 		count := r.uvarint()
@@ -387,7 +387,7 @@ func decodeEntry(data []byte) (head entryHead, payloads [][]byte, err error) {
 	if err != nil {
 		return head, nil, err
 	}
-	r := reader{buf: rest}
+	r := decoder{buf: rest}
 	count := r.uvarint()
 	if count > uint64(len(r.buf)) {
 		return head, nil, errEntry

@@ -47,30 +47,19 @@ type Group struct {
 	// clockFloor is the Spec's Clock.
 	clockFloor func() int64
 
-	writes gather
-	reads  gather
-	fresh  []*proposal // proposed in this turn, index unknown yet
-	flying int         // data entries of this term in flight
-	round  *round
-	// rounds is the last context given out. It starts at the wall clock's
-	// nanoseconds, so that the answer to a round of this replica before the
-	// process restarted is not taken for one of this process's.
-	rounds  uint64
+	writes  gather
+	fresh   []*proposal // proposed in this turn, index unknown yet
+	flying  int         // data entries of this term in flight
+	reader  reader
 	members membership
-
-	// lease is nil without one; written by the loop, read by everyone.
-	lease       atomic.Pointer[lease]
-	renewing    atomic.Bool // a round that renews it is under way or asked for
-	transferred uint64      // the last term in which a transfer was begun
-	opened      int64       // ticks
+	opened  int64 // ticks
 
 	// Guarded by the host's inbox.
 	heldWrites, heldReads hold
 
 	// Guarded by mu: shared by loop and applier.
-	mu       sync.Mutex
-	waiting  []*proposal
-	barriers []readWait // confirmed, waiting for their index to be applied
+	mu      sync.Mutex
+	waiting []*proposal
 
 	storedWaits []*StoredWait // the loop's
 
@@ -121,11 +110,12 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 	}
 	g := &Group{
 		id: spec.ID, raftID: spec.RaftID, prompt: spec.Prompt, host: h, store: store,
-		contact: make(map[uint64]time.Time), rounds: uint64(h.opts.Now().UnixNano()),
-		work: sched.NewGroup(h.opts.Sched), gone: make(chan struct{}),
+		contact: make(map[uint64]time.Time),
+		work:    sched.NewGroup(h.opts.Sched), gone: make(chan struct{}),
 	}
 	g.sender = sender{group: g, snapshots: make(map[uint64]*outSnapshot)}
 	g.receiver.group = g
+	g.reader.group, g.reader.rounds = g, uint64(h.opts.Now().UnixNano())
 	if h.opts.Lossy {
 		if err := h.followState(spec, store); err != nil {
 			return nil, err
@@ -217,21 +207,19 @@ func (g *Group) alone() bool {
 func (g *Group) shut() {
 	g.detached = true
 	g.lead.Store(&leadership{})
-	g.dropLease()
+	g.reader.dropLease()
 	g.failQueued(ErrClosed)
 	g.loseWaits()
 	close(g.gone)
 	g.applier.stop()
 	g.mu.Lock()
-	waiting, barriers := g.waiting, g.barriers
-	g.waiting, g.barriers = nil, nil
+	waiting := g.waiting
+	g.waiting = nil
 	g.mu.Unlock()
 	for _, p := range waiting {
 		p.end(ErrUncertain)
 	}
-	for _, w := range barriers {
-		w.end(ErrClosed)
-	}
+	g.reader.close()
 }
 
 // wait returns once nothing uses the state machine any more; the group was shut.
@@ -363,7 +351,7 @@ func (g *Group) noteState() {
 	}
 	g.lead.Store(&next)
 	g.trimming.served = 0 // what a leader says counts while it leads
-	g.dropLease()
+	g.reader.dropLease()
 	g.flying = 0
 	g.members.pendingSince = 0
 	clear(g.reporting.holds)
@@ -397,11 +385,7 @@ func (g *Group) failQueued(err error) {
 	if g.prompt && !g.detached {
 		return
 	}
-	endAll(g.reads.take(), err)
-	if g.round != nil {
-		endAll(g.round.calls, err)
-		g.round = nil
-	}
+	g.reader.fail(err)
 }
 
 // receive steps one message of a peer.
@@ -481,7 +465,7 @@ func (g *Group) setMembers(members []Member) {
 func (g *Group) tick(ticks int64) {
 	g.rn.Tick()
 	g.expire(ticks)
-	g.retryRound(ticks)
+	g.reader.retry(ticks)
 	g.noteSpare(g.host.now)
 	g.noteHeld()
 	g.noteSilence()

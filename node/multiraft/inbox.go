@@ -168,8 +168,8 @@ func (b *inbox) hold(groups []*Group) {
 	b.mu.Lock()
 	wake := false
 	for _, g := range groups {
-		g.heldWrites.want, g.heldReads.want = g.wantWrites(), g.wantReads()
-		g.heldWrites.taken, g.heldReads.taken = len(g.writes.calls), len(g.reads.calls)
+		g.heldWrites.want, g.heldReads.want = g.wantWrites(), g.reader.wantMore()
+		g.heldWrites.taken, g.heldReads.taken = len(g.writes.calls), len(g.reader.gather.calls)
 		for _, h := range [...]hold{g.heldWrites, g.heldReads} {
 			wake = wake || h.queued > 0 && h.queued >= h.want
 		}

@@ -51,7 +51,7 @@ func VoteDelay(tick time.Duration, electionTicks int) time.Duration {
 // Whoever got one reads, and then asks Holds: if the token is still good, what
 // was read had not been overtaken by anybody when it was read.
 func (g *Group) Lease() uint64 {
-	l := g.lease.Load()
+	l := g.reader.lease.Load()
 	if l == nil || g.lead.Load().term != l.term || !g.Leads() || l.until <= g.host.opts.Uptime() {
 		return 0 // one that has ended would only have the state read for nothing
 	}
@@ -62,7 +62,7 @@ func (g *Group) Lease() uint64 {
 // the token, and now. It also has the lease renewed in time, so one that is in
 // use does not end.
 func (g *Group) Holds(token uint64) bool {
-	l := g.lease.Load()
+	l := g.reader.lease.Load()
 	if l == nil || l.term != token {
 		return false
 	}
@@ -70,20 +70,20 @@ func (g *Group) Holds(token uint64) bool {
 	if left <= 0 {
 		return false
 	}
-	if left < g.host.leaseTime()/2 && g.renewing.CompareAndSwap(false, true) {
-		g.host.inbox.addControl(g.renew)
+	if left < g.host.leaseTime()/2 && g.reader.renewing.CompareAndSwap(false, true) {
+		g.host.inbox.addControl(g.reader.renew)
 	}
 	return true
 }
 
 // renew begins a round that no read waits for, unless one is under way anyway.
-func (g *Group) renew() {
-	if g.round == nil && !g.detached && g.leading() && g.mayAsk() {
-		g.round = &round{}
-		g.sendRound()
+func (r *reader) renew() {
+	if g := r.group; r.round == nil && !g.detached && g.leading() && r.mayAsk() {
+		r.round = &round{}
+		r.send()
 		return
 	}
-	g.renewing.Store(false)
+	r.renewing.Store(false)
 }
 
 // leaseTime is how long a lease lasts if all nodes have this one's settings.
@@ -94,11 +94,12 @@ func (h *Host) leaseTime() time.Duration {
 func shorten(d time.Duration) time.Duration { return d - d/clockDrift }
 
 // takeLease turns a confirmed round of this term into a lease.
-func (g *Group) takeLease(r *round) {
-	g.renewing.Store(false)
+func (r *reader) takeLease(round *round) {
+	g := r.group
+	r.renewing.Store(false)
 	opts := &g.host.opts
 	l := g.lead.Load()
-	if g.prompt || opts.Uptime == nil || l.role != raft.StateLeader || l.term != r.term || l.term == g.transferred || !g.Leads() {
+	if g.prompt || opts.Uptime == nil || l.role != raft.StateLeader || l.term != round.term || l.term == r.transferred || !g.Leads() {
 		return
 	}
 	promise := VoteDelay(opts.Tick, opts.ElectionTicks)
@@ -112,11 +113,11 @@ func (g *Group) takeLease(r *round) {
 			}
 		}
 	}
-	g.lease.Store(&lease{term: l.term, until: r.began + shorten(promise)})
+	r.lease.Store(&lease{term: l.term, until: round.began + shorten(promise)})
 }
 
 // dropLease ends the lease; reads that have not asked Holds yet begin anew.
-func (g *Group) dropLease() { g.lease.Store(nil) }
+func (r *reader) dropLease() { r.lease.Store(nil) }
 
 // campaignTransfer is raft's mark on the vote requests of a replica that was
 // told by its leader to take over.

@@ -65,7 +65,7 @@ func TestLeaseIsDropped(t *testing.T) {
 			}
 			_, term := g.Leader()
 			drop(l, g)
-			if g.lease.Load() != nil {
+			if g.reader.lease.Load() != nil {
 				t.Fatal("the lease holds on")
 			}
 			if name != "transfer" {
@@ -124,7 +124,7 @@ func TestLeaseFollowsTheVoters(t *testing.T) {
 		delays[l.followers(testGroup, n)[0].id] = c.shortest
 		start := g.host.opts.Uptime()
 		l.finish(l.barrier(n, testGroup))
-		if lasts := g.lease.Load().until - start; lasts < c.lease || lasts > c.lease+5*time.Millisecond {
+		if lasts := g.reader.lease.Load().until - start; lasts < c.lease || lasts > c.lease+5*time.Millisecond {
 			t.Errorf("with a voter that keeps its promise for %v, a lease of %v", c.shortest, lasts)
 		}
 	}

@@ -159,7 +159,7 @@ func (g *Group) turn(now time.Time) time.Time {
 	}
 	defer g.reviewWaits()
 	for {
-		wake := sooner(g.propose(now), g.startRound(now))
+		wake := sooner(g.propose(now), g.reader.start(now))
 		if !g.rn.HasReady() {
 			return wake
 		}
@@ -177,7 +177,7 @@ func (g *Group) handle(rd raft.Ready) {
 		g.noteState()
 	}
 	for _, rs := range rd.ReadStates {
-		g.confirm(rs)
+		g.reader.confirm(rs)
 	}
 	for _, m := range rd.Messages {
 		switch m.GetTo() {
@@ -249,6 +249,6 @@ func (g *Group) applyMessage(m *pb.Message) {
 	entries := m.GetEntries()
 	last := entries[len(entries)-1]
 	g.setApplied(last.GetIndex(), last.GetTerm())
-	g.releaseReads()
+	g.reader.release()
 	g.noteApplied(a, time.Time{})
 }

@@ -136,7 +136,7 @@ func (g *Group) applyChange(e *pb.Entry) {
 	g.members.confIndex = e.GetIndex()
 	g.expectProof()
 	g.publishMembers()
-	g.dropLease()
+	g.reader.dropLease()
 	g.host.opts.Logger.Debug("membership changed", "group", g.id, "index", e.GetIndex(),
 		"voters", g.members.conf.GetVoters(), "learners", g.members.conf.GetLearners())
 	g.host.notify(g.id)

@@ -3,7 +3,6 @@ package multiraft
 import (
 	"encoding/binary"
 	"errors"
-	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -84,7 +83,7 @@ func (g *Group) enqueue(s submission, ticks int64) {
 	}
 	s.call.deadline = ticks + g.host.requestTicks()
 	if s.barrier {
-		g.reads.calls = append(g.reads.calls, s.call)
+		g.reader.gather.calls = append(g.reader.gather.calls, s.call)
 	} else {
 		g.writes.calls = append(g.writes.calls, s.call)
 	}
@@ -220,34 +219,28 @@ func (g *Group) claim(index, term uint64) (own *proposal) {
 	return own
 }
 
+// expired returns how many of the calls, which are in the order of their deadlines,
+// have none left.
+func expired(calls []*Call, ticks int64) int {
+	n := 0
+	for n < len(calls) && calls[n].deadline <= ticks {
+		n++
+	}
+	return n
+}
+
+// expire ends the calls whose time is over.
+func (q *gather) expire(ticks int64) {
+	n := expired(q.calls, ticks)
+	endAll(q.calls[:n], ErrNoQuorum)
+	q.calls = q.calls[n:]
+}
+
 // expire ends the calls whose time is over.
 func (g *Group) expire(ticks int64) {
-	late := func(calls []*Call) int {
-		n := 0
-		for n < len(calls) && calls[n].deadline <= ticks {
-			n++
-		}
-		return n
-	}
-	for _, q := range []*gather{&g.writes, &g.reads} {
-		n := late(q.calls)
-		endAll(q.calls[:n], ErrNoQuorum)
-		q.calls = q.calls[n:]
-	}
-	if g.round != nil {
-		n := late(g.round.calls)
-		endAll(g.round.calls[:n], ErrNoQuorum)
-		g.round.calls = g.round.calls[n:]
-	}
+	g.writes.expire(ticks)
+	g.reader.expire(ticks)
 	g.mu.Lock()
-	var unread []*Call
-	for i := range g.barriers {
-		w := &g.barriers[i]
-		n := late(w.calls)
-		unread = append(unread, w.calls[:n]...)
-		w.calls = w.calls[n:]
-	}
-	g.barriers = slices.DeleteFunc(g.barriers, func(w readWait) bool { return len(w.calls) == 0 })
 	var undecided []*proposal
 	for _, p := range g.waiting {
 		if p.deadline <= ticks && p.calls != nil {
@@ -256,7 +249,6 @@ func (g *Group) expire(ticks int64) {
 		}
 	}
 	g.mu.Unlock()
-	endAll(unread, ErrNoQuorum)
 	for _, p := range undecided {
 		p.end(ErrUncertain)
 	}

@@ -146,13 +146,13 @@ func TestLateAnswersConfirmNothing(t *testing.T) {
 		b := l.barrier(f, testGroup)
 		b.floor = l.history(testGroup).place[1]
 		l.ticks(2)
-		if g.round == nil || b.ended != 0 {
+		if g.reader.round == nil || b.ended != 0 {
 			t.Fatalf("no round is under way: %v", b.Err)
 		}
 		late2 := appendMessage(appendFrameHeader(nil, testCluster), testGroup, kept[0])
 		l.post(packet{from: leader.id, to: f.id, frame: late2})
 		l.ticks(1)
-		if b.ended != 0 || len(g.barriers) != 0 {
+		if b.ended != 0 || len(g.reader.confirmed) != 0 {
 			t.Fatalf("restart %v: a late answer confirmed a barrier that saw %d, acknowledged was %d", restart, b.seen, b.floor)
 		}
 		l.pass = nil
@@ -247,8 +247,8 @@ func TestBarrierNeverJoinsARound(t *testing.T) {
 	g := n.replicas[testGroup].group
 	second := l.barrier(n, testGroup)
 	n.stepLoop(false) // it may be woken for anything
-	if g.round == nil || len(g.round.calls) != 1 || len(g.reads.calls) != 1 {
-		t.Fatalf("round %v, waiting %d", g.round, len(g.reads.calls))
+	if g.reader.round == nil || len(g.reader.round.calls) != 1 || len(g.reader.gather.calls) != 1 {
+		t.Fatalf("round %v, waiting %d", g.reader.round, len(g.reader.gather.calls))
 	}
 	l.pass = nil
 	l.finish(first, second)

@@ -20,8 +20,8 @@ const transferPoll = 2 * time.Millisecond
 // transfer hands leadership over. There is no lease from here to the end of the
 // term.
 func (g *Group) transfer(to uint64) {
-	g.transferred = g.lead.Load().term
-	g.dropLease()
+	g.reader.transferred = g.lead.Load().term
+	g.reader.dropLease()
 	g.rn.TransferLeader(to)
 }
 
