@@ -3,6 +3,7 @@ package command
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/genuineh/aikv/node/resp"
 )
@@ -66,6 +67,13 @@ func (a *Args) Rest() [][]byte {
 	return rest
 }
 
+// Take takes n arguments, which are there.
+func (a *Args) Take(n int) [][]byte {
+	taken := a.all[a.next : a.next+n : a.next+n]
+	a.next += n
+	return taken
+}
+
 // Is takes the next argument if it is word, in any case; word is in lower case.
 func (a *Args) Is(word string) bool { return a.IsWith(word, 0) }
 
@@ -104,6 +112,26 @@ func (a *Args) IntWithin(low, high int64) (int64, error) {
 	return n, err
 }
 
+// Cursor takes SCAN's cursor as C's strtoul reads it: nothing is 0, -1 the largest
+// number, and a zero byte ends the text.
+func (a *Args) Cursor() (uint64, error) {
+	digits, _, _ := strings.Cut(string(a.Next()), "\x00")
+	negative := strings.HasPrefix(digits, "-")
+	if negative || strings.HasPrefix(digits, "+") {
+		digits = digits[1:]
+	} else if digits == "" {
+		return 0, nil
+	}
+	cursor, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return 0, Errorf("invalid cursor")
+	}
+	if negative {
+		cursor = -cursor
+	}
+	return cursor, nil
+}
+
 // Count takes a number of keys or elements that is above 0.
 func (a *Args) Count(what string) (int, error) {
 	n, ok := ParseInt(a.Next())
@@ -131,9 +159,7 @@ func (a *Args) Keys(what string) ([][]byte, error) {
 	if n > a.Len() {
 		return nil, ErrSyntax
 	}
-	keys := a.all[a.next : a.next+n : a.next+n]
-	a.next += n
-	return keys, nil
+	return a.Take(n), nil
 }
 
 // ErrArity is the error for a wrong number of arguments.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/longdouble"
 	"github.com/genuineh/aikv/node/resp"
 )
 
@@ -93,19 +94,19 @@ func incrByFloat(tx *keyspace.Tx, args [][]byte) resp.Value {
 	if bad != nil {
 		return *bad
 	}
-	old, ok := newLongDouble(), true
+	old, ok := longdouble.New(), true
 	if found {
-		old, ok = parseLongDouble(m.Value)
+		old, ok = longdouble.Parse(m.Value)
 	}
-	n, valid := parseLongDouble(args[2])
+	n, valid := longdouble.Parse(args[2])
 	if !ok || !valid {
 		return resp.Err("value is not a valid float")
 	}
-	sum, ok := addLongDouble(old, n)
+	sum, ok := longdouble.Add(old, n)
 	if !ok {
 		return resp.Err("increment would produce NaN or Infinity")
 	}
-	text := formatLongDouble(sum)
+	text := longdouble.Format(sum)
 	tx.SetString(args[1], text, m.ExpireAt)
 	return resp.Bulk(text)
 }

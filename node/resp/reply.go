@@ -360,6 +360,17 @@ func (r *Reply) MapAt(at Position, n int) { r.insert(at, func() { r.Map(n) }) }
 // PairsAt is ArrayAt for n pairs.
 func (r *Reply) PairsAt(at Position, n int) { r.insert(at, func() { r.Pairs(n) }) }
 
+// ScannedAt puts the head of what SCAN and its kin answer where the n elements begin
+// that were found: the cursor to go on from, and an array of them.
+func (r *Reply) ScannedAt(at Position, cursor uint64, n int) {
+	r.insert(at, func() {
+		r.Array(2)
+		var digits [20]byte
+		r.Bulk(strconv.AppendUint(digits[:0], cursor, 10))
+		r.Array(n)
+	})
+}
+
 // insert moves what write appends to a place before.
 func (r *Reply) insert(at Position, write func()) {
 	end := r.Len()
@@ -367,7 +378,7 @@ func (r *Reply) insert(at Position, write func()) {
 	if r.Full() || end == int(at) {
 		return
 	}
-	var head [2 * headSize]byte
+	var head [4 * headSize]byte
 	n := copy(head[:], r.buf[end:])
 	r.buf = slices.Insert(r.buf[:end], int(at), head[:n]...)
 }

@@ -1,4 +1,4 @@
-package command
+package longdouble
 
 import (
 	"bytes"
@@ -17,16 +17,16 @@ func FuzzLongDouble(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		n, ok := parseLongDouble(text)
+		n, ok := Parse(text)
 		if !ok || n.IsInf() {
 			return
 		}
-		written := formatLongDouble(n)
-		again, ok := parseLongDouble(written)
+		written := Format(n)
+		again, ok := Parse(written)
 		if !ok {
 			t.Fatalf("%q is written as %q, which is no number", text, written)
 		}
-		if twice := formatLongDouble(again); !bytes.Equal(twice, written) {
+		if twice := Format(again); !bytes.Equal(twice, written) {
 			t.Fatalf("%q is written as %q, and that as %q", text, written, twice)
 		}
 	})

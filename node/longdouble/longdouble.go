@@ -1,32 +1,33 @@
-package command
+// Package longdouble counts with numbers as Redis does in INCRBYFLOAT and
+// HINCRBYFLOAT, where a C long double is the 80 bits of an x86 processor: a mantissa
+// of 64 bits, rounded to the nearest, ties to even. Values so small that a long double
+// loses bits of them are written as 0, so those bits do not matter.
+package longdouble
 
 import (
 	"bytes"
 	"math/big"
 )
 
-// INCRBYFLOAT counts as Redis does where a C long double is the 80 bits of an
-// x86 processor: a mantissa of 64 bits, rounded to the nearest, ties to even.
-// Values so small that a long double loses bits of them are written as 0, so
-// those bits do not matter.
 const (
-	longMantissa = 64
-	// maxLongExp and minLongExp bound e in 2^(e-1) <= |x| < 2^e.
-	maxLongExp = 16384
-	minLongExp = -16445
-	// maxLongDigits bounds the text of a number in bytes.
-	maxLongDigits = 5 * 1024
+	mantissaBits = 64
+	// maxExponent and minExponent bound e in 2^(e-1) <= |x| < 2^e.
+	maxExponent = 16384
+	minExponent = -16445
+	// maxDigits bounds the text of a number in bytes.
+	maxDigits = 5 * 1024
 )
 
-func newLongDouble() *big.Float {
-	return new(big.Float).SetPrec(longMantissa).SetMode(big.ToNearestEven)
+// New returns 0.
+func New() *big.Float {
+	return new(big.Float).SetPrec(mantissaBits).SetMode(big.ToNearestEven)
 }
 
-// parseLongDouble reads a number as C's strtold does, decimal or hexadecimal,
+// Parse reads a number as C's strtold does, decimal or hexadecimal,
 // infinity too, if it is the whole of b. What is too large or too small for a
 // long double is no number, as in Redis.
-func parseLongDouble(b []byte) (*big.Float, bool) {
-	if len(b) >= maxLongDigits {
+func Parse(b []byte) (*big.Float, bool) {
+	if len(b) >= maxDigits {
 		return nil, false
 	}
 	digits := b
@@ -34,7 +35,7 @@ func parseLongDouble(b []byte) (*big.Float, bool) {
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
 		negative, digits = b[0] == '-', b[1:]
 	}
-	if Is(digits, "inf") || Is(digits, "infinity") {
+	if bytes.EqualFold(digits, []byte("inf")) || bytes.EqualFold(digits, []byte("infinity")) {
 		return new(big.Float).SetInf(negative), true
 	}
 	f, ok := parseUnsigned(digits)
@@ -64,9 +65,9 @@ func parseUnsigned(b []byte) (f *big.Float, ok bool) {
 	case !ok:
 		return nil, false
 	case n.Sign() == 0:
-		return newLongDouble(), true
+		return New(), true
 	case base == 16:
-		f = newLongDouble().SetInt(n)
+		f = New().SetInt(n)
 		f.SetMantExp(f, int(exponent-4*fraction))
 	default:
 		f, ok = scaled(n, exponent-fraction)
@@ -82,7 +83,7 @@ func parseUnsigned(b []byte) (f *big.Float, ok bool) {
 // and becomes zero.
 func inRange(f *big.Float) bool {
 	e := f.MantExp(nil)
-	return e <= maxLongExp && (e > minLongExp || e == minLongExp && f.MinPrec() > 1)
+	return e <= maxExponent && (e > minExponent || e == minExponent && f.MinPrec() > 1)
 }
 
 // parseMantissa reads digits with at most one point among them, and returns
@@ -133,23 +134,23 @@ func scaled(n *big.Int, exponent int64) (f *big.Float, ok bool) {
 	}
 	power := new(big.Int).Exp(big.NewInt(10), big.NewInt(max(exponent, -exponent)), nil)
 	if exponent >= 0 {
-		return newLongDouble().SetInt(power.Mul(power, n)), true
+		return New().SetInt(power.Mul(power, n)), true
 	}
-	return newLongDouble().Quo(new(big.Float).SetInt(n), new(big.Float).SetInt(power)), true
+	return New().Quo(new(big.Float).SetInt(n), new(big.Float).SetInt(power)), true
 }
 
-// addLongDouble returns a + b; ok is false if that is no finite number.
-func addLongDouble(a, b *big.Float) (sum *big.Float, ok bool) {
+// Add returns a + b; ok is false if that is no finite number.
+func Add(a, b *big.Float) (sum *big.Float, ok bool) {
 	if a.IsInf() || b.IsInf() {
 		return nil, false
 	}
-	sum = newLongDouble().Add(a, b)
-	return sum, sum.MantExp(nil) <= maxLongExp
+	sum = New().Add(a, b)
+	return sum, sum.MantExp(nil) <= maxExponent
 }
 
-// formatLongDouble writes f as Redis does: 17 digits behind the point, without
+// Format writes f as Redis does: 17 digits behind the point, without
 // the zeros at their end.
-func formatLongDouble(f *big.Float) []byte {
+func Format(f *big.Float) []byte {
 	text := bytes.TrimRight(f.Append(nil, 'f', 17), "0")
 	text = bytes.TrimSuffix(text, []byte{'.'})
 	if string(text) == "-0" {
