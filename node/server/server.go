@@ -16,6 +16,7 @@ import (
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/config"
+	"github.com/genuineh/aikv/node/data/hashes"
 	"github.com/genuineh/aikv/node/frontend"
 	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/multiraft"
@@ -174,7 +175,7 @@ func (n *node) open() error {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
 	}
 	n.transport = wire{t, &n.processors}
-	n.table = command.NewTable(command.All())
+	n.table = command.NewTable(command.All(), hashes.Commands())
 	n.build()
 	return nil
 }
