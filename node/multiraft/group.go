@@ -73,7 +73,7 @@ type Group struct {
 	distrusted atomic.Bool // see Distrust
 	openCommit uint64
 
-	trimming  trimming
+	trimmer   trimmer
 	sender    sender
 	receiver  receiver
 	report    atomic.Pointer[Report]
@@ -88,7 +88,7 @@ type Group struct {
 	silent   bool                 // see noteSilence
 	spare    []uint64             // arbiters whose appends may wait: see noteSpare
 	detached bool
-	served   bool // Leads as it was last made known
+	notified bool // Leads as it was when the owner was last notified
 }
 
 // leadership is one immutable picture of who leads.
@@ -114,7 +114,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 		work:    sched.NewGroup(h.opts.Sched), gone: make(chan struct{}),
 	}
 	g.sender = sender{group: g, snapshots: make(map[uint64]*outSnapshot)}
-	g.receiver.group = g
+	g.receiver.group, g.trimmer.group = g, g
 	g.reader.group, g.reader.rounds = g, uint64(h.opts.Now().UnixNano())
 	if h.opts.Lossy {
 		if err := h.followState(spec, store); err != nil {
@@ -167,7 +167,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 	}
 	g.setApplied(applied, term)
 	g.noteYoung()
-	g.trimming.cut = g.LogStart()
+	g.trimmer.cut = g.LogStart()
 	routes := make(map[uint64]uint64)
 	g.routes.Store(&routes)
 	if err := g.recall(spec); err != nil {
@@ -350,7 +350,7 @@ func (g *Group) noteState() {
 		return
 	}
 	g.lead.Store(&next)
-	g.trimming.served = 0 // what a leader says counts while it leads
+	g.trimmer.heldToServe = 0 // what a leader says counts while it leads
 	g.reader.dropLease()
 	g.flying = 0
 	g.members.pendingSince = 0
@@ -361,7 +361,7 @@ func (g *Group) noteState() {
 		g.loseWaits()
 	}
 	g.expectProof()
-	g.served = g.Leads()
+	g.notified = g.Leads()
 	g.host.notify(g.id)
 }
 
@@ -411,7 +411,7 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 			g.noteTime(m, now)
 		case m.GetType() == pb.MsgHeartbeat:
 			g.quiet = 0
-			g.told(m)
+			g.trimmer.hear(m)
 		case m.GetType() == pb.MsgHeartbeatResp:
 			g.heardState(m)
 		}
@@ -467,12 +467,12 @@ func (g *Group) tick(ticks int64) {
 	g.expire(ticks)
 	g.reader.retry(ticks)
 	g.noteSpare(g.host.now)
-	g.noteHeld()
+	g.trimmer.noteHeld()
 	g.noteSilence()
 	g.showClock(g.host.now)
 	g.receiver.review()
 	g.sender.supervise(ticks)
-	g.trim(ticks)
+	g.trimmer.step(ticks)
 	g.reconcile(ticks)
 	g.noteReport()
 	if g.hardDirty {
@@ -504,8 +504,8 @@ func (g *Group) noteApplied(a applied, now time.Time) {
 		g.reconcile(g.host.ticks)
 		g.noteReport()
 	}
-	if serves := g.Leads(); serves != g.served {
-		g.served = serves
+	if leads := g.Leads(); leads != g.notified {
+		g.notified = leads
 		g.host.notify(g.id)
 	}
 }

@@ -198,7 +198,7 @@ func (g *Group) send(m *pb.Message) {
 		g.sender.offer(m)
 		return
 	case pb.MsgHeartbeat:
-		g.tell(m)
+		g.trimmer.tell(m)
 		g.tellCommitted(m)
 	case pb.MsgHeartbeatResp:
 		g.hasState(m)

@@ -62,9 +62,9 @@ func (h *Host) mayReopen(spec Spec, at *Point) error {
 	if g == nil || g.raftID != spec.RaftID {
 		return fmt.Errorf("group %016x: %w: there is no such replica", uint64(spec.ID), ErrObsolete)
 	}
-	start := g.trimming.cut // where the log will begin by then
-	if spec.Machine == nil && g.hasMachine() && (start > g.trimming.served || !g.led()) {
-		return fmt.Errorf("group %016x: %w: others hold what is up to %d, the log begins behind %d", uint64(spec.ID), ErrNeeded, g.trimming.served, start)
+	start := g.trimmer.cut // where the log will begin by then
+	if spec.Machine == nil && g.hasMachine() && (start > g.trimmer.heldToServe || !g.led()) {
+		return fmt.Errorf("group %016x: %w: others hold what is up to %d, the log begins behind %d", uint64(spec.ID), ErrNeeded, g.trimmer.heldToServe, start)
 	}
 	if at == nil {
 		if spec.Machine != nil && spec.Machine.Applied() < start {

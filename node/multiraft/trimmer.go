@@ -12,8 +12,8 @@ import (
 	"github.com/genuineh/aikv/node/wal"
 )
 
-// trimming is what the loop knows of the cuts of a group's log. A log that is
-// over a limit is cut to half of the limits, so that what is left serves members
+// trimmer cuts a group's log. It belongs to the loop. A log that is over a limit is
+// cut to half of the limits, so that what is left serves members
 // that lag, and the next cut is a while off. Each replica cuts its own log, to
 // where nobody needs it:
 //
@@ -23,7 +23,9 @@ import (
 //   - One without has nothing but the log. It keeps what the data members do
 //     not hold yet, since theirs may be the copy that fails: see held.
 //   - A leader keeps what members need that are catching up: see pinned.
-type trimming struct {
+type trimmer struct {
+	group *Group
+
 	busy bool  // a cut is being prepared
 	next int64 // tick before which no other is
 	// cut is the truncation point of the last record that the log was given;
@@ -33,9 +35,9 @@ type trimming struct {
 	keep int
 	// held is the last entry that enough members with a state machine hold
 	// durably, as far as this replica was told, or as the leader finds out
-	// itself. served is the same for those alone that serve: an arbiter may give
+	// itself. heldToServe is the same for those alone that serve: an arbiter may give
 	// up its copy only if that covers what its log has lost.
-	held, served uint64
+	held, heldToServe uint64
 }
 
 const (
@@ -55,9 +57,9 @@ type Point struct {
 	Conf        *pb.ConfState
 }
 
-// trim begins to cut the log if it is over its limits and that is worth it.
-func (g *Group) trim(ticks int64) {
-	t, opts := &g.trimming, &g.host.opts
+// step begins to cut the log if it is over its limits and that is worth it.
+func (t *trimmer) step(ticks int64) {
+	g, opts := t.group, &t.group.host.opts
 	if t.busy || t.keep > 0 || ticks < t.next {
 		return
 	}
@@ -65,25 +67,24 @@ func (g *Group) trim(ticks int64) {
 	if entries <= opts.LogEntries && bytes <= opts.LogBytes {
 		return
 	}
-	bound := g.trimBound()
+	bound := t.bound()
 	if bound <= t.cut || bound-t.cut < uint64(entries/trimWorth) {
 		return
 	}
 	t.busy = true
 	g.spawn("truncation", func() {
 		point, err := g.cutPoint(bound)
-		g.host.inbox.addControl(func() { g.cutLog(point, err) })
+		g.host.inbox.addControl(func() { t.finish(point, err) })
 	})
 }
 
-// trimBound returns the last entry that the log may lose, as far as the loop
-// knows.
-func (g *Group) trimBound() uint64 {
-	bound := g.Applied()
-	if g.applier.machine == nil {
-		bound = min(bound, g.trimming.held)
+// bound returns the last entry that the log may lose, as far as the loop knows.
+func (t *trimmer) bound() uint64 {
+	bound := t.group.Applied()
+	if t.group.applier.machine == nil {
+		bound = min(bound, t.held)
 	}
-	return min(bound, g.pinned())
+	return min(bound, t.pinned())
 }
 
 // cutPoint finds the place to cut at, not behind bound; nil if there is none. It
@@ -105,16 +106,16 @@ func (g *Group) cutPoint(bound uint64) (*Point, error) {
 	return pointAt(g.store, index)
 }
 
-// cutLog hands a cut that was prepared to the persister. It needs no sync: an
+// finish hands a cut that was prepared to the persister. It needs no sync: an
 // entry that comes back after a crash does no harm.
-func (g *Group) cutLog(point *Point, err error) {
-	t := &g.trimming
+func (t *trimmer) finish(point *Point, err error) {
+	g := t.group
 	t.busy, t.next = false, g.host.ticks+trimEvery
 	switch {
 	case g.detached, errors.Is(err, ErrStalled):
 	case err != nil:
 		g.host.fail(fmt.Errorf("truncate the log of group %016x: %w", uint64(g.id), err))
-	case point == nil || point.Index <= t.cut || t.keep > 0 || point.Index > g.pinned():
+	case point == nil || point.Index <= t.cut || t.keep > 0 || point.Index > t.pinned():
 	default:
 		// gofail: var trimCut struct{}
 		t.cut = point.Index
@@ -127,9 +128,9 @@ func (g *Group) cutLog(point *Point, err error) {
 func (g *Group) KeepLog(keep bool) {
 	g.host.inbox.addControl(func() {
 		if keep {
-			g.trimming.keep++
+			g.trimmer.keep++
 		} else {
-			g.trimming.keep--
+			g.trimmer.keep--
 		}
 	})
 }
@@ -145,13 +146,13 @@ func (g *Group) LogStart() uint64 {
 // them, or the only one. What is in a member's log is durable there, and what its
 // log has lost is so in its state. A member that is to hold data counts from the
 // beginning: so the logs of bare arbiters stay whole until it does.
-func (g *Group) noteHeld() {
+func (t *trimmer) noteHeld() {
+	g := t.group
 	if !g.leading() || g.members.recalled || !slices.ContainsFunc(g.members.wish.Voters, Member.isArbiter) {
 		return // nobody to tell, or not known whom
 	}
-	t := &g.trimming
 	t.held = max(t.held, g.heldBy(Member.holds))
-	t.served = max(t.served, g.heldBy(Member.serves))
+	t.heldToServe = max(t.heldToServe, g.heldBy(Member.serves))
 }
 
 // heldBy returns the last committed entry that two of the wished voters that are
@@ -189,25 +190,26 @@ func (g *Group) wished(raftID uint64, is func(Member) bool) bool {
 }
 
 // tell adds to a heartbeat what the sender knows to be held: held as its index,
-// served as its vote. Raft does not use these fields of a heartbeat. It is as true later and under another leader.
-func (g *Group) tell(m *pb.Message) {
-	if t := &g.trimming; t.held > 0 {
-		m.Index, m.Vote = new(t.held), new(t.served)
+// heldToServe as its vote. Raft does not use these fields of a heartbeat. It is as
+// true later and under another leader.
+func (t *trimmer) tell(m *pb.Message) {
+	if t.held > 0 {
+		m.Index, m.Vote = new(t.held), new(t.heldToServe)
 	}
 }
 
-// told takes it in. The index of a hint means something else.
-func (g *Group) told(m *pb.Message) {
+// hear takes it in. The index of a hint means something else.
+func (t *trimmer) hear(m *pb.Message) {
 	if !hint(m) {
-		t := &g.trimming
-		t.held, t.served = max(t.held, m.GetIndex()), max(t.served, m.GetVote())
+		t.held, t.heldToServe = max(t.held, m.GetIndex()), max(t.heldToServe, m.GetVote())
 	}
 }
 
 // pinned returns the last entry that a leader's log may lose without leaving
 // behind a member that is catching up: one that a snapshot is on its way to, and
 // those that follow, unless the log has become much too long because of them.
-func (g *Group) pinned() uint64 {
+func (t *trimmer) pinned() uint64 {
+	g := t.group
 	pin := g.sender.pin(g.host.ticks)
 	opts := &g.host.opts
 	entries, bytes := g.store.Size()
