@@ -34,7 +34,6 @@ type Group struct {
 	appliedIndex atomic.Uint64
 	appliedTerm  atomic.Uint64
 	routes       atomic.Pointer[map[uint64]uint64] // Raft id → node
-	known        atomic.Pointer[[]Member]          // see Members
 
 	// last is the last entry that raft has: of the log or on its way there.
 	last uint64
@@ -114,7 +113,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 		work:    sched.NewGroup(h.opts.Sched), gone: make(chan struct{}),
 	}
 	g.sender = sender{group: g, snapshots: make(map[uint64]*outSnapshot)}
-	g.receiver.group, g.trimmer.group = g, g
+	g.receiver.group, g.trimmer.group, g.members.group = g, g, g
 	g.reader.group, g.reader.rounds = g, uint64(h.opts.Now().UnixNano())
 	if h.opts.Lossy {
 		if err := h.followState(spec, store); err != nil {
@@ -360,7 +359,7 @@ func (g *Group) noteState() {
 		g.failQueued(ErrNotLeader)
 		g.loseWaits()
 	}
-	g.expectProof()
+	g.members.expectProof()
 	g.notified = g.Leads()
 	g.host.notify(g.id)
 }
@@ -473,7 +472,7 @@ func (g *Group) tick(ticks int64) {
 	g.receiver.review()
 	g.sender.supervise(ticks)
 	g.trimmer.step(ticks)
-	g.reconcile(ticks)
+	g.members.step(ticks)
 	g.noteReport()
 	if g.hardDirty {
 		g.host.persist.add(appendTask{group: g, hard: g.hard})
@@ -489,7 +488,7 @@ func (g *Group) noteApplied(a applied, now time.Time) {
 		return
 	}
 	for _, e := range a.changes {
-		g.applyChange(e)
+		g.members.apply(e)
 	}
 	g.noteYoung()
 	g.stepLocal(a.response)
@@ -501,7 +500,7 @@ func (g *Group) noteApplied(a applied, now time.Time) {
 		g.writes.answered(a.active, now)
 	}
 	if len(a.changes) > 0 {
-		g.reconcile(g.host.ticks)
+		g.members.step(g.host.ticks)
 		g.noteReport()
 	}
 	if leads := g.Leads(); leads != g.notified {

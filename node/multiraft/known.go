@@ -22,7 +22,7 @@ func (g *Group) recall(spec Spec) error {
 	members := knownMembers(spec.Members, stored.members)
 	g.setMembers(members)
 	g.members.wish, g.members.recalled = Wish{Voters: members}, true
-	g.publishMembers()
+	g.members.publish()
 	return nil
 }
 
@@ -45,14 +45,15 @@ func knownMembers(old, newer []Member) []Member {
 // remember makes the members known, and the log remember them: those of a new
 // wish, and those that the configuration still has. A crash may take that back;
 // then the wish before is remembered.
-func (g *Group) remember(members []Member) {
-	members = knownMembers(g.configured(), members)
+func (m *membership) remember(members []Member) {
+	g := m.group
+	members = knownMembers(m.configured(), members)
 	g.setMembers(members)
 	if slices.Equal(members, g.record.members) {
 		return
 	}
 	g.record.members = members
-	g.publishMembers()
+	m.publish()
 	id, record := uint64(g.id), g.record.encode()
 	g.host.persist.add(appendTask{group: g, record: func(b *wal.Batch) error {
 		b.SetGroupMeta(id, record)
@@ -62,23 +63,23 @@ func (g *Group) remember(members []Member) {
 }
 
 // configured returns those of the remembered members that the group has.
-func (g *Group) configured() (members []Member) {
-	conf := g.members.conf
-	for _, m := range g.record.members {
-		if slices.Contains(conf.GetVoters(), m.RaftID) || slices.Contains(conf.GetVotersOutgoing(), m.RaftID) ||
-			slices.Contains(conf.GetLearners(), m.RaftID) || slices.Contains(conf.GetLearnersNext(), m.RaftID) {
-			members = append(members, m)
+func (m *membership) configured() (members []Member) {
+	for _, o := range m.group.record.members {
+		if slices.Contains(m.conf.GetVoters(), o.RaftID) || slices.Contains(m.conf.GetVotersOutgoing(), o.RaftID) ||
+			slices.Contains(m.conf.GetLearners(), o.RaftID) || slices.Contains(m.conf.GetLearnersNext(), o.RaftID) {
+			members = append(members, o)
 		}
 	}
 	return members
 }
 
-func (g *Group) publishMembers() {
-	members := g.configured()
-	g.known.Store(&members)
+// publish makes the members visible to other goroutines.
+func (m *membership) publish() {
+	members := m.configured()
+	m.known.Store(&members)
 }
 
 // Members returns those who are in the group's configuration, as far as this
 // replica was told who they are. Until they are gone their votes may be needed,
 // whatever is wished.
-func (g *Group) Members() []Member { return *g.known.Load() }
+func (g *Group) Members() []Member { return *g.members.known.Load() }

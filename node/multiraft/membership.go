@@ -1,20 +1,16 @@
 package multiraft
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
+	"sync/atomic"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/genuineh/aikv/node/sched"
 )
 
 // Member is one replica of a group and the node that it lives on.
@@ -53,8 +49,11 @@ type Wish struct {
 	Others []Member
 }
 
-// membership is what the loop knows of a group's members.
+// membership is what the loop knows of a group's members, and what it does on the
+// leader to make them what is wished.
 type membership struct {
+	group *Group
+
 	wish Wish
 	// recalled says that the wish is what the log remembered of the last one: it
 	// tells who is who and where, but may be out of date, so nothing is changed
@@ -67,23 +66,25 @@ type membership struct {
 	// configuration was first seen; 0 if none is known to be pending.
 	pendingSince int64
 	caughtUp     map[uint64]bool // learners reported as caught up
-	// spread is the confIndex that a quorum is known to have stored as committed;
-	// provenBy, on a leader, is the first index at which an entry proves that, and
-	// asked the tick at which one was made for that purpose.
-	spread   uint64
-	provenBy uint64
-	asked    int64
+	// proven is the confIndex that a quorum is known to have stored as committed;
+	// proofIndex, on a leader, is the first index at which an entry proves that, and
+	// proofAsked the tick at which one was made for that purpose. See prove.
+	proven     uint64
+	proofIndex uint64
+	proofAsked int64
+
+	known atomic.Pointer[[]Member] // see Members
 }
 
-// settle finds out whether a quorum has stored that the latest change is
-// committed. Until then the death of this leader, or a power cut, would leave the
-// others in the configuration before, which may need votes of members that are
-// gone by then. The proof is an entry that this leader made after it had applied
-// the change: whoever stores that has been told so by the same message, and stores
-// both as one. An idle group gets an empty entry for it.
-func (g *Group) settle(ticks int64) {
-	m := &g.members
-	if m.spread >= m.confIndex || !g.Leads() {
+// prove finds out whether a quorum has stored that the latest change is committed.
+// Until then the death of this leader, or a power cut, would leave the others in the
+// configuration before, which may need votes of members that are gone by then. The
+// proof is an entry that this leader made after it had applied the change: whoever
+// stores that has been told so by the same message, and stores both as one. An idle
+// group gets an empty entry for it.
+func (m *membership) prove(ticks int64) {
+	g := m.group
+	if m.proven >= m.confIndex || !g.Leads() {
 		return
 	}
 	behind := false
@@ -92,18 +93,18 @@ func (g *Group) settle(ticks int64) {
 	})
 	switch {
 	case behind:
-	case g.rn.BasicStatus().GetCommit() >= m.provenBy:
-		m.spread = m.confIndex
+	case g.rn.BasicStatus().GetCommit() >= m.proofIndex:
+		m.proven = m.confIndex
 		g.host.notify(g.id)
-	case m.asked == 0 || ticks-m.asked >= int64(g.host.opts.ElectionTicks):
+	case m.proofAsked == 0 || ticks-m.proofAsked >= int64(g.host.opts.ElectionTicks):
 		if g.rn.Propose(nil) == nil {
-			m.asked = max(ticks, 1)
+			m.proofAsked = max(ticks, 1)
 		}
 	}
 }
 
-// expectProof says that an entry made from now on proves what settle looks for.
-func (g *Group) expectProof() { g.members.provenBy, g.members.asked = g.last+1, 0 }
+// expectProof says that an entry made from now on proves what prove looks for.
+func (m *membership) expectProof() { m.proofIndex, m.proofAsked = m.group.last+1, 0 }
 
 // SetWish tells the replica what the membership should be. The leader changes
 // it step by step; the others keep the wish for when they lead.
@@ -113,32 +114,33 @@ func (g *Group) SetWish(w Wish) {
 			return
 		}
 		g.members.wish, g.members.recalled = w, false
-		g.remember(slices.Concat(w.Voters, w.Learners, w.Others))
-		g.reconcile(g.host.ticks)
+		g.members.remember(slices.Concat(w.Voters, w.Learners, w.Others))
+		g.members.step(g.host.ticks)
 		g.noteReport()
 	})
 }
 
-// applyChange follows one committed membership change.
-func (g *Group) applyChange(e *pb.Entry) {
+// apply follows one committed membership change.
+func (m *membership) apply(e *pb.Entry) {
+	g := m.group
 	change, err := decodeChange(e)
 	if err != nil {
 		g.host.fail(fmt.Errorf("group %016x: membership change at %d: %w", uint64(g.id), e.GetIndex(), err))
 		return
 	}
-	g.members.pendingSince = 0
-	if _, err := foldChange(g.members.conf, e.GetIndex(), change); err != nil {
+	m.pendingSince = 0
+	if _, err := foldChange(m.conf, e.GetIndex(), change); err != nil {
 		// Every replica passes over it, and so does whoever reads the log later.
 		g.host.opts.Logger.Error("a membership change that cannot be is passed over", "group", g.id, "index", e.GetIndex(), "error", err)
 		return
 	}
-	g.members.conf = g.rn.ApplyConfChange(change)
-	g.members.confIndex = e.GetIndex()
-	g.expectProof()
-	g.publishMembers()
+	m.conf = g.rn.ApplyConfChange(change)
+	m.confIndex = e.GetIndex()
+	m.expectProof()
+	m.publish()
 	g.reader.dropLease()
 	g.host.opts.Logger.Debug("membership changed", "group", g.id, "index", e.GetIndex(),
-		"voters", g.members.conf.GetVoters(), "learners", g.members.conf.GetLearners())
+		"voters", m.conf.GetVoters(), "learners", m.conf.GetLearners())
 	g.host.notify(g.id)
 }
 
@@ -170,32 +172,32 @@ func decodeChange(e *pb.Entry) (pb.ConfChangeI, error) {
 	return c, nil
 }
 
-// reconcile moves the membership one step towards the wish, if this replica
+// step moves the membership one step towards the wish, if this replica
 // leads and no change is under way: missing members become learners; once all
 // wished voters have caught up, one joint change does the rest.
-func (g *Group) reconcile(ticks int64) {
-	m := &g.members
+func (m *membership) step(ticks int64) {
+	g := m.group
 	if g.lead.Load().role != raft.StateLeader || len(m.wish.Voters) == 0 {
 		return
 	}
-	g.settle(ticks)
-	g.noteCaughtUp()
+	m.prove(ticks)
+	m.noteCaughtUp()
 	g.yield()
 	if g.rn.BasicStatus().LeadTransferee != raft.None {
 		return // proposals are held until the transfer has ended
 	}
 	if len(m.conf.GetVotersOutgoing()) > 0 {
-		g.leaveJoint(ticks)
+		m.leaveJoint(ticks)
 		return
 	}
-	if m.recalled || m.pendingSince != 0 && ticks-m.pendingSince < int64(g.host.opts.ElectionTicks) {
+	if m.recalled || m.pendingSince != 0 && ticks-m.pendingSince < int64(m.group.host.opts.ElectionTicks) {
 		return
 	}
 	if changes := m.missing(); len(changes) > 0 {
-		g.proposeChange(changes, ticks)
+		m.propose(changes, ticks)
 		return
 	}
-	if !g.votersCaughtUp() {
+	if !m.votersCaughtUp() {
 		return
 	}
 	stay := raft.None
@@ -211,7 +213,7 @@ func (g *Group) reconcile(ticks int64) {
 		stay = g.raftID
 	}
 	if changes := m.difference(stay); len(changes) > 0 {
-		g.proposeChange(changes, ticks)
+		m.propose(changes, ticks)
 	}
 }
 
@@ -219,12 +221,12 @@ func (g *Group) reconcile(ticks int64) {
 // that by itself, but only once an entry: if its proposal falls into a transfer
 // of leadership that fails, it tries again when the next entry is applied, and
 // an idle group has none.
-func (g *Group) leaveJoint(ticks int64) {
-	switch since := g.members.pendingSince; {
+func (m *membership) leaveJoint(ticks int64) {
+	switch since := m.pendingSince; {
 	case since == 0:
-		g.members.pendingSince = max(ticks, 1)
-	case ticks-since >= int64(g.host.opts.ElectionTicks):
-		g.proposeChange(nil, ticks)
+		m.pendingSince = max(ticks, 1)
+	case ticks-since >= int64(m.group.host.opts.ElectionTicks):
+		m.propose(nil, ticks)
 	}
 }
 
@@ -266,11 +268,11 @@ func single(t pb.ConfChangeType, id uint64) *pb.ConfChangeSingle {
 	return &pb.ConfChangeSingle{Type: t.Enum(), NodeId: new(id)}
 }
 
-// proposeChange proposes one change. Raft makes it joint when it needs to be.
-func (g *Group) proposeChange(changes []*pb.ConfChangeSingle, ticks int64) {
-	err := g.rn.ProposeConfChange(&pb.ConfChangeV2{Changes: changes})
+// propose proposes one change. Raft makes it joint when it needs to be.
+func (m *membership) propose(changes []*pb.ConfChangeSingle, ticks int64) {
+	err := m.group.rn.ProposeConfChange(&pb.ConfChangeV2{Changes: changes})
 	if err == nil {
-		g.members.pendingSince = max(ticks, 1)
+		m.pendingSince = max(ticks, 1)
 	}
 }
 
@@ -285,11 +287,12 @@ func caughtUp(pr *tracker.Progress, commit uint64) bool {
 
 // votersCaughtUp reports whether every wished voter that is a learner so far
 // follows closely.
-func (g *Group) votersCaughtUp() bool {
+func (m *membership) votersCaughtUp() bool {
+	g := m.group
 	commit := g.rn.BasicStatus().GetCommit()
 	all := true
 	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
-		wished := slices.ContainsFunc(g.members.wish.Voters, func(v Member) bool { return v.RaftID == id })
+		wished := slices.ContainsFunc(m.wish.Voters, func(v Member) bool { return v.RaftID == id })
 		if wished && typ == raft.ProgressTypeLearner && !caughtUp(&pr, commit) {
 			all = false
 		}
@@ -298,8 +301,8 @@ func (g *Group) votersCaughtUp() bool {
 }
 
 // noteCaughtUp logs each learner once when it has caught up.
-func (g *Group) noteCaughtUp() {
-	m := &g.members
+func (m *membership) noteCaughtUp() {
+	g := m.group
 	// First without those that are learners no more: else one of them would
 	// stand for a later one that has not been reported.
 	maps.DeleteFunc(m.caughtUp, func(id uint64, _ bool) bool { return !slices.Contains(m.conf.GetLearners(), id) })
@@ -330,63 +333,4 @@ func (g *Group) logCaughtUp(raftID, node uint64) {
 		return
 	}
 	g.host.opts.Logger.Debug("learner caught up", "group", g.id, "node", node, "raft_id", raftID)
-}
-
-// yield hands leadership on when an arbiter holds it, or a replica that is to
-// hold data and has none yet. If need be to an arbiter with a copy, or to one that
-// is to leave: they have what a new member has to be sent.
-func (g *Group) yield() {
-	w := &g.members.wish
-	serves := g.hasMachine() && !g.wished(g.raftID, Member.isArbiter)
-	if g.rn.BasicStatus().LeadTransferee != raft.None || serves {
-		return
-	}
-	successor := g.successor()
-	if successor == 0 && !g.hasMachine() {
-		successor = cmp.Or(g.longest(w.Voters, Member.holds), g.longest(w.Others, Member.holds))
-	}
-	if successor != 0 {
-		g.transfer(successor)
-	}
-}
-
-// successor returns the voter that should lead next, 0 if there is none.
-func (g *Group) successor() uint64 { return g.longest(g.members.wish.Voters, Member.serves) }
-
-// longest returns of those members that are as asked for the voter that was
-// recently heard of with the longest log, then the lowest id; 0 if there is none. One
-// that is to have a state and says that it has none would only hand leadership back.
-func (g *Group) longest(members []Member, is func(Member) bool) uint64 {
-	var best, match uint64
-	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
-		holds, heard := g.reporting.holds[id]
-		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive || heard && !holds || !among(members, id, is) {
-			return
-		}
-		if best == 0 || pr.Match > match || pr.Match == match && id < best {
-			best, match = id, pr.Match
-		}
-	})
-	return best
-}
-
-// HandOff gives every leadership of the process to another replica, as far as
-// there is one, and returns when that is done or ctx ends.
-func (h *Host) HandOff(ctx context.Context) {
-	for {
-		led := 0
-		if err := h.control(ctx, func() {
-			for _, g := range h.order {
-				if g.lead.Load().role != raft.StateLeader {
-					continue
-				}
-				if successor := g.successor(); successor != 0 {
-					led++
-					g.transfer(successor)
-				}
-			}
-		}); err != nil || led == 0 || !sched.Sleep(ctx, h.opts.Sched, 5*time.Millisecond) {
-			return
-		}
-	}
 }

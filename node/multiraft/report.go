@@ -112,13 +112,12 @@ func (g *Group) fillReport(r *Report) {
 			r.Synced = append(r.Synced, id)
 		}
 	})
-	r.Settled = g.settled(lagging)
+	r.Settled = m.settled(lagging)
 }
 
 // settled reports whether the membership is as wished, for good: Status.Settled.
-func (g *Group) settled(lagging bool) bool {
-	m := &g.members
-	return g.Leads() && !lagging && !m.recalled && m.spread >= m.confIndex && len(m.conf.GetVotersOutgoing()) == 0 &&
+func (m *membership) settled(lagging bool) bool {
+	return m.group.Leads() && !lagging && !m.recalled && m.proven >= m.confIndex && len(m.conf.GetVotersOutgoing()) == 0 &&
 		len(m.wish.Voters) > 0 && len(m.missing()) == 0 && len(m.difference(raft.None)) == 0
 }
 

@@ -87,7 +87,7 @@ func (g *Group) status() Status {
 			RaftID: id, Node: routes[id], Voter: voter, Match: pr.Match, Contact: contact,
 		})
 	})
-	s.Settled = g.settled(lagging)
+	s.Settled = g.members.settled(lagging)
 	return s
 }
 

@@ -1,11 +1,15 @@
 package multiraft
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/tracker"
 
 	"github.com/genuineh/aikv/node/sched"
 )
@@ -79,4 +83,63 @@ func (g *Group) campaign() (bound bool, err error) {
 		return true, nil
 	}
 	return false, g.rn.Campaign()
+}
+
+// yield hands leadership on when an arbiter holds it, or a replica that is to
+// hold data and has none yet. If need be to an arbiter with a copy, or to one that
+// is to leave: they have what a new member has to be sent.
+func (g *Group) yield() {
+	w := &g.members.wish
+	serves := g.hasMachine() && !g.wished(g.raftID, Member.isArbiter)
+	if g.rn.BasicStatus().LeadTransferee != raft.None || serves {
+		return
+	}
+	successor := g.successor()
+	if successor == 0 && !g.hasMachine() {
+		successor = cmp.Or(g.longest(w.Voters, Member.holds), g.longest(w.Others, Member.holds))
+	}
+	if successor != 0 {
+		g.transfer(successor)
+	}
+}
+
+// successor returns the voter that should lead next, 0 if there is none.
+func (g *Group) successor() uint64 { return g.longest(g.members.wish.Voters, Member.serves) }
+
+// longest returns of those members that are as asked for the voter that was
+// recently heard of with the longest log, then the lowest id; 0 if there is none. One
+// that is to have a state and says that it has none would only hand leadership back.
+func (g *Group) longest(members []Member, is func(Member) bool) uint64 {
+	var best, match uint64
+	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
+		holds, heard := g.reporting.holds[id]
+		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive || heard && !holds || !among(members, id, is) {
+			return
+		}
+		if best == 0 || pr.Match > match || pr.Match == match && id < best {
+			best, match = id, pr.Match
+		}
+	})
+	return best
+}
+
+// HandOff gives every leadership of the process to another replica, as far as
+// there is one, and returns when that is done or ctx ends.
+func (h *Host) HandOff(ctx context.Context) {
+	for {
+		led := 0
+		if err := h.control(ctx, func() {
+			for _, g := range h.order {
+				if g.lead.Load().role != raft.StateLeader {
+					continue
+				}
+				if successor := g.successor(); successor != 0 {
+					led++
+					g.transfer(successor)
+				}
+			}
+		}); err != nil || led == 0 || !sched.Sleep(ctx, h.opts.Sched, 5*time.Millisecond) {
+			return
+		}
+	}
 }
