@@ -41,7 +41,8 @@
 //     history.
 //   - The Raft ids of all groups come from one counter and are never given out
 //     twice; a membership that ended never returns, and its node and kind never
-//     change: violations, history. A member of MetaRaft keeps its id for life.
+//     change: violations, history. A member of MetaRaft keeps its id for life, unless it
+//     comes back without part of its log: testdata/comeback.txt.
 //   - A shard's version rises whenever its members change: history.
 //   - A node that is forgotten, leaves or follows another master never takes along
 //     the last copy of a shard's data that is whole and alive, nor the majority of

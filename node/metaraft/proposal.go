@@ -117,5 +117,6 @@ var changes = map[Kind]func() Change{
 	"relieve":          func() Change { return new(Relieve) },
 	"settle-copies":    func() Change { return new(AdjustCopies) },
 	"promote":          func() Change { return new(Promote) },
+	"come-back":        func() Change { return new(ComeBack) },
 	"feature":          func() Change { return new(Feature) },
 }

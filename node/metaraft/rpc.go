@@ -36,6 +36,9 @@ const (
 	// MethodFarewell tells a cluster that a member has left it: Farewell →
 	// farewellReply.
 	MethodFarewell
+	// MethodComeBack asks a cluster to take a member back that has lost part of its
+	// log.
+	MethodComeBack
 )
 
 // PeerInfo is what a node tells about itself and its cluster. It is a snapshot
@@ -265,6 +268,8 @@ func (n *Node) Serve(ctx context.Context, from uint64, method uint8, request []b
 		return handle(ctx, request, n.serveNotice)
 	case MethodFarewell:
 		return handle(ctx, request, n.serveFarewell)
+	case MethodComeBack:
+		return handle(ctx, request, func(ctx context.Context, r comeBackRequest) comeBackReply { return n.serveComeBack(ctx, from, r) })
 	}
 	return nil, fmt.Errorf("metaraft: node %s called the unknown method %d", topology.NodeID(from), method)
 }

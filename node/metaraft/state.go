@@ -48,9 +48,12 @@ type NodeRecord struct {
 	ConfigEpoch uint64
 	Failed      bool
 	MetaID      uint64
-	MetaVoter   bool
-	Pinned      bool   // votes until it is forgotten
-	Token       uint64 // with which it was admitted; 0 for the cluster's first node
+	// Gave is the MetaRaft id that the node gave up when it last came back, 0 if it
+	// never did: see ComeBack.
+	Gave      uint64 `json:",omitempty"`
+	MetaVoter bool
+	Pinned    bool   // votes until it is forgotten
+	Token     uint64 // with which it was admitted; 0 for the cluster's first node
 	// Follows is the node whose replica this one was in a cluster that
 	// dissolved; they are reunited as soon as both are members. 0: none.
 	Follows topology.NodeID `json:",omitempty"`

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/storage"
@@ -59,7 +58,7 @@ func whole(view *topology.View, id topology.GroupID, answers bool) topology.Node
 	if s == nil {
 		return 0
 	}
-	for _, o := range slices.Concat(s.Members, s.Leaving) {
+	for _, o := range s.Members {
 		if o.Node == view.Self || !o.Synced {
 			continue
 		}

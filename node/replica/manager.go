@@ -123,6 +123,24 @@ func (m *Manager) Restore(ctx context.Context, stored []multiraft.Stored) error 
 	return m.removeStrangers(keep)
 }
 
+// Forsake says that the replicas that the log holds will be given up instead of being
+// restored: their data is kept for a while, though the log has lost them.
+func (m *Manager) Forsake(stored []multiraft.Stored) error {
+	for _, s := range stored {
+		r, err := storedReplica(m, s)
+		if err != nil {
+			return err
+		}
+		if !s.Data {
+			continue
+		}
+		if err := m.attic.mark(r.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // arbiter reports whether the last view has this node as an arbiter of the shard.
 func (m *Manager) arbiter(id topology.GroupID) bool {
 	view := m.opts.Topology.Current()

@@ -123,9 +123,6 @@ func (h *home) openStored(id identity) (err error) {
 	if h.stored, err = multiraft.StoredGroups(h.node.data.log); err != nil {
 		return err
 	}
-	if err := h.node.data.unsynced.check(id.Node, h.stored); err != nil {
-		return err
-	}
 	generation, err := metaGeneration(h.stored, id)
 	if err != nil {
 		return err
@@ -142,6 +139,12 @@ func (h *home) openStored(id identity) (err error) {
 func (h *home) restore(ctx context.Context) error {
 	if err := h.mayStart(ctx); err != nil {
 		return err
+	}
+	if h.node.data.unsynced.forgetful(h.stored) {
+		return h.comeBack(ctx)
+	}
+	if u := h.node.data.unsynced; u != nil && u.lost {
+		h.node.log.Warn("the machine stopped while wal.fsync was not \"always\": the last writes may be lost")
 	}
 	id, meta := *h.current.Load(), h.opened
 	var err error

@@ -93,11 +93,16 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.L
 		return err
 	}
 	running, stop := context.WithCancel(context.Background())
+	release := context.AfterFunc(ctx, stop) // a start may have to wait for others
 	if err := n.start(running); err != nil {
 		stop()
 		n.abandon()
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
+	release()
 	log.Info("node is ready", "node", n.home.Identity().Node, "client", n.clientListener.Addr(),
 		"raft", n.raftListener.Addr(), "data", cfg.Storage.DataDir, "version", cfg.Version)
 	var failure error

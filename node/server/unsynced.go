@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/genuineh/aikv/node/config"
@@ -73,23 +74,18 @@ func (u *unsynced) clear() error {
 	return errors.Join(err, syncFolder(filepath.Dir(u.path)))
 }
 
-// check refuses to open groups under Raft ids that may have forgotten what they
-// promised. A replica that is alone in its group has promised nothing to anybody:
-// it goes on with what is left.
-func (u *unsynced) check(node topology.NodeID, stored []multiraft.Stored) error {
-	if u == nil || !u.lost {
-		return nil
-	}
-	for _, s := range stored {
-		if s.Alone {
-			continue
-		}
-		dir := filepath.Dir(u.path)
-		return fmt.Errorf("the machine stopped while wal.fsync was not \"always\", so this node may have forgotten votes and entries that "+
-			"others count on, and does not come back under its old ids: move %s away, start with an empty folder, then "+
-			"CLUSTER MEET, CLUSTER REPLICATE, and CLUSTER FORGET %s at another node; if no other node has the data, remove the "+
-			"file %s, which accepts that acknowledged writes are lost and that copies may differ", dir, node, u.path)
-	}
-	u.log.Warn("the machine stopped while wal.fsync was not \"always\": the last writes may be lost", "node", node)
-	return nil
+// forgetful reports whether the node must not open its groups under the Raft ids that
+// it has, since it may have forgotten what it promised under them. A replica that is
+// alone in its group has promised nothing to anybody: it goes on with what is left.
+func (u *unsynced) forgetful(stored []multiraft.Stored) bool {
+	return u != nil && u.lost && slices.ContainsFunc(stored, func(s multiraft.Stored) bool { return !s.Alone })
+}
+
+// advice is what to do about a node that does not come back, for that reason.
+func (u *unsynced) advice(node topology.NodeID, reason error) error {
+	return fmt.Errorf("the machine stopped while wal.fsync was not \"always\", so this node may have forgotten votes and entries that "+
+		"others count on: it comes back under new Raft ids, and has not within %v (%w). Start the other nodes, and start it again. "+
+		"If it was forgotten, or for a new beginning: move %s away, start with an empty folder, then CLUSTER MEET, CLUSTER REPLICATE, and CLUSTER FORGET %s at another node. "+
+		"If all nodes that have the data lost their power at once, remove the file %s on each, which accepts that acknowledged writes are lost and that copies may differ",
+		comeBackPatience, reason, filepath.Dir(u.path), node, u.path)
 }

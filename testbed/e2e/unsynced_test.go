@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -79,52 +81,141 @@ func TestLoneNodeWithoutSyncAfterAPowerCut(t *testing.T) {
 	})
 }
 
-// A member of a cluster that may have forgotten its votes does not come back under
-// its old ids. It says so in one line, and the others go on.
+// A member of a cluster that may have forgotten its votes comes back as a new member of
+// its groups: as itself, in its roles, with the data, and never under its old Raft ids.
 func TestMemberWithoutSyncAfterAPowerCut(t *testing.T) {
 	t.Parallel()
+	for victim, role := range []string{"master", "replica", "arbiter"} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			f := startShard(t, 3, "AIKV_WAL_FSYNC=never")
+			for i := range 100 {
+				if err := f.nodes[0].set(fmt.Sprint("k", i), "v"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.united()
+			f.nodes[0].threeVoters()
+			p, other := f.nodes[victim], f.nodes[(victim+1)%2]
+			id, former := p.must("cluster", "myid"), p.raftIDs()
+			p.kill()
+			p.losePower(4000)
+			p.mustStart("")
+			if p.down() {
+				t.Fatal("the node has ended")
+			}
+			if now := p.must("cluster", "myid"); now != id {
+				t.Errorf("it is node %s now", now)
+			}
+			f.united()
+			eventually(t, func() error {
+				leader := other
+				if text, err := leader.ask("info", "replication"); err != nil || !strings.Contains(text, "role:master") {
+					leader = f.nodes[1-other.index]
+				}
+				lines, err := leader.groups("data")
+				if err != nil || len(lines) != 1 || !strings.Contains(lines[0], "role=leader") || !strings.Contains(lines[0], ",voters=3,learners=0,lag=0,settled=1") {
+					return fmt.Errorf("%q, %w", lines, err)
+				}
+				return nil
+			})
+			for _, was := range former {
+				if slices.Contains(p.raftIDs(), was) {
+					t.Errorf("Raft ids %v, before %v", p.raftIDs(), former)
+				}
+			}
+			if victim < 2 {
+				eventually(t, func() error {
+					text, err := p.ask("info", "replication")
+					if err != nil || strings.Contains(text, "role:slave") && !strings.Contains(text, "master_link_status:up") {
+						return fmt.Errorf("%w: %s", err, text)
+					}
+					if n, err := p.client.DBSize(t.Context()).Result(); err != nil || n != 100 {
+						return fmt.Errorf("%d keys, %w", n, err)
+					}
+					return nil
+				})
+			}
+		})
+	}
+}
+
+// raftIDs returns the Raft ids under which the node's log has groups, as its log said.
+func (p *process) raftIDs() (ids []string) {
+	p.t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, "log"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if !strings.Contains(line, `msg="replica created"`) {
+			continue
+		}
+		for field := range strings.FieldsSeq(line) {
+			if id, ok := strings.CutPrefix(field, "raft_id="); ok {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids[max(0, len(ids)-1):]
+}
+
+// All nodes of a shard lose their power at once. None comes back by itself, and each
+// says in one line what to do; that helps.
+func TestAllWithoutSyncAfterAPowerCut(t *testing.T) {
+	t.Parallel()
 	f := startShard(t, 3, "AIKV_WAL_FSYNC=never")
-	master, replica := f.nodes[0], f.nodes[1]
 	for i := range 100 {
-		if err := master.set(fmt.Sprint("k", i), "v"); err != nil {
+		if err := f.nodes[0].set(fmt.Sprint("k", i), "v"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	master.threeVoters()
-	id := replica.must("cluster", "myid")
-	replica.kill()
-	replica.losePower(4000)
-	if err := replica.start(""); err != nil {
-		t.Fatal(err)
+	f.nodes[0].threeVoters()
+	for _, p := range f.nodes {
+		p.kill()
+		p.losePower(0)
 	}
-	if !replica.down() {
-		t.Fatal("a node runs that may have forgotten its votes")
+	var ended sync.WaitGroup
+	for _, p := range f.nodes {
+		ended.Go(func() {
+			if err := p.start(""); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	text, err := os.ReadFile(filepath.Join(replica.dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var words []string
-	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, "aikv: ") {
-			words = append(words, line)
+	ended.Wait()
+	for _, p := range f.nodes {
+		if !p.down() {
+			t.Fatalf("node %d runs", p.index)
+		}
+		text, err := os.ReadFile(filepath.Join(p.dir, "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var words []string
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "aikv: ") {
+				words = append(words, line)
+			}
+		}
+		unsynced := filepath.Join(p.dir, "data", "UNSYNCED")
+		if len(words) != 1 || !strings.Contains(words[0], "remove the file "+unsynced+" on each") {
+			t.Errorf("the last words of node %d: %q", p.index, words)
+		}
+		if err := os.Remove(unsynced); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if len(words) != 1 || !strings.Contains(words[0], "CLUSTER FORGET "+id) || strings.Contains(string(text), "panic") {
-		t.Errorf("its last words: %q", words)
+	for _, p := range f.nodes {
+		p.mustStart("")
 	}
-	if err := master.set("k", "v"); err != nil {
-		t.Errorf("the others do not go on: %v", err)
-	}
-
-	// What the line says, done.
-	if err := os.Rename(filepath.Join(replica.dir, "data"), filepath.Join(replica.dir, "old")); err != nil {
-		t.Fatal(err)
-	}
-	replica.mustStart("")
-	f.meets(1, 0)
-	replica.must("cluster", "replicate", master.must("cluster", "myid"))
-	eventually(t, func() error { return master.client.Do(t.Context(), "cluster", "forget", id).Err() })
 	f.united()
-	master.threeVoters()
+	eventually(t, func() error {
+		for _, p := range f.nodes[:2] {
+			if got, err := p.get("k50"); err == nil && got == "v" {
+				return nil
+			}
+		}
+		return errors.New("nobody has the data")
+	})
 }
