@@ -166,7 +166,7 @@ func (a *applier) collect(e *pb.Entry, report *applied) error {
 	if e.GetType() != pb.EntryNormal {
 		report.changes = append(report.changes, e)
 	}
-	if own := a.group.claim(c.Index, c.Term); own != nil {
+	if own := a.group.proposer.claim(c.Index, c.Term); own != nil {
 		c.Calls = own.calls // nil if they ended at their deadline
 		report.term = c.Term
 		report.entries++

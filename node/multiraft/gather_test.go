@@ -161,8 +161,8 @@ func TestInflightEntriesAreBounded(t *testing.T) {
 			calls = append(calls, l.writesAtOnce(1, &value)...)
 			l.drain()
 		}
-		if len(g.waiting) != limit {
-			t.Errorf("%d entries in flight, want %d", len(g.waiting), limit)
+		if len(g.proposer.undecided) != limit {
+			t.Errorf("%d entries in flight, want %d", len(g.proposer.undecided), limit)
 		}
 		n.holdApply = false
 		l.finish(calls...)
@@ -184,8 +184,8 @@ func TestInflightIsForgottenWithTheTerm(t *testing.T) {
 		o.wake = l.now
 	}
 	l.until("the first to lead again", func() bool { return l.leader(testGroup) == n })
-	if g := n.replicas[testGroup].group; g.flying != 0 || g.rn.BasicStatus().RaftState != raft.StateLeader {
-		t.Errorf("%d entries count as in flight", g.flying)
+	if g := n.replicas[testGroup].group; g.proposer.flying != 0 || g.rn.BasicStatus().RaftState != raft.StateLeader {
+		t.Errorf("%d entries count as in flight", g.proposer.flying)
 	}
 	w := l.write(n, testGroup, 2)
 	l.finish(w, lost)

@@ -3,7 +3,6 @@ package multiraft
 import (
 	"fmt"
 	"maps"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,19 +45,10 @@ type Group struct {
 	// clockFloor is the Spec's Clock.
 	clockFloor func() int64
 
-	writes  gather
-	fresh   []*proposal // proposed in this turn, index unknown yet
-	flying  int         // data entries of this term in flight
-	reader  reader
-	members membership
-	opened  int64 // ticks
-
-	// Guarded by the host's inbox.
-	heldWrites, heldReads hold
-
-	// Guarded by mu: shared by loop and applier.
-	mu      sync.Mutex
-	waiting []*proposal
+	proposer proposer
+	reader   reader
+	members  membership
+	opened   int64 // ticks
 
 	storedWaits []*StoredWait // the loop's
 
@@ -113,7 +103,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 		work:    sched.NewGroup(h.opts.Sched), gone: make(chan struct{}),
 	}
 	g.sender = sender{group: g, snapshots: make(map[uint64]*outSnapshot)}
-	g.receiver.group, g.trimmer.group, g.members.group = g, g, g
+	g.receiver.group, g.trimmer.group, g.members.group, g.proposer.group = g, g, g, g
 	g.reader.group, g.reader.rounds = g, uint64(h.opts.Now().UnixNano())
 	if h.opts.Lossy {
 		if err := h.followState(spec, store); err != nil {
@@ -211,13 +201,7 @@ func (g *Group) shut() {
 	g.loseWaits()
 	close(g.gone)
 	g.applier.stop()
-	g.mu.Lock()
-	waiting := g.waiting
-	g.waiting = nil
-	g.mu.Unlock()
-	for _, p := range waiting {
-		p.end(ErrUncertain)
-	}
+	g.proposer.close()
 	g.reader.close()
 }
 
@@ -351,7 +335,7 @@ func (g *Group) noteState() {
 	g.lead.Store(&next)
 	g.trimmer.heldToServe = 0 // what a leader says counts while it leads
 	g.reader.dropLease()
-	g.flying = 0
+	g.proposer.flying = 0
 	g.members.pendingSince = 0
 	clear(g.reporting.holds)
 	g.report.Store(nil)
@@ -380,7 +364,7 @@ func (g *Group) noteSilence() {
 // failQueued ends the calls that were certainly not appended. Barriers of a
 // prompt group survive: they are asked again of the next leader.
 func (g *Group) failQueued(err error) {
-	endAll(g.writes.take(), err)
+	endAll(g.proposer.gather.take(), err)
 	if g.prompt && !g.detached {
 		return
 	}
@@ -463,7 +447,8 @@ func (g *Group) setMembers(members []Member) {
 // tick advances raft's clock and whatever else is counted in ticks.
 func (g *Group) tick(ticks int64) {
 	g.rn.Tick()
-	g.expire(ticks)
+	g.proposer.expire(ticks)
+	g.reader.expire(ticks)
 	g.reader.retry(ticks)
 	g.noteSpare(g.host.now)
 	g.trimmer.noteHeld()
@@ -496,8 +481,7 @@ func (g *Group) noteApplied(a applied, now time.Time) {
 		g.campaignAlone()
 	}
 	if a.entries > 0 && a.term == g.lead.Load().term {
-		g.flying = max(g.flying-a.entries, 0)
-		g.writes.answered(a.active, now)
+		g.proposer.applied(a.entries, a.active, now)
 	}
 	if len(a.changes) > 0 {
 		g.members.step(g.host.ticks)

@@ -134,9 +134,9 @@ func (b *inbox) addCalls(g *Group, barrier bool, calls ...*Call) bool {
 		for _, c := range calls {
 			b.in.calls = append(b.in.calls, submission{g, c, barrier})
 		}
-		h := g.held(barrier)
-		h.queued += len(calls)
-		wake = h.queued >= h.want
+		n := &g.gather(barrier).count
+		n.queued += len(calls)
+		wake = n.queued >= n.want
 	}
 	b.mu.Unlock()
 	if wake {
@@ -145,33 +145,35 @@ func (b *inbox) addCalls(g *Group, barrier bool, calls ...*Call) bool {
 	return open
 }
 
-// hold is how many calls of one kind are queued for a group, how many the loop
+// callCount is how many calls of one kind are queued for a group, how many the loop
 // has taken and keeps for later, and how many more it wants before it is woken
 // for them. Guarded by inbox.mu.
-type hold struct{ queued, taken, want int }
+type callCount struct{ queued, taken, want int }
 
 // pending returns how many calls of one kind wait for the group's next entry or
 // round.
 func (b *inbox) pending(g *Group, barrier bool) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	h := g.held(barrier)
-	return h.queued + h.taken
+	n := &g.gather(barrier).count
+	return n.queued + n.taken
 }
 
-// holdAll holds calls back until something else wakes the loop: an entry or a
-// round that is in flight ends by an event of its own, and ticks go on.
-const holdAll = 1 << 30
+// wantNone keeps the loop asleep however many calls come, until something else
+// wakes it: an entry or a round that is in flight ends by an event of its own, and
+// ticks go on.
+const wantNone = 1 << 30
 
-// hold sets how many calls each group waits for at the end of a turn.
-func (b *inbox) hold(groups []*Group) {
+// setWanted sets how many calls each group waits for at the end of a turn.
+func (b *inbox) setWanted(groups []*Group) {
 	b.mu.Lock()
 	wake := false
 	for _, g := range groups {
-		g.heldWrites.want, g.heldReads.want = g.wantWrites(), g.reader.wantMore()
-		g.heldWrites.taken, g.heldReads.taken = len(g.writes.calls), len(g.reader.gather.calls)
-		for _, h := range [...]hold{g.heldWrites, g.heldReads} {
-			wake = wake || h.queued > 0 && h.queued >= h.want
+		writes, reads := &g.proposer.gather, &g.reader.gather
+		writes.count.want, reads.count.want = g.proposer.wantMore(), g.reader.wantMore()
+		writes.count.taken, reads.count.taken = len(writes.calls), len(reads.calls)
+		for _, n := range [...]callCount{writes.count, reads.count} {
+			wake = wake || n.queued > 0 && n.queued >= n.want
 		}
 	}
 	b.mu.Unlock()
@@ -185,9 +187,9 @@ func (b *inbox) take() *input {
 	b.mu.Lock()
 	b.in, b.spare = b.spare, b.in
 	for _, s := range b.spare.calls {
-		h := s.group.held(s.barrier)
-		h.queued--
-		h.taken++
+		n := &s.group.gather(s.barrier).count
+		n.queued--
+		n.taken++
 	}
 	b.mu.Unlock()
 	return &b.spare

@@ -46,7 +46,7 @@ func (h *Host) step(now time.Time, tick bool) time.Time {
 	}
 	h.persist.wake()
 	next = sooner(next, h.outbox.flush(now))
-	h.inbox.hold(h.order)
+	h.inbox.setWanted(h.order)
 	return next
 }
 
@@ -159,7 +159,7 @@ func (g *Group) turn(now time.Time) time.Time {
 	}
 	defer g.reviewWaits()
 	for {
-		wake := sooner(g.propose(now), g.reader.start(now))
+		wake := sooner(g.proposer.step(now), g.reader.start(now))
 		if !g.rn.HasReady() {
 			return wake
 		}
@@ -210,7 +210,7 @@ func (g *Group) send(m *pb.Message) {
 // moves the commit index needs no write of its own: the index is derived again
 // after a restart, so it travels with the next append.
 func (g *Group) append(m *pb.Message) {
-	g.noteProposed(m.GetEntries())
+	g.proposer.noteProposed(m.GetEntries())
 	if n := len(m.GetEntries()); n > 0 {
 		g.last = m.GetEntries()[n-1].GetIndex()
 	}

@@ -3,6 +3,7 @@ package multiraft
 import (
 	"encoding/binary"
 	"errors"
+	"sync"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -20,6 +21,8 @@ type gather struct {
 	want  int
 	until time.Time
 	limit time.Duration
+
+	count callCount // the inbox's
 }
 
 // answered notes that calls have just ended, and how many were active then:
@@ -32,7 +35,7 @@ func (q *gather) answered(active int, now time.Time) {
 
 // ready reports whether the calls should be sent now; if not, when. That may be
 // asked without any calls: those that come, but are not as many as are waited
-// for, do not wake the loop (see hold), so the time must.
+// for, do not wake the loop (see callCount), so the time must.
 func (q *gather) ready(now time.Time) (bool, time.Time) {
 	if len(q.calls) == 0 && q.missing(now) == 0 {
 		return false, time.Time{}
@@ -56,6 +59,18 @@ func (q *gather) take() []*Call {
 	calls := q.calls
 	q.calls = nil
 	return calls
+}
+
+// proposer makes entries of a group's writes, and knows them again when they are
+// committed. It belongs to the loop, but for what is guarded.
+type proposer struct {
+	group  *Group
+	gather gather      // the writes that the next entry will carry
+	fresh  []*proposal // proposed in this turn, index unknown yet
+	flying int         // data entries of this term in flight
+
+	mu        sync.Mutex
+	undecided []*proposal // appended, not applied; shared with the applier
 }
 
 // proposal is one data entry that was proposed here, and the calls in it.
@@ -85,7 +100,7 @@ func (g *Group) enqueue(s submission, ticks int64) {
 	if s.barrier {
 		g.reader.gather.calls = append(g.reader.gather.calls, s.call)
 	} else {
-		g.writes.calls = append(g.writes.calls, s.call)
+		g.proposer.gather.calls = append(g.proposer.gather.calls, s.call)
 	}
 }
 
@@ -93,24 +108,24 @@ func (h *Host) requestTicks() int64 {
 	return max(int64(h.opts.RequestTimeout/h.opts.Tick), 2)
 }
 
-// propose packs waiting writes into entries, as far as the limit of entries in
+// step packs waiting writes into entries, as far as the limit of entries in
 // flight and the gather allow. It returns when to try again.
-func (g *Group) propose(now time.Time) time.Time {
-	opts := &g.host.opts
-	g.writes.limit = opts.Gather
-	for g.flying < opts.InflightEntries && g.lead.Load().role == raft.StateLeader {
-		ready, wake := g.writes.ready(now)
+func (p *proposer) step(now time.Time) time.Time {
+	g, opts := p.group, &p.group.host.opts
+	p.gather.limit = opts.Gather
+	for p.flying < opts.InflightEntries && g.lead.Load().role == raft.StateLeader {
+		ready, wake := p.gather.ready(now)
 		if !ready {
 			return wake
 		}
-		n := packable(g.writes.calls, opts.MaxEntryBytes)
-		batch := g.writes.calls[:n:n]
+		n := packable(p.gather.calls, opts.MaxEntryBytes)
+		batch := p.gather.calls[:n:n]
 		head := entryHead{time: g.stamp(now)}
 		if opts.Header != nil {
 			head.Header = opts.Header()
 		}
 		data := appendEntry(make([]byte, 0, entrySize(batch)), head, batch)
-		p := &proposal{
+		next := &proposal{
 			term: g.rn.BasicStatus().GetTerm(), calls: batch,
 			deadline: g.host.ticks + g.host.requestTicks(),
 		}
@@ -118,34 +133,34 @@ func (g *Group) propose(now time.Time) time.Time {
 			if !errors.Is(err, raft.ErrProposalDropped) {
 				g.host.fail(err)
 			}
-			return time.Time{} // held until a transfer ends or leadership is lost
+			return time.Time{} // the writes wait until a transfer ends or leadership is lost
 		}
-		g.fresh = append(g.fresh, p)
-		g.flying++
-		if n == len(g.writes.calls) {
-			g.writes.calls = nil
+		p.fresh = append(p.fresh, next)
+		p.flying++
+		if n == len(p.gather.calls) {
+			p.gather.calls = nil
 		} else {
-			g.writes.calls = g.writes.calls[n:]
+			p.gather.calls = p.gather.calls[n:]
 		}
-		g.writes.want = 0
+		p.gather.want = 0
 	}
 	return time.Time{}
 }
 
-// held returns the group's hold for barriers or for writes; the inbox is locked.
-func (g *Group) held(barrier bool) *hold {
+// gather returns the group's gather for barriers or for writes.
+func (g *Group) gather(barrier bool) *gather {
 	if barrier {
-		return &g.heldReads
+		return &g.reader.gather
 	}
-	return &g.heldWrites
+	return &g.proposer.gather
 }
 
-// wantWrites returns how many more writes the loop wants to be woken for.
-func (g *Group) wantWrites() int {
-	if g.flying >= g.host.opts.InflightEntries {
-		return holdAll
+// wantMore returns how many more writes the loop wants to be woken for.
+func (p *proposer) wantMore() int {
+	if p.flying >= p.group.host.opts.InflightEntries {
+		return wantNone
 	}
-	return g.writes.missing(g.host.now)
+	return p.gather.missing(p.group.host.now)
 }
 
 // packable returns how many of the calls fit into one entry; at least one.
@@ -172,49 +187,49 @@ func entrySize(calls []*Call) int {
 // and remembers their places: a leader's data entries of its own term are its
 // proposals, in order. It runs before the persister sees the entries, hence
 // before any of them can be applied.
-func (g *Group) noteProposed(entries []*pb.Entry) {
-	if len(g.fresh) == 0 {
+func (p *proposer) noteProposed(entries []*pb.Entry) {
+	if len(p.fresh) == 0 {
 		return
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, e := range entries {
-		if len(g.fresh) == 0 {
+		if len(p.fresh) == 0 {
 			return
 		}
-		p := g.fresh[0]
-		if e.GetTerm() != p.term || e.GetType() != pb.EntryNormal || len(e.GetData()) == 0 {
+		first := p.fresh[0]
+		if e.GetTerm() != first.term || e.GetType() != pb.EntryNormal || len(e.GetData()) == 0 {
 			continue
 		}
-		p.index = e.GetIndex()
-		g.fresh = g.fresh[1:]
-		g.waiting = append(g.waiting, p)
+		first.index = e.GetIndex()
+		p.fresh = p.fresh[1:]
+		p.undecided = append(p.undecided, first)
 	}
 }
 
 // claim returns the proposal that is the entry at (index, term), if it was made
-// here, and ends the calls of those that another leader's entry replaced. The applier calls it
-// in log order. The list is short and need not be sorted: a leader of a later
+// here, and ends the calls of those that another leader's entry replaced. The
+// applier calls it in log order. The list is short and need not be sorted: a leader of a later
 // term may reuse the index of an entry that is still undecided.
-func (g *Group) claim(index, term uint64) (own *proposal) {
-	g.mu.Lock()
+func (p *proposer) claim(index, term uint64) (own *proposal) {
+	p.mu.Lock()
 	var lost []*proposal
-	kept := g.waiting[:0]
-	for _, p := range g.waiting {
+	kept := p.undecided[:0]
+	for _, o := range p.undecided {
 		switch {
-		case p.index > index:
-			kept = append(kept, p)
-		case p.index == index && p.term == term:
-			own = p
+		case o.index > index:
+			kept = append(kept, o)
+		case o.index == index && o.term == term:
+			own = o
 		default:
-			lost = append(lost, p)
+			lost = append(lost, o)
 		}
 	}
-	clear(g.waiting[len(kept):])
-	g.waiting = kept
-	g.mu.Unlock()
-	for _, p := range lost {
-		p.end(ErrSuperseded)
+	clear(p.undecided[len(kept):])
+	p.undecided = kept
+	p.mu.Unlock()
+	for _, o := range lost {
+		o.end(ErrSuperseded)
 	}
 	return own
 }
@@ -236,20 +251,37 @@ func (q *gather) expire(ticks int64) {
 	q.calls = q.calls[n:]
 }
 
-// expire ends the calls whose time is over.
-func (g *Group) expire(ticks int64) {
-	g.writes.expire(ticks)
-	g.reader.expire(ticks)
-	g.mu.Lock()
-	var undecided []*proposal
-	for _, p := range g.waiting {
-		if p.deadline <= ticks && p.calls != nil {
-			undecided = append(undecided, &proposal{calls: p.calls})
-			p.calls = nil
+// expire ends the writes whose time is over.
+func (p *proposer) expire(ticks int64) {
+	p.gather.expire(ticks)
+	p.mu.Lock()
+	var late []*proposal
+	for _, o := range p.undecided {
+		if o.deadline <= ticks && o.calls != nil {
+			late = append(late, &proposal{calls: o.calls})
+			o.calls = nil
 		}
 	}
-	g.mu.Unlock()
-	for _, p := range undecided {
-		p.end(ErrUncertain)
+	p.mu.Unlock()
+	for _, o := range late {
+		o.end(ErrUncertain)
+	}
+}
+
+// applied notes that entries of this term which were proposed here are applied, and
+// that so many of their calls were active then.
+func (p *proposer) applied(entries, active int, now time.Time) {
+	p.flying = max(p.flying-entries, 0)
+	p.gather.answered(active, now)
+}
+
+// close ends the writes that are undecided; the group was shut.
+func (p *proposer) close() {
+	p.mu.Lock()
+	undecided := p.undecided
+	p.undecided = nil
+	p.mu.Unlock()
+	for _, o := range undecided {
+		o.end(ErrUncertain)
 	}
 }

@@ -69,7 +69,7 @@ func (r *reader) start(now time.Time) time.Time {
 // wantMore returns how many more reads the loop wants to be woken for.
 func (r *reader) wantMore() int {
 	if r.round != nil {
-		return holdAll
+		return wantNone
 	}
 	return r.gather.missing(r.group.host.now)
 }
