@@ -17,23 +17,24 @@ import (
 // that hold vocabulary only; rawio is one that holds system calls.
 func arrows() map[string][]string {
 	all := []string{
-		"command", "config", "data/hashes", "frontend", "keyspace", "metaraft", "multiraft", "replica",
+		"command", "config", "data/hashes", "data/sortedsets", "frontend", "keyspace", "metaraft", "multiraft", "replica",
 		"rawio", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology", "transport", "wal",
 	}
 	return map[string][]string{
-		".":           {"config", "resp", "server"},
-		"command":     {"keyspace", "longdouble", "resp", "slot", "topology"},
-		"config":      {},
-		"data/hashes": {"command", "keyspace", "longdouble", "resp"},
-		"longdouble":  {},
-		"frontend":    {"command", "multiraft", "rawio", "resp", "slot", "topology"},
-		"keyspace":    {"keyspace/tree", "slot", "storage"},
-		"metaraft":    {"sched", "slot", "storage", "topology"},
-		"multiraft":   {"sched", "wal"},
-		"replica":     {"command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology"},
-		"rawio":       {},
-		"resp":        {},
-		"sched":       {},
+		".":               {"config", "resp", "server"},
+		"command":         {"keyspace", "longdouble", "resp", "slot", "topology"},
+		"config":          {},
+		"data/hashes":     {"command", "keyspace", "longdouble", "resp"},
+		"data/sortedsets": {"command", "keyspace", "resp"},
+		"longdouble":      {},
+		"frontend":        {"command", "multiraft", "rawio", "resp", "slot", "topology"},
+		"keyspace":        {"keyspace/tree", "slot", "storage"},
+		"metaraft":        {"sched", "slot", "storage", "topology"},
+		"multiraft":       {"sched", "wal"},
+		"replica":         {"command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology"},
+		"rawio":           {},
+		"resp":            {},
+		"sched":           {},
 		// A Sched under which a seed decides who runs, for tests.
 		"sched/seeded": {"sched"},
 		"server":       all,

@@ -132,13 +132,14 @@ func (a *Args) Cursor() (uint64, error) {
 	return cursor, nil
 }
 
-// Count takes a number of keys or elements that is above 0.
+// Count takes a number of keys or elements that is above 0. One that is so large that
+// there cannot be as many is only known to be so.
 func (a *Args) Count(what string) (int, error) {
 	n, ok := ParseInt(a.Next())
-	if !ok || n <= 0 || n > math.MaxInt32 {
+	if !ok || n <= 0 {
 		return 0, resp.Error("ERR " + what + " should be greater than 0")
 	}
-	return int(n), nil
+	return int(min(n, math.MaxInt32)), nil
 }
 
 // Float takes a number with a fraction.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"math/rand/v2"
 
 	"github.com/genuineh/aikv/node/keyspace"
@@ -95,7 +96,7 @@ func (tx *Tx) Run(args *Args, r *resp.Reply) {
 		err = c.Read(&tx.view, args, r)
 	}
 	if err != nil {
-		r.Fail(err)
+		r.Fail(replyError(err))
 	}
 }
 
@@ -104,8 +105,16 @@ func (v *View) Run(args *Args, r *resp.Reply) {
 	v.rand = Rand{}
 	r.Begin()
 	if err := args.cmd.Read(v, args, r); err != nil {
-		r.Fail(err)
+		r.Fail(replyError(err))
 	}
+}
+
+// replyError returns what a client sees of a handler's error.
+func replyError(err error) error {
+	if errors.Is(err, keyspace.ErrWrongType) {
+		return ErrWrongType
+	}
+	return err
 }
 
 // RunEmpty is Run where there is no data.

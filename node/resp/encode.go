@@ -146,16 +146,16 @@ func appendBool(dst []byte, b, resp3 bool) []byte {
 	}
 }
 
-// formatDouble writes f as Redis 7.0 does: 17 significant digits, inf and nan
+// AppendDouble appends f as Redis 7.0 writes it: 17 significant digits, inf and nan
 // in lower case.
-func formatDouble(f float64) []byte {
+func AppendDouble(dst []byte, f float64) []byte {
 	switch {
 	case math.IsInf(f, 1):
-		return []byte("inf")
+		return append(dst, "inf"...)
 	case math.IsInf(f, -1):
-		return []byte("-inf")
+		return append(dst, "-inf"...)
 	case math.IsNaN(f):
-		return []byte("nan")
+		return append(dst, "nan"...)
 	}
-	return strconv.AppendFloat(nil, f, 'g', 17, 64)
+	return strconv.AppendFloat(dst, f, 'g', 17, 64)
 }

@@ -265,7 +265,8 @@ func (r *Reply) Bool(b bool) {
 // Double writes a floating point number: a bulk string in RESP2.
 func (r *Reply) Double(f float64) {
 	if r != nil {
-		r.number(',', formatDouble(f))
+		var digits [32]byte
+		r.number(',', AppendDouble(digits[:0], f))
 	}
 }
 

@@ -75,7 +75,7 @@ func Bool(b bool) Value {
 
 // Double returns a floating point number: a bulk string in RESP2.
 func Double(f float64) Value {
-	return Value{Kind: KindDouble, Str: formatDouble(f)}
+	return Value{Kind: KindDouble, Str: AppendDouble(nil, f)}
 }
 
 // Array returns an array of elems; the slice is kept.

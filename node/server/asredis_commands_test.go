@@ -30,6 +30,7 @@ func (g *generator) round() (pipelines [][][]string) {
 func (g *generator) command() []string {
 	families := []func() []string{
 		g.whole, g.whole, g.several, g.counter, g.counter, g.part, g.part, g.bit, g.bit, g.field, g.expiry, g.expiry, g.keys, g.keys, g.all,
+		g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.hashes, g.hashes, g.hashes,
 	}
 	args := families[g.rnd.IntN(len(families))]()
 	switch g.rnd.IntN(40) {
@@ -340,7 +341,7 @@ func (g *generator) all() []string {
 	case 1:
 		return []string{"KEYS", g.pick("*", "{a}?", "{a}[1-3]", "nosuch*", "{a}\x00*", "other")}
 	case 2:
-		return append([]string{"SCAN", "0", "COUNT", "100000"}, g.some(4, "MATCH", "*", "{a}?", "TYPE", "string", "hash", "STRING", "nosuch",
+		return append([]string{"SCAN", "0", "COUNT", "100000"}, g.some(4, "MATCH", "*", "{a}?", "TYPE", "string", "hash", "STRING", "zset", "ZSET", "nosuch",
 			"COUNT", "100000", "0", "-1", "x")...)
 	default:
 		return []string{"SCAN", g.pick("x", "", "-", " 0", "0 ", "+", "18446744073709551616", "1e3", "0x0"), "COUNT", "100000"}

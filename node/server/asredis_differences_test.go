@@ -30,7 +30,7 @@ func differences() []difference {
 		{
 			"its cursors",
 			func(_ *duel, name string, args []string, ours, theirs resp.Value) bool {
-				return name == "scan" && args[1] != "0" && ours.Kind == theirs.Kind && len(ours.Elems) == 2
+				return name == "scan" && (args[1] != "0" && ours.Kind == theirs.Kind && len(ours.Elems) == 2 || partial(ours, theirs))
 			},
 		},
 		{
@@ -58,6 +58,40 @@ func differences() []difference {
 			"`OBJECT IDLETIME` is refused",
 			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
 				return name == "object idletime" && ours.IsError() && theirs.Kind == resp.KindInt
+			},
+		},
+		{
+			"`HSCAN` and `ZSCAN` walk",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				if name == "zscan" {
+					theirs = unsigned(theirs)
+				}
+				return (name == "hscan" || name == "zscan") &&
+					(partial(ours, theirs) || slices.Equal(elements(ours), elements(theirs)))
+			},
+		},
+		{
+			"A score of `-0` is kept as 0",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return strings.HasPrefix(name, "z") && bytes.Equal(resp.Append(nil, ours, 3), resp.Append(nil, unsigned(theirs), 3))
+			},
+		},
+		{
+			"`ZRANK` and `ZREVRANK` take `WITHSCORE`",
+			func(_ *duel, name string, args []string, _, _ resp.Value) bool {
+				return (name == "zrank" || name == "zrevrank") && len(args) > 3
+			},
+		},
+		{
+			"fields of a large hash",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return slices.Contains([]string{"hgetall", "hkeys", "hvals"}, name) && slices.Equal(elements(ours), elements(theirs))
+			},
+		},
+		{
+			"`HRANDFIELD` and `ZRANDMEMBER` choose",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return (name == "hrandfield" || name == "zrandmember") && ours.Kind == theirs.Kind && len(ours.Elems) == len(theirs.Elems)
 			},
 		},
 		{
@@ -98,6 +132,27 @@ func nameOf(args []string) string {
 		name += " " + strings.ToLower(args[1])
 	}
 	return name
+}
+
+// partial reports whether one of two replies of SCAN's form says that there is more.
+func partial(ours, theirs resp.Value) bool {
+	if len(ours.Elems) != 2 || len(theirs.Elems) != 2 {
+		return false
+	}
+	return string(ours.Elems[0].Str) != "0" || string(theirs.Elems[0].Str) != "0"
+}
+
+// unsigned returns a reply with 0 where it has -0.
+func unsigned(v resp.Value) resp.Value {
+	if string(v.Str) == "-0" {
+		v.Str = v.Str[1:]
+	}
+	elems := slices.Clone(v.Elems)
+	for i := range elems {
+		elems[i] = unsigned(elems[i])
+	}
+	v.Elems = elems
+	return v
 }
 
 // elements returns the elements of a reply, as text, sorted.

@@ -17,6 +17,7 @@ import (
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/config"
 	"github.com/genuineh/aikv/node/data/hashes"
+	"github.com/genuineh/aikv/node/data/sortedsets"
 	"github.com/genuineh/aikv/node/frontend"
 	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/multiraft"
@@ -180,7 +181,7 @@ func (n *node) open() error {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
 	}
 	n.transport = wire{t, &n.processors}
-	n.table = command.NewTable(command.All(), hashes.Commands())
+	n.table = command.NewTable(command.All(), hashes.Commands(), sortedsets.Commands())
 	n.build()
 	return nil
 }

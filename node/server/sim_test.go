@@ -22,6 +22,7 @@ import (
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/data/hashes"
+	"github.com/genuineh/aikv/node/data/sortedsets"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/sched/seeded"
 	"github.com/genuineh/aikv/node/topology"
@@ -93,7 +94,9 @@ func seedRand(seed int64) func() {
 }
 
 // simTable is the table of all nodes: it never changes.
-var simTable = sync.OnceValue(func() *command.Table { return command.NewTable(command.All(), hashes.Commands()) })
+var simTable = sync.OnceValue(func() *command.Table {
+	return command.NewTable(command.All(), hashes.Commands(), sortedsets.Commands())
+})
 
 func newSimCluster(t testing.TB, seed int64, shape simShape) *simCluster {
 	w := seeded.New(seed)

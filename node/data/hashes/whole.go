@@ -115,7 +115,7 @@ func writeRandom(v *command.View, hash keyspace.HashView, count int64, withValue
 		}
 		return !r.Full()
 	}
-	if count >= n {
+	if count >= hash.Len() {
 		hash.Each(func(field, value []byte, _ int64) bool { return write(field, value) })
 		return
 	}

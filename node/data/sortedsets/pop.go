@@ -1,0 +1,57 @@
+package sortedsets
+
+import (
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/resp"
+)
+
+func zpopmin(tx *command.Tx, args *command.Args, r *resp.Reply) error { return pop(tx, args, false, r) }
+
+func zpopmax(tx *command.Tx, args *command.Args, r *resp.Reply) error { return pop(tx, args, true, r) }
+
+// pop answers pairs if there is a count, and else one element in a flat list.
+func pop(tx *command.Tx, args *command.Args, highest bool, r *resp.Reply) error {
+	key := args.Next()
+	if args.Len() > 1 {
+		return command.ErrSyntax
+	}
+	count, counted := int64(1), args.More()
+	if counted {
+		var ok bool
+		if count, ok = command.ParseInt(args.Next()); !ok || count < 0 {
+			return command.Errorf("value is out of range, must be positive")
+		}
+	}
+	set, err := tx.SortedSet(key)
+	if err != nil {
+		return err
+	}
+	n := min(count, set.Len())
+	if counted {
+		r.Pairs(int(n))
+		take(set, n, highest, r, r.Pair)
+	} else {
+		r.Array(int(2 * n))
+		take(set, n, highest, r, func() {})
+	}
+	return nil
+}
+
+// take writes and removes the first n elements of a set or, if highest, the last ones;
+// begin begins an element.
+func take(set *keyspace.SortedSet, n int64, highest bool, r *resp.Reply, begin func()) {
+	from := int64(0)
+	if highest {
+		from = set.Len() - n
+	}
+	for member, score := range between(set.SortedSetView, from, from+n, highest) {
+		if r.Full() {
+			break
+		}
+		begin()
+		r.Bulk(member)
+		r.Double(score)
+	}
+	set.DeleteRange(from, from+n)
+}

@@ -1,0 +1,179 @@
+package sortedsets
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+// TestStrtod: what strtod takes from the beginning of a text, as glibc does.
+func TestStrtod(t *testing.T) {
+	inf := math.Inf(1)
+	for _, c := range []struct {
+		text       string
+		want       float64
+		n          int
+		outOfRange bool
+	}{
+		{"", 0, 0, false},
+		{"1", 1, 1, false},
+		{"-1.5e3x", -1500, 6, false},
+		{" \t\n\v\f\r+7", 7, 8, false},
+		{"  ", 0, 0, false},
+		{"+", 0, 0, false},
+		{".", 0, 0, false},
+		{".5", .5, 2, false},
+		{"5.", 5, 2, false},
+		{"1.2.3", 1.2, 3, false},
+		{"1e", 1, 1, false},
+		{"1e+", 1, 1, false},
+		{"1_0", 1, 1, false},
+		{"0x", 0, 1, false},
+		{"0xg", 0, 1, false},
+		{"0x.", 0, 1, false},
+		{"0x.8", .5, 4, false},
+		{"0x10", 16, 4, false},
+		{"0X1P+4z", 16, 6, false},
+		{"0x1p", 1, 3, false},
+		{"0x1_0", 1, 3, false},
+		{"inf", inf, 3, false},
+		{"-Infinity", -inf, 9, false},
+		{"+infinit", inf, 4, false},
+		{"1e999", inf, 5, true},
+		{"-1e999", -inf, 6, true},
+		{"1e-999", 0, 6, true},
+		{"0e-999", 0, 6, false},
+		{"0x0p-9999", 0, 9, false},
+		{"0x1p-9999", 0, 9, true},
+		{"1e99999999999999999999", inf, 22, true},
+		{"4e-324", 5e-324, 6, false},
+		{"9007199254740993", 9007199254740992, 16, false},
+		{"1\x002", 1, 1, false},
+	} {
+		got, n, outOfRange := strtod([]byte(c.text))
+		if got != c.want || n != c.n || outOfRange != c.outOfRange {
+			t.Errorf("%q: %v, %d bytes, out of range: %v", c.text, got, n, outOfRange)
+		}
+	}
+	for _, text := range []string{"nan", "-NaN", "nan(1)"} {
+		if got, n, _ := strtod([]byte(text)); !math.IsNaN(got) || n == 0 {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+	if zero, _, _ := strtod([]byte("-0")); !math.Signbit(zero) {
+		t.Error("-0 lost its sign")
+	}
+}
+
+func TestParseScoreBound(t *testing.T) {
+	for text, want := range map[string]scoreBound{
+		"": {}, "(": {exclusive: true}, "1": {score: 1}, "(1": {1, true}, " 1": {score: 1}, "( 1": {1, true},
+		"1\x00junk": {score: 1}, "1e999": {score: math.Inf(1)}, "(-inf": {math.Inf(-1), true}, "1e-999": {},
+	} {
+		if got, ok := parseScoreBound([]byte(text)); !ok || got != want {
+			t.Errorf("%q: %v, %v", text, got, ok)
+		}
+	}
+	for _, text := range []string{"1 ", "[1", "((1", "nan", "(nan", "nan(1)", "x", " ", "1e", "-"} {
+		if got, ok := parseScoreBound([]byte(text)); ok {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+}
+
+func TestParseLexBound(t *testing.T) {
+	for text, want := range map[string]lexBound{
+		"-": {side: -1, exclusive: true}, "+": {side: 1, exclusive: true}, "+\x00x": {side: 1, exclusive: true},
+		"[": {member: []byte{}}, "[a": {member: []byte("a")}, "(a": {member: []byte("a"), exclusive: true},
+		"[-": {member: []byte("-")},
+	} {
+		got, ok := parseLexBound([]byte(text))
+		if !ok || string(got.member) != string(want.member) || got.exclusive != want.exclusive || got.side != want.side {
+			t.Errorf("%q: %v, %v", text, got, ok)
+		}
+	}
+	for _, text := range []string{"", "a", "+a", "--", "1", "]a"} {
+		if got, ok := parseLexBound([]byte(text)); ok {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+}
+
+// line is a sorted set of the elements with these scores and members, in order.
+type line struct {
+	scores  []float64
+	members []string
+}
+
+func (l line) Len() int64 { return int64(max(len(l.scores), len(l.members))) }
+
+func (l line) FirstByScore(score float64, more bool) int64 {
+	i := slices.IndexFunc(l.scores, func(s float64) bool { return s > score || s == score && !more })
+	if i < 0 {
+		return l.Len()
+	}
+	return int64(i)
+}
+
+func (l line) FirstByMember(member []byte, more bool) int64 {
+	i := slices.IndexFunc(l.members, func(m string) bool { return m > string(member) || m == string(member) && !more })
+	if i < 0 {
+		return l.Len()
+	}
+	return int64(i)
+}
+
+func TestBetween(t *testing.T) {
+	scores := line{scores: []float64{math.Inf(-1), 1, 1, 2, math.Inf(1)}}
+	for _, c := range []struct {
+		lowest, highest string
+		from, to        int64
+	}{
+		{"-inf", "+inf", 0, 5}, {"(-inf", "(inf", 1, 4}, {"1", "1", 1, 3}, {"(1", "1", 3, 3}, {"1", "(1", 1, 1},
+		{"2", "1", 3, 3}, {"1.5", "9", 3, 4}, {"inf", "inf", 4, 5}, {"(inf", "inf", 5, 5},
+	} {
+		s, err := parseSpan(byScore, []byte(c.lowest), []byte(c.highest))
+		if from, to := s.of(scores); err != nil || from != c.from || to != c.to {
+			t.Errorf("scores %s to %s: %d to %d", c.lowest, c.highest, from, to)
+		}
+	}
+	members := line{members: []string{"", "a", "b", "ba"}}
+	for _, c := range []struct {
+		lowest, highest string
+		from, to        int64
+	}{
+		{"-", "+", 0, 4}, {"+", "-", 4, 4}, {"-", "-", 0, 0}, {"+", "+", 4, 4}, {"[", "(b", 0, 2}, {"(", "[b", 1, 3},
+		{"(b", "[b", 3, 3}, {"[b", "[a", 2, 2}, {"(a", "+", 2, 4},
+	} {
+		s, err := parseSpan(byLex, []byte(c.lowest), []byte(c.highest))
+		if from, to := s.of(members); err != nil || from != c.from || to != c.to {
+			t.Errorf("members %s to %s: %d to %d", c.lowest, c.highest, from, to)
+		}
+	}
+}
+
+func TestBetweenRanks(t *testing.T) {
+	for _, c := range []struct{ first, last, length, from, to int64 }{
+		{0, -1, 5, 0, 5}, {1, 2, 5, 1, 3}, {-2, -1, 5, 3, 5}, {-9, 9, 5, 0, 5}, {3, 2, 5, 0, 0}, {5, 9, 5, 0, 0},
+		{0, -6, 5, 0, 0}, {0, -1, 0, 0, 0}, {math.MinInt64, math.MaxInt64, 5, 0, 5}, {math.MaxInt64, math.MinInt64, 5, 0, 0},
+	} {
+		if from, to := betweenRanks(c.first, c.last, c.length); from != c.from || to != c.to {
+			t.Errorf("%d to %d of %d: %d to %d", c.first, c.last, c.length, from, to)
+		}
+	}
+}
+
+func TestLimited(t *testing.T) {
+	for _, c := range []struct {
+		offset, count int64
+		reverse       bool
+		from, to      int64
+	}{
+		{0, -1, false, 10, 20}, {3, -5, false, 13, 20}, {3, 2, false, 13, 15}, {3, 2, true, 15, 17}, {0, 0, false, 10, 10},
+		{-1, 5, false, 10, 10}, {10, 1, true, 10, 10}, {9, math.MaxInt64, true, 10, 11}, {math.MaxInt64, 1, false, 10, 10},
+	} {
+		if from, to := limited(10, 20, c.offset, c.count, c.reverse); from != c.from || to != c.to {
+			t.Errorf("LIMIT %d %d, reverse %v: %d to %d", c.offset, c.count, c.reverse, from, to)
+		}
+	}
+}
