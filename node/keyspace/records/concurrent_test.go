@@ -23,7 +23,9 @@ func TestConcurrent(t *testing.T) {
 	for _, kind := range []string{"memory", "level"} {
 		t.Run(kind, func(t *testing.T) {
 			var store storage.Store = storage.NewMemory()
+			last := uint64(3000)
 			if kind == "level" {
+				last = 500
 				level, err := storage.OpenLevel(filepath.Join(t.TempDir(), "db"), storage.LevelOptions{WriteBuffer: 16 << 10})
 				if err != nil {
 					t.Fatal(err)
@@ -50,7 +52,7 @@ func TestConcurrent(t *testing.T) {
 					exportGroups(t, m)
 				}
 			})
-			for i := uint64(1); i <= 3000; i++ {
+			for i := uint64(1); i <= last; i++ {
 				writeGroup(t, m, i)
 			}
 			done.Store(true)
@@ -66,7 +68,7 @@ func writeGroup(t *testing.T, m *Map, n uint64) {
 	tx := m.Begin()
 	defer tx.Discard()
 	group := n * 7 % 60
-	if n%400 == 0 {
+	if n%200 == 0 {
 		tx.Flush()
 	}
 	for i := range groupSize {
