@@ -52,7 +52,7 @@ func (g *Group) noteState() {
 	g.reader.dropLease()
 	g.proposer.flying = 0
 	g.members.pendingSince = 0
-	clear(g.reporting.holds)
+	clear(g.reporting.complete)
 	g.report.Store(nil)
 	if next.role != raft.StateLeader {
 		g.failQueued(ErrNotLeader)

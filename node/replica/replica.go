@@ -61,12 +61,12 @@ type Replica struct {
 
 func newReplica(m *Manager, id topology.GroupID, raftID uint64, data bool, generation uint64) *Replica {
 	r := &Replica{manager: m, id: id, raftID: raftID, data: data, generation: generation, madeBy: raftID}
-	r.settleIn()
+	r.nameDir()
 	return r
 }
 
-// settleIn names the replica's folder.
-func (r *Replica) settleIn() {
+// nameDir names the replica's folder.
+func (r *Replica) nameDir() {
 	name := fmt.Sprintf("%016x-%d", uint64(r.id), r.madeBy)
 	if r.generation > 0 {
 		name += fmt.Sprintf(".%d", r.generation)
@@ -100,7 +100,7 @@ func storedReplica(m *Manager, s multiraft.Stored) (*Replica, error) {
 	if len(rest) > 0 {
 		return nil, errMeta(s)
 	}
-	r.settleIn()
+	r.nameDir()
 	return r, nil
 }
 
