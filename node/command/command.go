@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/resp"
 )
 
@@ -43,48 +42,12 @@ type Command struct {
 	// of them runs.
 	Writes func(args [][]byte) bool
 
-	// The former forms of the handlers, which return the reply.
-	OldRead  func(tx ReadTx, args [][]byte) resp.Value
-	OldWrite func(tx *keyspace.Tx, args [][]byte) resp.Value
-	OldLocal func(ctx context.Context, c *Env, args [][]byte) resp.Value
-
 	Subcommands []*Command
 
 	parent *Command            // set when the table is built
 	subs   map[string]*Command // Subcommands by name
 	info   resp.Value          // COMMAND's ten fields
 	index  int
-}
-
-// ReadTx is what a former Read handler works with.
-type ReadTx struct{ *View }
-
-// adapt makes the handler of a former row.
-func (c *Command) adapt() {
-	if old := c.OldRead; old != nil {
-		c.Read = func(v *View, args *Args, r *resp.Reply) error {
-			r.Value(old(ReadTx{v}, args.all))
-			return nil
-		}
-	}
-	if old := c.OldWrite; old != nil {
-		c.Write = func(tx *Tx, args *Args, r *resp.Reply) error {
-			tx.SetLimit(tx.MaxString)
-			r.Value(old(tx.Tx, args.all))
-			return nil
-		}
-	}
-	if old := c.OldLocal; old != nil {
-		c.Local = func(ctx context.Context, e *Env, args *Args, r *resp.Reply) error {
-			before := e.Session.Proto()
-			reply := old(ctx, e, args.all)
-			if now := e.Session.Proto(); now != before {
-				r.SetProto(now)
-			}
-			r.Value(reply)
-			return nil
-		}
-	}
 }
 
 // WritesWith reports whether the whole command args, which names c, goes through the
@@ -96,7 +59,6 @@ func (c *Command) WritesWith(args [][]byte) bool {
 // Env is what a Local handler works with beside its arguments. It is for one
 // goroutine.
 type Env struct {
-	Node    Node
 	Session *Session
 	Table   *Table
 	// Park is how a command waits: it blocks until ready reports true, or until the
@@ -193,6 +155,9 @@ const (
 	CatTransaction
 	CatScripting
 )
+
+// Names returns the categories as Redis shows them.
+func (c Category) Names() []string { return names(uint64(c), categoryNames()) }
 
 func categoryNames() []string {
 	return []string{

@@ -38,31 +38,17 @@ func (a *Args) ErrSubcommand() error {
 		Printable(a.all[1], 128), strings.ToUpper(string(Printable(a.all[0], 128))))
 }
 
-// Printable returns b up to its first zero byte, as C prints it, without line
-// breaks and at most limit bytes.
-func Printable(b []byte, limit int) []byte {
+// CString returns b up to its first zero byte, as C prints it.
+func CString(b []byte) []byte {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
-		b = b[:i]
+		return b[:i]
 	}
+	return b
+}
+
+// Printable is CString without line breaks, and at most limit bytes of it.
+func Printable(b []byte, limit int) []byte {
+	b = CString(b)
 	b = b[:min(len(b), limit)]
 	return bytes.ReplaceAll(bytes.ReplaceAll(b, []byte{'\r'}, []byte{' '}), []byte{'\n'}, []byte{' '})
 }
-
-// The same for former handlers.
-
-func errSyntax() resp.Value { return resp.FromError(ErrSyntax) }
-
-func errNotInteger() resp.Value { return resp.FromError(ErrNotInteger) }
-
-func errWrongType() resp.Value { return resp.FromError(ErrWrongType) }
-
-func errArityValue(c string) resp.Value { return resp.FromError(errArity(c)) }
-
-func errSubcommand(args [][]byte) resp.Value {
-	return resp.Err("unknown subcommand or wrong number of arguments for '%s'. Try %s HELP.",
-		Printable(args[1], 128), strings.ToUpper(string(Printable(args[0], 128))))
-}
-
-func errExpireTime(c string) resp.Value { return resp.Err("invalid expire time in '%s' command", c) }
-
-func lower(arg []byte) string { return strings.ToLower(string(arg)) }

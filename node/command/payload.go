@@ -12,6 +12,13 @@ var ErrArgs = errors.New("command: malformed arguments")
 // end takes no more from a client, and no more are read from the log.
 const MaxArgs = 1 << 20
 
+// What a command may have at most, whatever the configuration: it travels to the
+// other nodes as one message.
+const (
+	MaxBulkLength  = 100 << 20 // bytes of one argument
+	MaxQueryBuffer = 112 << 20 // bytes of all of it
+)
+
 // AppendArgs appends the form in which a command stands in the Raft log: the
 // number of arguments as a uvarint, then the length (uvarint) and the bytes of
 // each. There is at least one argument, so the first byte is never 0: payloads

@@ -70,6 +70,41 @@ const (
 // Proto returns the protocol version of the connection's replies, 2 or 3.
 func (s *Session) Proto() int { return max(s.proto, 2) }
 
+// SetProto changes Proto.
+func (s *Session) SetProto(version int) { s.update(func() { s.proto = version }) }
+
+// SetName gives the session a name, SetLibrary one of the facts about its client's
+// library that CLIENT SETINFO tells: false if there is none of that kind.
+func (s *Session) SetName(name string) { s.update(func() { s.name = name }) }
+
+// SetLibrary is described at SetName.
+func (s *Session) SetLibrary(kind, value string) bool {
+	field := map[string]*string{"lib-name": &s.libName, "lib-ver": &s.libVer}[kind]
+	if field == nil {
+		return false
+	}
+	s.update(func() { *field = value })
+	return true
+}
+
+// SetNoEvict remembers what CLIENT NO-EVICT asked for.
+func (s *Session) SetNoEvict(on bool) { s.update(func() { s.noEvict = on }) }
+
+// SetReplies switches replies on or off, SkipReply those to the next command: see
+// SuppressReply.
+func (s *Session) SetReplies(on bool) {
+	if s.reply = replyOff; on {
+		s.reply = replyOn
+	}
+}
+
+// SkipReply is described at SetReplies.
+func (s *Session) SkipReply() {
+	if s.reply != replyOff {
+		s.reply = replySkipThis
+	}
+}
+
 // SuppressReply tells whether the reply of the command that just ran must not
 // be sent (CLIENT REPLY OFF and SKIP). The front end calls it exactly once
 // after every command, also a refused one.

@@ -51,7 +51,6 @@ func (t *Table) add(into map[string]*Command, c *Command) {
 		panic("command: two rows named " + c.Name)
 	}
 	into[c.Name] = c
-	c.adapt()
 	c.check()
 	if c.Subcommands == nil {
 		return
@@ -155,13 +154,14 @@ func (t *Table) ByFullName(name []byte) *Command {
 
 // fitting returns c if it takes n arguments, its name among them.
 func (c *Command) fitting(n int) (*Command, error) {
-	if !c.arityFits(n) {
+	if !c.Fits(n) {
 		return nil, errArity(c.FullName())
 	}
 	return c, nil
 }
 
-func (c *Command) arityFits(n int) bool {
+// Fits reports whether a command takes n arguments, its names among them.
+func (c *Command) Fits(n int) bool {
 	if c.Arity < 0 {
 		return n >= -c.Arity
 	}
@@ -195,13 +195,4 @@ func unknownCommand(args [][]byte) error {
 	}
 	return resp.Error(fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s",
 		Printable(args[0], 128), shown.String()))
-}
-
-// All returns the rows that have yet to move to packages of their own.
-func All() []*Command {
-	return slices.Concat(
-		connectionCommands(), multiCommands(), serverCommands(), clusterCommands(), debugCommands(),
-		keyCommands(), expiryCommands(), scanCommands(),
-		stringCommands(), substringCommands(), counterCommands(), bitCommands(),
-	)
 }

@@ -12,7 +12,10 @@ import (
 // Backend is the node behind the front end. All methods may be called
 // concurrently.
 type Backend interface {
-	command.Node
+	// Setting returns the value of one of Redis's configuration parameters.
+	Setting(name string) string
+	// Live is what the node knows of its peers now.
+	Live() topology.Live
 	// LocalView returns the topology as this node has applied it, without
 	// asking anyone. It is called for every pipeline: an atomic load.
 	LocalView() *topology.View

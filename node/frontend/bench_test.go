@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/slot"
@@ -55,11 +57,11 @@ func (c *replay) Read(p []byte) (int, error) {
 }
 
 func newReplay(text string) *conn {
-	node := &instantNode{}
+	node := &instantNode{testNode{config: admin.NewConfig(admin.ConfigOptions{})}}
 	node.view.Store(buildView(1, 1, &topology.Shard{
 		ID: 10, Master: 1, Members: []topology.Member{{Node: 1}}, Slots: slot.Full(),
 	}))
-	table := command.NewTable(command.All())
+	table := command.NewTable(data.Commands(), admin.Commands(node))
 	s := &Server{opts: Options{Table: table, Backend: node, RequirePass: func() string { return "" }, Now: time.Now}}
 	s.calls = newCallStats(table)
 	s.SetLimits(Limits{})

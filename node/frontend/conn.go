@@ -77,7 +77,7 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 		c.borrow() // for as long as it lives
 	}
 	c.env = command.Env{
-		Node: s.opts.Backend, Session: c.session, Table: s.opts.Table, Park: c.parkCommand, Wake: c.rouse,
+		Session: c.session, Table: s.opts.Table, Park: c.parkCommand, Wake: c.rouse,
 	}
 	return c
 }

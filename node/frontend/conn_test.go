@@ -10,14 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/multiraft"
 )
 
 func newSession() *command.Session { return &command.Session{Authenticated: true} }
 
 func newBareServer() *Server {
-	table := command.NewTable(command.All())
+	table := command.NewTable(data.Commands(), admin.Commands(nil))
 	return &Server{
 		opts:  Options{Table: table, RequirePass: func() string { return "" }, Now: time.Now},
 		calls: newCallStats(table),
@@ -402,7 +404,7 @@ func TestStats(t *testing.T) {
 
 func TestPortInUse(t *testing.T) {
 	f := start(t, nil)
-	_, err := New(Options{Address: f.server.Addr().String(), Table: command.NewTable(command.All())})
+	_, err := New(Options{Address: f.server.Addr().String(), Table: command.NewTable(data.Commands(), admin.Commands(nil))})
 	if err == nil || !strings.Contains(err.Error(), f.server.Addr().String()+" is in use by another process") {
 		t.Errorf("error %v", err)
 	}

@@ -23,7 +23,7 @@ func (c *conn) execute(args [][]byte) {
 		return
 	}
 	if c.session.InMulti && !cmd.InMulti {
-		c.reject(cmd, command.ErrInMulti)
+		c.reject(cmd, errInMulti)
 		return
 	}
 	if c.server.pause.active.Load() && !cmd.InPause {

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
@@ -195,9 +197,9 @@ func (r *testReplica) Read(args *command.Args, v *command.View, reply *resp.Repl
 }
 
 // testNode is a Backend with what the front end needs; other methods of
-// command.Node panic.
+// admin.Node panic.
 type testNode struct {
-	command.Node
+	admin.Node
 	view    atomic.Pointer[topology.View]
 	leaders sync.Map // topology.GroupID → topology.NodeID
 	// suspects are nodes that have not been heard of.
@@ -205,7 +207,7 @@ type testNode struct {
 	own      *testReplica
 	shard    atomic.Uint64 // whose data own holds; 0: it does not count
 	waits    sync.Map      // of *testWait
-	config   *command.Config
+	config   *admin.Config
 	server   *Server
 }
 
@@ -218,11 +220,12 @@ func (n *testNode) Contact(id topology.NodeID) topology.Contact {
 	return topology.Contact{Suspect: suspect}
 }
 
-func (n *testNode) Config() *command.Config    { return n.config }
+func (n *testNode) Config() *admin.Config      { return n.config }
+func (n *testNode) Setting(name string) string { return n.config.Value(name) }
 func (n *testNode) Sessions() command.Sessions { return n.server }
 
-func (n *testNode) ShardStatuses() []command.ShardStatus { return nil }
-func (n *testNode) Info() command.NodeInfo               { return command.NodeInfo{} }
+func (n *testNode) ShardStatuses() []admin.ShardStatus { return nil }
+func (n *testNode) Info() admin.NodeInfo               { return admin.NodeInfo{} }
 
 func (n *testNode) Leader(group topology.GroupID) topology.NodeID {
 	if id, ok := n.leaders.Load(group); ok {
@@ -243,7 +246,7 @@ func (n *testNode) Own() Replica {
 }
 
 // AwaitReplicas returns a wait that ends when the test says so.
-func (n *testNode) AwaitReplicas(_ int, changed func()) command.ReplicaWait {
+func (n *testNode) AwaitReplicas(_ int, changed func()) admin.ReplicaWait {
 	w := &testWait{node: n, changed: changed}
 	n.waits.Store(w, true)
 	return w
@@ -262,7 +265,7 @@ func (n *testNode) wait(t *testing.T) (found *testWait) {
 	return found
 }
 
-// testWait is a command.ReplicaWait; end ends it.
+// testWait is a admin.ReplicaWait; end ends it.
 type testWait struct {
 	node       *testNode
 	changed    func()
@@ -318,8 +321,9 @@ type fixture struct {
 // start runs a server on a node that leads the one shard of its cluster.
 func start(t *testing.T, change func(*Options)) *fixture {
 	t.Helper()
-	table := command.NewTable(command.All())
-	node := &testNode{own: newTestReplica(t, table)}
+	node := &testNode{}
+	table := command.NewTable(data.Commands(), admin.Commands(node))
+	node.own = newTestReplica(t, table)
 	node.shard.Store(10)
 	node.view.Store(buildView(1, 1, &topology.Shard{
 		ID: 10, Master: 1, Members: []topology.Member{{Node: 1}}, Slots: slot.Full(),
@@ -331,7 +335,7 @@ func start(t *testing.T, change func(*Options)) *fixture {
 	if change != nil {
 		change(&opts)
 	}
-	node.config = command.NewConfig(command.ConfigOptions{})
+	node.config = admin.NewConfig(admin.ConfigOptions{})
 	server, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -403,7 +407,7 @@ func (c *client) do(lines ...string) []string {
 func (c *client) want(lines []string, replies ...string) {
 	c.t.Helper()
 	if got := c.do(lines...); !slices.Equal(got, replies) {
-		c.t.Errorf("%q:\n got %q\nwant %q", lines, got, replies)
+		c.t.Errorf("%.2000q:\n got %.2000q\nwant %.2000q", lines, got, replies)
 	}
 }
 

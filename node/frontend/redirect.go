@@ -23,6 +23,7 @@ var (
 	errUndecided   error = resp.Error("CLUSTERDOWN The shard did not confirm the read in time")
 	errCrossSlot   error = resp.Error("CROSSSLOT Keys in request don't hash to the same slot")
 	errLeaving     error = resp.Error("CLUSTERDOWN The node is leaving its cluster")
+	errInMulti     error = resp.Error("ERR Not executed: MULTI was refused, and so are all commands until EXEC or DISCARD")
 	errLoading     error = resp.Error("LOADING The node has yet to receive the data of its shard")
 	errReadOnly    error = resp.Error("READONLY You can't write against a read only replica.")
 	errSuperseded  error = resp.Error("TRYAGAIN The write was superseded, it was not applied")
@@ -77,7 +78,7 @@ func (s *Server) route(session *command.Session, cmd *command.Command, args [][]
 		return route{}, errNotServed
 	case cross:
 		return route{}, errCrossSlot
-	case !s.topology.complete(v) && command.FullCoverage(s.opts.Backend.Config()):
+	case !s.topology.complete(v) && s.fullCoverage():
 		if !s.readsWhenDown() {
 			return route{}, errDown
 		}
@@ -108,9 +109,15 @@ func (s *Server) young(r Replica) bool {
 	return ok && (s.opts.MaxStaleness == 0 || age <= s.opts.MaxStaleness)
 }
 
+// fullCoverage is cluster-require-full-coverage: while a slot is unassigned, no slot is
+// served.
+func (s *Server) fullCoverage() bool {
+	return s.opts.Backend.Setting("cluster-require-full-coverage") != "no"
+}
+
 // readsWhenDown is cluster-allow-reads-when-down.
 func (s *Server) readsWhenDown() bool {
-	return s.opts.Backend.Config().Value("cluster-allow-reads-when-down") == "yes"
+	return s.opts.Backend.Setting("cluster-allow-reads-when-down") == "yes"
 }
 
 // lastMaster reports whether this node is the shard's master by MetaRaft's record
@@ -204,11 +211,12 @@ func (s *Server) redirectReader(v *topology.View, keySlot uint16) error {
 
 // movedTo is the MOVED to a node.
 func (s *Server) movedTo(n *topology.Node, keySlot uint16) error {
+	host, _ := n.Endpoint(s.opts.Backend.Setting("cluster-preferred-endpoint-type"))
 	text := make([]byte, 0, 64)
 	text = append(text, "MOVED "...)
 	text = strconv.AppendUint(text, uint64(keySlot), 10)
 	text = append(text, ' ')
-	text = append(text, command.Endpoint(s.opts.Backend.Config(), n)...)
+	text = append(text, host...)
 	text = append(text, ':')
 	text = strconv.AppendUint(text, uint64(n.Address.Port), 10)
 	return resp.Error(text)

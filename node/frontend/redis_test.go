@@ -13,7 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/testbed/limit"
@@ -176,7 +176,7 @@ func TestLimitsAsRedis(t *testing.T) {
 		}
 		// What the node's hooks do.
 		maxBulk, err := strconv.Atoi(f.node.config.Value("proto-max-bulk-len"))
-		limits, why := command.ParseOutputLimits(f.node.config.Value("client-output-buffer-limit"), command.OutputLimits{})
+		limits, why := admin.ParseOutputLimits(f.node.config.Value("client-output-buffer-limit"), admin.OutputLimits{})
 		if err != nil || why != "" {
 			t.Fatal(err, why)
 		}

@@ -450,7 +450,8 @@ func TestTypedModel(t *testing.T) {
 					view.Close()
 					checkInvariants(t, ks)
 					if rng.Intn(25) == 0 {
-						ks, store = reopened(t, ks, store, reopen)
+						store = reopen(store)
+						ks = open(t, store)
 					}
 					view = ks.View(0)
 					m.check(t, rng, view)
@@ -491,7 +492,7 @@ func TestTypedDeterminism(t *testing.T) {
 		if err := view.Digest(&b); err != nil {
 			t.Fatal(err)
 		}
-		return dump(t, ks), b.Bytes()
+		return dumpStore(t, store), b.Bytes()
 	}
 	for seed := range int64(3) {
 		records, digest := run(1, 0, seed)

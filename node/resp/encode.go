@@ -102,7 +102,7 @@ func appendLine(dst []byte, kind byte, text []byte) []byte {
 // would end the line or the text for those who read it becomes a space, and it
 // does not begin with "-", which is what marks the reply.
 func appendError(dst, text []byte) []byte {
-	text = bytes.TrimLeft(text, "-")
+	text = bytes.TrimRight(bytes.TrimLeft(text, "-"), "\r\n")
 	if len(text) == 0 {
 		text = []byte("ERR")
 	}

@@ -379,7 +379,7 @@ func (r *Reply) insert(at Position, write func()) {
 	if r.Full() || end == int(at) {
 		return
 	}
-	var head [4 * headSize]byte
-	n := copy(head[:], r.buf[end:])
-	r.buf = slices.Insert(r.buf[:end], int(at), head[:n]...)
+	var few [64]byte
+	head := append(few[:0], r.buf[end:]...)
+	r.buf = slices.Insert(r.buf[:end], int(at), head...)
 }

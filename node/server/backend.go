@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/frontend"
 	"github.com/genuineh/aikv/node/metaraft"
@@ -22,7 +23,7 @@ import (
 type backend struct {
 	node   *node
 	live   live
-	config *command.Config
+	config *admin.Config
 	front  atomic.Pointer[frontend.Server]
 	info   processInfo
 	// As CONFIG SET left them:
@@ -55,7 +56,7 @@ func (b *backend) password() string { return b.config.Value("requirepass") }
 // LocalView implements frontend.Backend.
 func (b *backend) LocalView() *topology.View { return b.node.meta.Current() }
 
-// Live implements command.Node.
+// Live implements admin.Node.
 func (b *backend) Live() topology.Live { return b.live }
 
 // Replica implements frontend.Backend.
@@ -74,67 +75,67 @@ func (b *backend) Own() frontend.Replica {
 	return nil
 }
 
-// View implements command.Node.
+// View implements admin.Node.
 func (b *backend) View(ctx context.Context) *topology.View { return b.node.meta.View(ctx) }
 
-// Meet implements command.Node.
+// Meet implements admin.Node.
 func (b *backend) Meet(ctx context.Context, host string, port, busPort int) error {
 	return clientError(b.node.meta.Meet(ctx, host, port, busPort))
 }
 
-// Forget implements command.Node.
+// Forget implements admin.Node.
 func (b *backend) Forget(ctx context.Context, id topology.NodeID, force bool) (warning string, err error) {
 	warning, err = b.node.meta.Forget(ctx, id, force)
 	return warning, clientError(err)
 }
 
-// AddSlots implements command.Node.
+// AddSlots implements admin.Node.
 func (b *backend) AddSlots(ctx context.Context, slots slot.Set) error {
 	return clientError(b.node.meta.AddSlots(ctx, slots))
 }
 
-// DelSlots implements command.Node.
+// DelSlots implements admin.Node.
 func (b *backend) DelSlots(ctx context.Context, slots slot.Set) error {
 	return clientError(b.node.meta.DelSlots(ctx, slots))
 }
 
-// FlushSlots implements command.Node.
+// FlushSlots implements admin.Node.
 func (b *backend) FlushSlots(ctx context.Context) error {
 	return clientError(b.node.meta.FlushSlots(ctx))
 }
 
-// Replicate implements command.Node.
+// Replicate implements admin.Node.
 func (b *backend) Replicate(ctx context.Context, master topology.NodeID) error {
 	return clientError(b.node.meta.Replicate(ctx, master))
 }
 
-// Reset implements command.Node.
+// Reset implements admin.Node.
 func (b *backend) Reset(ctx context.Context, hard bool) error {
 	return clientError(b.node.meta.Reset(ctx, hard))
 }
 
-// SetConfigEpoch implements command.Node.
+// SetConfigEpoch implements admin.Node.
 func (b *backend) SetConfigEpoch(ctx context.Context, epoch uint64) error {
 	return clientError(b.node.meta.SetConfigEpoch(ctx, epoch))
 }
 
-// BumpEpoch implements command.Node.
+// BumpEpoch implements admin.Node.
 func (b *backend) BumpEpoch(ctx context.Context) (uint64, bool, error) {
 	epoch, bumped, err := b.node.meta.BumpEpoch(ctx)
 	return epoch, bumped, clientError(err)
 }
 
-// SaveConfig implements command.Node.
+// SaveConfig implements admin.Node.
 func (b *backend) SaveConfig(ctx context.Context) error {
 	return clientError(b.node.meta.SaveConfig(ctx))
 }
 
-// MetaAddLearner implements command.Node.
+// MetaAddLearner implements admin.Node.
 func (b *backend) MetaAddLearner(ctx context.Context, id topology.NodeID, addr string) error {
 	return clientError(b.node.meta.MetaAddLearner(ctx, id, addr))
 }
 
-// MetaPromote implements command.Node.
+// MetaPromote implements admin.Node.
 func (b *backend) MetaPromote(ctx context.Context, ids []topology.NodeID) (string, error) {
 	warning, err := b.node.meta.MetaPromote(ctx, ids)
 	if err != nil {
@@ -153,7 +154,7 @@ func (b *backend) MetaPromote(ctx context.Context, ids []topology.NodeID) (strin
 }
 
 // promoted reports whether MetaRaft's leader counts the nodes as voters.
-func promoted(s command.MetaStatus, ids []topology.NodeID) bool {
+func promoted(s admin.MetaStatus, ids []topology.NodeID) bool {
 	voters := 0
 	for _, m := range s.Members {
 		if m.Voter && m.Match > 0 && slices.Contains(ids, m.Node) {
@@ -163,18 +164,18 @@ func promoted(s command.MetaStatus, ids []topology.NodeID) bool {
 	return voters == len(ids)
 }
 
-// AwaitReplicas implements command.Node.
-func (b *backend) AwaitReplicas(n int, changed func()) command.ReplicaWait {
+// AwaitReplicas implements admin.Node.
+func (b *backend) AwaitReplicas(n int, changed func()) admin.ReplicaWait {
 	if r := b.node.replicas.Own(); r != nil {
 		return r.Group().AwaitStored(n, changed)
 	}
 	return nil
 }
 
-// Faults implements command.Node.
+// Faults implements admin.Node.
 func (b *backend) Faults() bool { return b.node.cfg.Debug.Faults }
 
-// Partition implements command.Node.
+// Partition implements admin.Node.
 func (b *backend) Partition(from, to []topology.NodeID) {
 	if len(from)+len(to) == 0 {
 		b.node.log.Info("not cut off from any node")
@@ -192,16 +193,19 @@ func numbers(ids []topology.NodeID) (numbers []uint64) {
 	return numbers
 }
 
-// Config implements command.Node.
-func (b *backend) Config() *command.Config { return b.config }
+// Config implements admin.Node.
+func (b *backend) Config() *admin.Config { return b.config }
 
-// Sessions implements command.Node.
+// Setting implements frontend.Backend.
+func (b *backend) Setting(name string) string { return b.config.Value(name) }
+
+// Sessions implements admin.Node.
 func (b *backend) Sessions() command.Sessions { return b.front.Load() }
 
-// MetaStatus implements command.Node.
-func (b *backend) MetaStatus(ctx context.Context) command.MetaStatus {
+// MetaStatus implements admin.Node.
+func (b *backend) MetaStatus(ctx context.Context) admin.MetaStatus {
 	own := b.node.metaStatus(ctx)
-	if own.Role == command.RoleLeader || own.Leader == 0 {
+	if own.Role == admin.RoleLeader || own.Leader == 0 {
 		return own
 	}
 	leader := b.LocalView().Node(own.Leader)
@@ -211,8 +215,8 @@ func (b *backend) MetaStatus(ctx context.Context) command.MetaStatus {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	reply, err := b.node.transport.Call(ctx, leader.Address.Raft, methodMetaStatus, nil)
-	var theirs command.MetaStatus
-	if err != nil || json.Unmarshal(reply, &theirs) != nil || theirs.Role != command.RoleLeader {
+	var theirs admin.MetaStatus
+	if err != nil || json.Unmarshal(reply, &theirs) != nil || theirs.Role != admin.RoleLeader {
 		return own // what this node knows itself
 	}
 	theirs.Role = own.Role
@@ -227,17 +231,17 @@ const methodMetaStatus = 32
 const statusTimeout = 500 * time.Millisecond
 
 // metaStatus is the state of MetaRaft as this node knows it.
-func (n *node) metaStatus(ctx context.Context) command.MetaStatus {
+func (n *node) metaStatus(ctx context.Context) admin.MetaStatus {
 	r := n.home.replica.Load()
 	status, err := r.group.Status(ctx)
 	if err != nil {
-		return command.MetaStatus{}
+		return admin.MetaStatus{}
 	}
 	byID := make(map[uint64]multiraft.MemberStatus)
 	for _, m := range status.Members {
 		byID[m.RaftID] = m
 	}
-	out := command.MetaStatus{
+	out := admin.MetaStatus{
 		Role: status.Role, Term: status.Term, Commit: status.Commit, Applied: status.Applied, Settled: status.Settled,
 	}
 	for _, m := range r.machine.State().MetaMembers() {
@@ -251,8 +255,8 @@ func (n *node) metaStatus(ctx context.Context) command.MetaStatus {
 
 // metaMember describes one member of MetaRaft: by what the group says if this
 // node leads it, else by the topology and the links of this node.
-func (n *node) metaMember(m metaraft.MetaMember, byID map[uint64]multiraft.MemberStatus, s multiraft.Status) command.MetaMember {
-	out := command.MetaMember{
+func (n *node) metaMember(m metaraft.MetaMember, byID map[uint64]multiraft.MemberStatus, s multiraft.Status) admin.MetaMember {
+	out := admin.MetaMember{
 		Node: m.Node, RaftID: m.MetaID, Addr: m.RaftAddr, Voter: m.Voter,
 		Leader: m.MetaID == s.Leader, LastContact: -1,
 	}
@@ -271,11 +275,11 @@ func (n *node) metaMember(m metaraft.MetaMember, byID map[uint64]multiraft.Membe
 	return out
 }
 
-// ShardStatuses implements command.Node.
-func (b *backend) ShardStatuses() []command.ShardStatus {
+// ShardStatuses implements admin.Node.
+func (b *backend) ShardStatuses() []admin.ShardStatus {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	var all []command.ShardStatus
+	var all []admin.ShardStatus
 	for _, r := range b.node.replicas.All() {
 		s, err := r.Group().Status(ctx)
 		if err != nil {
@@ -290,15 +294,15 @@ func (b *backend) ShardStatuses() []command.ShardStatus {
 	return all
 }
 
-func (b *backend) shardStatus(id topology.GroupID, leader topology.NodeID, s multiraft.Status) command.ShardStatus {
-	out := command.ShardStatus{
+func (b *backend) shardStatus(id topology.GroupID, leader topology.NodeID, s multiraft.Status) admin.ShardStatus {
+	out := admin.ShardStatus{
 		Group: id, Role: s.Role, Leader: leader, Term: s.Term, Commit: s.Commit, Applied: s.Applied,
 		LogStart: s.LogStart, Voters: len(s.Voters), Learners: len(s.Learners), Settled: s.Settled,
 		ClockOff: s.ClockOff,
 	}
 	shard := b.LocalView().Shard(id)
 	for _, m := range s.Members {
-		member := command.ShardMember{Node: topology.NodeID(m.Node), Match: m.Match, Voter: m.Voter, LastContact: -1}
+		member := admin.ShardMember{Node: topology.NodeID(m.Node), Match: m.Match, Voter: m.Voter, LastContact: -1}
 		if m.Voter && m.Match < s.Last {
 			out.Lag = max(out.Lag, s.Last-m.Match)
 		}

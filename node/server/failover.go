@@ -26,7 +26,7 @@ const failoverPoll = 2 * time.Millisecond
 
 var errNoMajority = resp.Error("ERR A majority of the shard's voters cannot be reached from here, so nobody can become its master")
 
-// Failover implements command.Node. Whoever leads the shard is asked to hand it
+// Failover implements admin.Node. Whoever leads the shard is asked to hand it
 // over, until this node leads. With force, if that fails, it also stands for
 // election, which it cannot win while a majority hears of a leader.
 func (b *backend) Failover(ctx context.Context, force bool) error {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/frontend"
 	"github.com/genuineh/aikv/node/resp"
@@ -28,10 +29,10 @@ func newProcessInfo() processInfo {
 	}
 }
 
-// Info implements command.Node.
-func (b *backend) Info() command.NodeInfo {
+// Info implements admin.Node.
+func (b *backend) Info() admin.NodeInfo {
 	cfg := &b.node.cfg
-	info := command.NodeInfo{
+	info := admin.NodeInfo{
 		Version: cfg.Version, RunID: b.info.runID, Started: b.info.started,
 		Port: cfg.Server.Port, RaftAddr: b.node.address.Raft, ConfigFile: cfg.File, DataDir: cfg.Storage.DataDir,
 	}
@@ -51,10 +52,6 @@ func (b *backend) Info() command.NodeInfo {
 		info.Keys, info.Expires = m.Keys(), m.Expiring()
 		stats := m.Stats()
 		info.Unsynced = stats.Unsynced
-		info.Store = command.StoreInfo{
-			Dirty: stats.Store.Dirty, Clean: stats.Store.Clean, Checkpoints: stats.Store.Checkpoints, Last: stats.Store.Last,
-			Stalls: stats.Store.Stalls, Stalled: stats.Store.Stalled, Waiting: stats.Store.Waiting,
-		}
 		info.KeyspaceHits, info.KeyspaceMisses, info.ExpiredKeys = stats.Hits, stats.Misses, stats.Expired
 		info.InternalErrors = stats.Panics
 	}
@@ -81,9 +78,9 @@ func (b *backend) loading() bool {
 
 // newConfig makes the parameters that CONFIG shows, with hooks for those that
 // the node acts upon.
-func newConfig(n *node, b *backend) *command.Config {
+func newConfig(n *node, b *backend) *admin.Config {
 	cfg := &n.cfg
-	return command.NewConfig(command.ConfigOptions{
+	return admin.NewConfig(admin.ConfigOptions{
 		Values: map[string]string{
 			"port": strconv.Itoa(cfg.Server.Port), "bind": cfg.Server.Host, "dir": cfg.Storage.DataDir,
 			"cluster-announce-ip": cfg.Server.AnnounceHost, "cluster-announce-port": strconv.Itoa(cfg.Server.AnnouncePort),
@@ -94,11 +91,11 @@ func newConfig(n *node, b *backend) *command.Config {
 			"timeout":                   strconv.Itoa(int(math.Ceil(time.Duration(cfg.Server.Timeout).Seconds()))),
 			"proto-max-bulk-len":        strconv.Itoa(b.limits.MaxBulk),
 			"client-query-buffer-limit": strconv.Itoa(b.limits.QueryBuffer),
-			"client-output-buffer-limit": command.OutputLimits{
+			"client-output-buffer-limit": admin.OutputLimits{
 				Normal: redisOutputLimit(b.limits.Output),
 				// Redis's defaults, for clients that AiKv does not have.
-				Replica: command.OutputLimit{Hard: 256 << 20, Soft: 64 << 20, SoftSeconds: 60},
-				PubSub:  command.OutputLimit{Hard: 32 << 20, Soft: 8 << 20, SoftSeconds: 60},
+				Replica: admin.OutputLimit{Hard: 256 << 20, Soft: 64 << 20, SoftSeconds: 60},
+				PubSub:  admin.OutputLimit{Hard: 32 << 20, Soft: 8 << 20, SoftSeconds: 60},
 			}.String(),
 			"loglevel":                      redisLevel(n.level.Level()),
 			"logfile":                       cfg.Logging.File,
@@ -229,7 +226,7 @@ func (b *backend) setMaxClients(_ context.Context, value string) error {
 
 // setOutputLimit is CONFIG SET client-output-buffer-limit.
 func (b *backend) setOutputLimit(_ context.Context, value string) error {
-	limits, why := command.ParseOutputLimits(value, command.OutputLimits{})
+	limits, why := admin.ParseOutputLimits(value, admin.OutputLimits{})
 	if why != "" {
 		return errors.New(why)
 	}
@@ -241,6 +238,6 @@ func (b *backend) setOutputLimit(_ context.Context, value string) error {
 	return nil
 }
 
-func redisOutputLimit(l frontend.OutputLimit) command.OutputLimit {
-	return command.OutputLimit{Hard: int64(l.Hard), Soft: int64(l.Soft), SoftSeconds: int64(math.Ceil(l.SoftFor.Seconds()))}
+func redisOutputLimit(l frontend.OutputLimit) admin.OutputLimit {
+	return admin.OutputLimit{Hard: int64(l.Hard), Soft: int64(l.Soft), SoftSeconds: int64(math.Ceil(l.SoftFor.Seconds()))}
 }

@@ -49,17 +49,17 @@ func (w wire) Fetch(ctx context.Context, node uint64, request []byte) (snapshot.
 	return inflow{f, giveBack}, nil
 }
 
-// raftTransport makes the transport what multiraft sends through.
-type raftTransport struct{ node *node }
+// link makes the transport what multiraft sends through.
+type link struct{ node *node }
 
 // Send implements multiraft.Transport.
-func (t raftTransport) Send(node uint64, control bool, frame []byte) bool {
-	t.node.sent.Add(1)
+func (l link) Send(node uint64, control bool, frame []byte) bool {
+	l.node.sent.Add(1)
 	class := transport.Bulk
 	if control {
 		class = transport.Control
 	}
-	return t.node.transport.Send(node, class, frame)
+	return l.node.transport.Send(node, class, frame)
 }
 
 // peerHandler takes what peers send. It exists before what it hands things to,

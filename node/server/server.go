@@ -14,10 +14,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/config"
-	"github.com/genuineh/aikv/node/data/hashes"
-	"github.com/genuineh/aikv/node/data/sortedsets"
+	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/frontend"
 	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/multiraft"
@@ -47,7 +47,7 @@ type node struct {
 	transport network
 	clients   metaraft.ClientPort // those of other nodes
 	host      *multiraft.Host
-	table     *command.Table
+	table     *command.Table // of the commands on data
 	replicas  *replica.Manager
 	snapshots *snapshot.Exchange
 	home      *home
@@ -181,7 +181,7 @@ func (n *node) open() error {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
 	}
 	n.transport = wire{t, &n.processors}
-	n.table = command.NewTable(command.All(), hashes.Commands(), sortedsets.Commands())
+	n.table = command.NewTable(data.Commands())
 	n.build()
 	return nil
 }
@@ -201,7 +201,7 @@ func (n *node) hostOptions() multiraft.Options {
 	return multiraft.Options{
 		NodeName: func(id uint64) string { return topology.NodeID(id).String() },
 		Uptime:   n.uptime, Steady: n.steady, VoteDelay: n.transport.VoteDelay,
-		Log: n.data.log, Lossy: n.data.unsynced != nil && n.data.unsynced.lost, Transport: raftTransport{n}, Cluster: n.home.Identity().Cluster,
+		Log: n.data.log, Lossy: n.data.unsynced != nil && n.data.unsynced.lost, Transport: link{n}, Cluster: n.home.Identity().Cluster,
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
 		Header:         n.header(),
@@ -302,7 +302,7 @@ func (n *node) takePart(ctx context.Context) error {
 		return err
 	}
 	if u := n.data.unsynced; u != nil && u.lost { // what is left is in the log now
-		if err := errors.Join(n.data.log.Sync(), u.markWhole()); err != nil {
+		if err := errors.Join(n.data.log.Sync(), u.settle()); err != nil {
 			return fmt.Errorf("cannot use the data folder: %w", err)
 		}
 	}
@@ -317,7 +317,7 @@ func (n *node) takePart(ctx context.Context) error {
 
 func (n *node) frontOptions() frontend.Options {
 	return frontend.Options{
-		Listener: n.clientListener, Backend: n.backend, Table: n.table, Limits: n.backend.limits,
+		Listener: n.clientListener, Backend: n.backend, Table: command.NewTable(data.Commands(), admin.Commands(n.backend)), Limits: n.backend.limits,
 		RequirePass: n.backend.password, MaxStaleness: time.Duration(n.cfg.Cluster.ReplicaMaxStaleness),
 		// A little more than the commands' own limits: their errors say more.
 		CommandTimeout: max(time.Duration(n.cfg.Cluster.CommandTimeout), time.Duration(n.cfg.Cluster.MeetTimeout)) + time.Second,

@@ -21,8 +21,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/genuineh/aikv/node/command"
-	"github.com/genuineh/aikv/node/data/hashes"
-	"github.com/genuineh/aikv/node/data/sortedsets"
+	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/sched/seeded"
 	"github.com/genuineh/aikv/node/topology"
@@ -94,9 +93,7 @@ func seedRand(seed int64) func() {
 }
 
 // simTable is the table of all nodes: it never changes.
-var simTable = sync.OnceValue(func() *command.Table {
-	return command.NewTable(command.All(), hashes.Commands(), sortedsets.Commands())
-})
+var simTable = sync.OnceValue(func() *command.Table { return command.NewTable(data.Commands()) })
 
 func newSimCluster(t testing.TB, seed int64, shape simShape) *simCluster {
 	w := seeded.New(seed)

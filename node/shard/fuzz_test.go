@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -59,7 +60,7 @@ func FuzzApply(f *testing.F) {
 	} {
 		f.Add([]byte(text), uint8(2))
 	}
-	table := command.NewTable(command.All())
+	table := command.NewTable(data.Commands())
 	for _, c := range table.Commands() {
 		if c.Write != nil || c.Read != nil {
 			f.Add([]byte("set k 10\n"+c.Name+strings.Repeat(" k", max(c.Arity, -c.Arity)-1)+"\n"+c.Name+" k 1 2 3 k"), uint8(1))
@@ -95,20 +96,20 @@ func FuzzApply(f *testing.F) {
 // returns the replies and the digest. Entries that stop a node are left out.
 func replay(t *testing.T, log []Entry, cut int) ([]byte, [32]byte) {
 	store := storage.NewMemory()
-	m, err := Open(store, command.NewTable(command.All()), Options{Keyspace: keyspace.Options{CacheBytes: 1 << 10}})
+	m, err := Open(store, command.NewTable(data.Commands()), Options{Keyspace: keyspace.Options{CacheBytes: 1 << 10}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var replies []byte
 	for i, e := range log {
 		if i == cut {
-			m = reopen(t, m, store)
+			m = open(t, store)
 		}
 		reply := e.Replies[0]
 		reply.Init(3)
 		if err := m.Apply([]Entry{e}); err != nil {
 			replies = append(replies, "stopped\n"...)
-			m = reopen(t, m, store)
+			m = open(t, store)
 			continue
 		}
 		replies = append(replies, reply.Bytes()...)

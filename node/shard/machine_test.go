@@ -13,7 +13,9 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -31,20 +33,11 @@ func payload(line string) []byte { return command.AppendArgs(nil, words(line)) }
 
 func open(t testing.TB, store storage.Store) *Machine {
 	t.Helper()
-	m, err := Open(store, command.NewTable(command.All()), Options{})
+	m, err := Open(store, command.NewTable(data.Commands()), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
-}
-
-// reopen closes a machine and opens what its store holds.
-func reopen(t testing.TB, m *Machine, store storage.Store) *Machine {
-	t.Helper()
-	if err := m.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return open(t, store)
 }
 
 // apply applies one entry and returns the replies.
@@ -127,7 +120,7 @@ func TestMachine(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		store := storage.NewMemory()
 		m := open(t, store)
-		table := command.NewTable(command.All())
+		table := command.NewTable(data.Commands(), admin.Commands(nil))
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			var out strings.Builder
 			switch d.Cmd {
@@ -163,15 +156,14 @@ func TestMachine(t *testing.T) {
 				fmt.Fprintf(&out, "applied %d, clock %d, keys %d, residue [%s], next expiry %d %v\n",
 					m.Applied(), m.Clock(), m.Keys(), m.Residue(), at, ok)
 			case "stats":
-				s := m.Stats()
-				fmt.Fprintf(&out, "{Hits:%d Misses:%d Expired:%d Panics:%d Unsynced:%d}\n", s.Hits, s.Misses, s.Expired, s.Panics, s.Unsynced)
+				fmt.Fprintf(&out, "%+v\n", m.Stats())
 				m.ResetStats()
 			case "slots":
 				for n := range first(parseSlots(t, d.CmdArgs[0].Key)) {
 					fmt.Fprintf(&out, "%d: %v %d\n", n, m.Owns(n), m.SlotEpoch(n))
 				}
 			case "reopen":
-				m = reopen(t, m, store)
+				m = open(t, store)
 			default:
 				t.Fatalf("unknown directive %s", d.Cmd)
 			}
@@ -315,7 +307,7 @@ func TestDeterminism(t *testing.T) {
 			}
 			at = end
 			if rnd.IntN(10) == 0 {
-				m = reopen(t, m, store)
+				m = open(t, store)
 			}
 		}
 		hash, err := m.Hash()
@@ -337,7 +329,7 @@ func TestDeterminism(t *testing.T) {
 func TestReadsSeeNoForeignData(t *testing.T) {
 	m := open(t, storage.NewMemory())
 	apply(t, m, 1, AppendOwn(nil, slot.Full(), 1), payload("set k v"))
-	table := command.NewTable(command.All())
+	table := command.NewTable(data.Commands())
 	args := words("get k")
 	cmd, err := table.Lookup(args)
 	if err != nil {
@@ -489,10 +481,8 @@ func TestExport(t *testing.T) {
 func TestReadAfterClose(t *testing.T) {
 	m := open(t, storage.NewMemory())
 	apply(t, m, 1, AppendOwn(nil, slot.FromRanges([]slot.Range{{End: slot.Count - 1}}), 1), payload("set k v"))
-	if err := m.Close(); err != nil {
-		t.Fatal(err)
-	}
-	cmd, err := command.NewTable(command.All()).Lookup(words("get k"))
+	m.Close()
+	cmd, err := command.NewTable(data.Commands()).Lookup(words("get k"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -21,7 +22,7 @@ func TestScanAcrossReplicas(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	replicas := make([]*Machine, 3)
 	for i := range replicas {
-		m, err := Open(storage.NewMemory(), command.NewTable(command.All()), Options{Keyspace: keyspace.Options{CacheBytes: int64(i-1) << 20}})
+		m, err := Open(storage.NewMemory(), command.NewTable(data.Commands()), Options{Keyspace: keyspace.Options{CacheBytes: int64(i-1) << 20}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +54,7 @@ func TestScanAcrossReplicas(t *testing.T) {
 			return payload(fmt.Sprintf("set stay:%d %d px 999999", rnd.IntN(stay), tag))
 		}
 	}
-	cmd, err := command.NewTable(command.All()).Lookup(words("scan 0"))
+	cmd, err := command.NewTable(data.Commands()).Lookup(words("scan 0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -272,16 +272,16 @@ func (g *GroupLog) cut(index uint64) {
 // push adds the record of the entry after the last one. It requires mu.
 func (g *GroupLog) push(r ref, typ raftpb.EntryType) {
 	g.refs = append(g.refs, r)
-	g.retain(r)
+	g.hold(r)
 	if typ != raftpb.EntryNormal {
 		g.confs = append(g.confs, g.last())
 	}
 }
 
-// retain counts a record as live, release some as live no more. Both require mu.
-func (g *GroupLog) retain(r ref) {
+// hold counts a record as live, release some as live no more. Both require mu.
+func (g *GroupLog) hold(r ref) {
 	g.size += int64(r.size)
-	g.log.retain(r)
+	g.log.hold(r)
 }
 
 func (g *GroupLog) release(refs []ref) {

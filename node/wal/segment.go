@@ -217,8 +217,8 @@ func (l *Log) syncActive() error {
 	return nil
 }
 
-// retain and release count the live entries of segments.
-func (l *Log) retain(r ref) {
+// hold and release count the live entries of segments.
+func (l *Log) hold(r ref) {
 	s := l.segment(r.seq)
 	s.entries++
 	s.bytes += int64(r.size)

@@ -1,0 +1,253 @@
+package admin
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// serverCommands returns the rows.
+func (a *admin) serverCommands() []*command.Command {
+	return []*command.Command{
+		{
+			Name: "command", Arity: -1, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
+			Tips:        []string{"nondeterministic_output_order"},
+			Doc:         command.Doc{Summary: "Describes all commands.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
+			Local:       commandAll,
+			Subcommands: a.commandSubcommands(),
+		},
+		{
+			Name: "config", Arity: -2,
+			Doc:         command.Doc{Summary: "Commands about the configuration.", Since: "2.0.0", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: a.configSubcommands(),
+		},
+		{
+			Name: "info", Arity: -1, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatDangerous,
+			Tips:  []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+			Doc:   command.Doc{Usage: "[section [section ...]]", Summary: "Returns information and statistics about the node.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
+			Local: a.old(info),
+		},
+		{
+			Name: "time", Arity: 1, Flags: command.FlagLoading | command.FlagStale | command.FlagFast,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   command.Doc{Summary: "Returns the node's clock.", Since: "2.6.0", Group: "server", Complexity: "O(1)"},
+			Local: a.old(serverTime),
+		},
+		{
+			Name: "lolwut", Arity: -1, Flags: command.FlagReadOnly | command.FlagFast,
+			Doc:   command.Doc{Usage: "[VERSION version]", Summary: "Shows the version.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
+			Local: a.old(lolwut),
+		},
+		{
+			Name: "lastsave", Arity: 1, Flags: command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatAdmin | command.CatDangerous,
+			Tips:  []string{"nondeterministic_output"},
+			Doc:   command.Doc{Summary: "Returns the current time: every acknowledged write is saved.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
+			Local: a.old(lastSave),
+		},
+		{
+			Name: "role", Arity: 1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatAdmin | command.CatDangerous,
+			Doc:   command.Doc{Summary: "Returns the node's role in its shard.", Since: "2.8.12", Group: "server", Complexity: "O(1)"},
+			Local: a.old(role),
+		},
+		{
+			Name: "slowlog", Arity: -2,
+			Doc:         command.Doc{Summary: "Commands about the slow log, which is always empty.", Since: "2.2.12", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: a.slowlogSubcommands(),
+		},
+		{
+			Name: "latency", Arity: -2,
+			Doc:         command.Doc{Summary: "Commands about latency events, of which none are recorded.", Since: "2.8.13", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: a.latencySubcommands(),
+		},
+		{
+			Name: "module", Arity: -2,
+			Doc:         command.Doc{Summary: "Commands about modules, of which there are none.", Since: "4.0.0", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: a.moduleSubcommands(),
+		},
+		{
+			Name: "function", Arity: -2,
+			Doc:         command.Doc{Summary: "Commands about functions, of which there are none.", Since: "7.0.0", Group: "scripting", Complexity: "Depends on subcommand"},
+			Subcommands: a.functionSubcommands(),
+		},
+		{
+			Name: "swapdb", Arity: 3, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatKeyspace | command.CatDangerous,
+			Doc:   command.Doc{Usage: "index1 index2", Summary: "Swaps databases: refused in a cluster.", Since: "4.0.0", Group: "server", Complexity: "O(N)"},
+			Local: refuse("SWAPDB is not allowed in cluster mode"),
+		},
+		{
+			Name: "move", Arity: 3, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatKeyspace,
+			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyUpdate, Begin: 1}},
+			Doc:   command.Doc{Usage: "key db", Summary: "Moves a key to another database: refused in a cluster.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
+			Local: refuse("MOVE is not allowed in cluster mode"),
+		},
+		{
+			Name: "replicaof", Arity: 3, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagStale | command.FlagNoAsyncLoading,
+			Doc:   command.Doc{Usage: "host port", Summary: "Refused in a cluster: see CLUSTER REPLICATE.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
+			Local: refuse("REPLICAOF not allowed in cluster mode."),
+		},
+		{
+			Name: "slaveof", Arity: 3, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagStale | command.FlagNoAsyncLoading,
+			Doc:   command.Doc{Usage: "host port", Summary: "Refused in a cluster: see CLUSTER REPLICATE.", Since: "1.0.0", Group: "server", Complexity: "O(1)", DeprecatedSince: "5.0.0", ReplacedBy: "`REPLICAOF`"},
+			Local: refuse("REPLICAOF not allowed in cluster mode."),
+		},
+		{
+			Name: "wait", Arity: 3, Flags: command.FlagNoScript, ACL: command.CatConnection,
+			Tips:  []string{"request_policy:all_shards", "response_policy:agg_min"},
+			Doc:   command.Doc{Usage: "numreplicas timeout", Summary: "Waits until replicas store all earlier writes of this node's shard.", Since: "3.0.0", Group: "generic", Complexity: "O(1)"},
+			Local: a.old(wait),
+		},
+	}
+}
+
+// refuse returns the handler of a command that a cluster has no use for.
+func refuse(text string) func(context.Context, *command.Env, *command.Args, *resp.Reply) error {
+	return func(context.Context, *command.Env, *command.Args, *resp.Reply) error {
+		return resp.Error("ERR " + text)
+	}
+}
+
+func serverTime(context.Context, *call, [][]byte) resp.Value {
+	now := time.Now()
+	return resp.Array(
+		resp.BulkString(strconv.FormatInt(now.Unix(), 10)),
+		resp.BulkString(strconv.Itoa(now.Nanosecond()/1000)),
+	)
+}
+
+func lolwut(_ context.Context, c *call, _ [][]byte) resp.Value {
+	return resp.Verbatim("AiKv ver. " + c.Node.Info().Version + "\n")
+}
+
+// lastSave answers now: a write is on disk before it is acknowledged.
+func lastSave(context.Context, *call, [][]byte) resp.Value { return resp.Int(time.Now().Unix()) }
+
+// wait is WAIT numreplicas timeout.
+func wait(_ context.Context, c *call, args [][]byte) resp.Value {
+	if localRole(c.Node) == "replica" {
+		return resp.Err("WAIT cannot be used with replica instances. Please also note that since Redis 4.0 " +
+			"if a replica is configured to be writable (which is not the default) writes to replicas are just " +
+			"local and are not propagated.")
+	}
+	replicas, ok := command.ParseInt(args[1])
+	if !ok {
+		return errNotInteger()
+	}
+	ms, ok := command.ParseInt(args[2])
+	switch {
+	case !ok || ms > math.MaxInt64/int64(time.Millisecond):
+		return resp.Err("timeout is not an integer or out of range")
+	case ms < 0:
+		return resp.Err("timeout is negative")
+	}
+	w := c.Node.AwaitReplicas(int(min(max(replicas, 0), math.MaxInt32)), c.Wake)
+	if w == nil {
+		return resp.Int(0)
+	}
+	defer w.Stop()
+	var until time.Time
+	if ms > 0 {
+		until = time.Now().Add(time.Duration(ms) * time.Millisecond)
+	}
+	err := c.Park(until, func() bool {
+		_, done, lost := w.State()
+		return done || lost
+	})
+	if err != nil {
+		return resp.FromError(err)
+	}
+	stored, _, lost := w.State()
+	if lost {
+		c.Session.CloseAfterReply = true
+		return resp.FromError(errInstanceState)
+	}
+	return resp.Int(int64(stored))
+}
+
+// errInstanceState is what Redis tells blocked clients, before it closes their
+// connections, when a master becomes a replica.
+var errInstanceState = resp.Error("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
+
+// role is ROLE; offsets are indexes of the shard's Raft log.
+func role(ctx context.Context, c *call, _ [][]byte) resp.Value {
+	r := replicationOf(c.Node.View(ctx), c.Node)
+	if r.master != nil {
+		state := "connect"
+		switch {
+		case r.linkUp:
+			state = "connected"
+		case r.syncing:
+			state = "sync"
+		}
+		return resp.Array(
+			resp.BulkString("slave"), resp.BulkString(r.master.Address.Host), resp.Int(int64(r.master.Address.Port)),
+			resp.BulkString(state), resp.Int(int64(r.offset)),
+		)
+	}
+	replicas := []resp.Value{}
+	for _, replica := range r.replicas {
+		replicas = append(replicas, resp.Array(
+			resp.BulkString(replica.node.Address.Host),
+			resp.BulkString(strconv.Itoa(int(replica.node.Address.Port))),
+			resp.BulkString(strconv.FormatUint(replica.offset, 10)),
+		))
+	}
+	return resp.Array(resp.BulkString("master"), resp.Int(int64(r.offset)), resp.Array(replicas...))
+}
+
+// replication is a node's place in its shard.
+type replication struct {
+	master   *topology.Node // nil on a master
+	linkUp   bool           // the shard has a leader that this replica hears, and follows
+	syncing  bool           // this replica does not have all of the data
+	replicas []replicaState // of a master
+	offset   uint64         // a master's last committed index, a replica's last applied one
+	shard    *topology.Shard
+}
+
+type replicaState struct {
+	node   *topology.Node
+	offset uint64 // the last index that it is known to store
+	online bool
+	lag    int64 // seconds since it was heard from; -1: never
+}
+
+func replicationOf(v *topology.View, n Node) replication {
+	me := v.Me()
+	if me == nil || me.Shard == nil {
+		return replication{}
+	}
+	r := replication{shard: me.Shard}
+	var status ShardStatus
+	for _, s := range n.ShardStatuses() {
+		if s.Group == me.Shard.ID {
+			status = s
+		}
+	}
+	if me.Replica() {
+		r.master, r.offset, r.syncing = v.Node(me.Shard.Master), status.Applied, !me.Synced()
+		r.linkUp = status.Leader != 0 && !r.syncing
+		return r
+	}
+	r.offset = status.Commit
+	for _, node := range v.Replicas(me.Shard) {
+		if node.Failed {
+			continue // Redis lists those that are connected
+		}
+		state := replicaState{node: node, lag: -1}
+		for _, m := range status.Members {
+			if m.Node == node.ID {
+				state.offset, state.online = m.Match, m.LastContact >= 0 && node.Synced()
+				if m.LastContact >= 0 {
+					state.lag = seconds(m.LastContact)
+				}
+			}
+		}
+		r.replicas = append(r.replicas, state)
+	}
+	return r
+}

@@ -1,0 +1,14 @@
+// Package keys holds the commands on keys whatever their values: names, times of
+// expiry, walks, and what is told of a key.
+package keys
+
+import (
+	"slices"
+
+	"github.com/genuineh/aikv/node/command"
+)
+
+// Commands returns the rows.
+func Commands() []*command.Command {
+	return slices.Concat(keyCommands(), expiryCommands(), scanCommands(), shardCommands())
+}
