@@ -198,7 +198,11 @@ func infoPersistence(w *infoWriter, s *infoSource) {
 	w.line("async_loading", 0)
 	w.line("rdb_changes_since_last_save", s.node.Unsynced)
 	w.line("rdb_bgsave_in_progress", 0)
-	w.line("rdb_last_save_time", s.now.Unix())
+	saved := s.node.Store.Last
+	if saved.IsZero() {
+		saved = s.node.Started
+	}
+	w.line("rdb_last_save_time", saved.Unix())
 	w.line("rdb_last_bgsave_status", "ok")
 	w.line("aof_enabled", 1)
 	w.line("aof_rewrite_in_progress", 0)
@@ -206,6 +210,15 @@ func infoPersistence(w *infoWriter, s *infoSource) {
 	w.line("aof_last_bgrewrite_status", "ok")
 	w.line("aof_last_write_status", "ok") // the process ends when one fails
 	w.line("raft_log_fsyncs", s.node.Fsyncs)
+	store := &s.node.Store
+	w.line("store_dirty_bytes", store.Dirty)
+	w.line("store_clean_bytes", store.Clean)
+	w.line("store_unsynced_entries", s.node.Unsynced)
+	w.line("store_checkpoints", store.Checkpoints)
+	w.line("store_checkpoint_age", int64(s.now.Sub(saved).Seconds()))
+	w.line("store_waiting", digit(store.Waiting))
+	w.line("store_stalls", store.Stalls)
+	w.line("store_stalled_ms", store.Stalled.Milliseconds())
 }
 
 func infoStats(w *infoWriter, s *infoSource) {

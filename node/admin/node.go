@@ -170,8 +170,25 @@ type NodeInfo struct {
 	RaftMessagesSent, RaftMessagesReceived              int64
 	Fsyncs                                              int64
 	Keys, Expires                                       int64 // of this node's own shard
-	// Unsynced is how many entries of its log its store has applied since it was
-	// last synced; the log alone holds them for good.
+	// Unsynced is how many entries of its log were applied since its last
+	// checkpoint; the log alone holds them for good.
 	Unsynced int64
+	Store    StoreInfo
 	Loading  bool
+}
+
+// StoreInfo tells how a shard's state in memory and its store stand to each other.
+type StoreInfo struct {
+	// Dirty are the bytes of what is newer than the store, Clean those of what is in
+	// memory beside that.
+	Dirty, Clean int64
+	// Checkpoints were made since the start, the last one at Last, the zero time if
+	// there was none.
+	Checkpoints int64
+	Last        time.Time
+	// Stalls counts how often writes have waited for a checkpoint, and Stalled for
+	// how long; Waiting says that they do now.
+	Stalls  int64
+	Stalled time.Duration
+	Waiting bool
 }

@@ -69,13 +69,15 @@ type Raft struct {
 
 // Storage is section [storage].
 type Storage struct {
-	DataDir     string   `toml:"data_dir" doc:"Folder of the node's data, relative to the working directory."`
-	WriteBuffer Size     `toml:"write_buffer" doc:"Memory table of each store."`
-	BlockCache  Size     `toml:"block_cache" doc:"Cache of table blocks of each store."`
-	BloomBits   int      `toml:"bloom_bits" doc:"Bits per key of the Bloom filters; 0: none."`
-	HotCache    Size     `toml:"hot_cache" doc:"Cache of recently used keys and values of each store."`
-	AtticKeep   Duration `toml:"attic_keep" doc:"For how long the data of a shard that the node does not hold any more stays in the folder attic; 0s: it is deleted at once."`
-	AtticFree   Size     `toml:"attic_free" doc:"When the disk has less left than this, the oldest data in the attic is deleted; 0b: only by age."`
+	DataDir            string   `toml:"data_dir" doc:"Folder of the node's data, relative to the working directory."`
+	WriteBuffer        Size     `toml:"write_buffer" doc:"Memory table of each store."`
+	BlockCache         Size     `toml:"block_cache" doc:"Cache of table blocks of each store."`
+	BloomBits          int      `toml:"bloom_bits" doc:"Bits per key of the Bloom filters; 0: none."`
+	CacheSize          Size     `toml:"cache_size" doc:"Memory of each store for keys and values that are in the store as well."`
+	DirtySize          Size     `toml:"dirty_size" doc:"Memory of each store for changes that are not in the store yet. At half of it they begin to be written there; when it is used up, writes wait."`
+	CheckpointInterval Duration `toml:"checkpoint_interval" doc:"Changes go to the store after this time at the latest."`
+	AtticKeep          Duration `toml:"attic_keep" doc:"For how long the data of a shard that the node does not hold any more stays in the folder attic; 0s: it is deleted at once."`
+	AtticFree          Size     `toml:"attic_free" doc:"When the disk has less left than this, the oldest data in the attic is deleted; 0b: only by age."`
 }
 
 // WAL is section [wal].
@@ -139,13 +141,15 @@ func Default() Config {
 			SnapshotRate:    16 << 20,
 		},
 		Storage: Storage{
-			DataDir:     "data",
-			WriteBuffer: 4 << 20,
-			BlockCache:  8 << 20,
-			BloomBits:   10,
-			HotCache:    32 << 20,
-			AtticKeep:   Duration(24 * time.Hour),
-			AtticFree:   1 << 30,
+			DataDir:            "data",
+			WriteBuffer:        4 << 20,
+			BlockCache:         8 << 20,
+			BloomBits:          10,
+			CacheSize:          32 << 20,
+			DirtySize:          64 << 20,
+			CheckpointInterval: Duration(time.Minute),
+			AtticKeep:          Duration(24 * time.Hour),
+			AtticFree:          1 << 30,
 		},
 		WAL: WAL{
 			SegmentSize:   64 << 20,

@@ -48,7 +48,7 @@ seeds = ["a:1", "b:2"]
 	env := []string{
 		"AIKV_SERVER_PORT=7002", "AIKV_HOST=127.0.0.3", "AIKV_LOG_LEVEL=debug", "AIKV_RAFT_TICK=20ms",
 		"AIKV_REQUIREPASS=", "AIKV_BIN=/x", "AIKV_RAFT_SERVICE_HOST=10.0.0.1", "AIKV_RAFT_PORT=tcp://10.0.0.1:50051",
-		"AIKV_STORAGE_HOT_CACHE=1gb", "AIKV_WAL_FSYNC=interval", "HOME=/root",
+		"AIKV_STORAGE_CACHE_SIZE=1gb", "AIKV_WAL_FSYNC=interval", "HOME=/root",
 	}
 	c, err := Load(path, env, []Setting{{"server.port", "7003", "--port"}, {"raft.seeds", " c:3 ,d:4,", "--seeds"}})
 	if err != nil {
@@ -63,7 +63,7 @@ seeds = ["a:1", "b:2"]
 	want.Raft.Seeds = []string{"c:3", "d:4"}
 	want.Raft.Tick = Duration(20 * time.Millisecond)
 	want.Logging.Level = "debug"
-	want.Storage.HotCache = 1 << 30
+	want.Storage.CacheSize = 1 << 30
 	want.WAL.Fsync = FsyncInterval
 	want.unknownEnv = []string{"AIKV_RAFT_SERVICE_HOST"}
 	if !reflect.DeepEqual(c, want) {
@@ -164,7 +164,7 @@ func TestTOMLRoundTrip(t *testing.T) {
 	c.Server.RequirePass = "q\"uo\\te\ttab\x01é\u2028 # [x]"
 	c.Raft.Seeds = []string{"a:1", "[::1]:2"}
 	c.Raft.Tick = Duration(200 * time.Millisecond)
-	c.Storage.HotCache = 1000
+	c.Storage.CacheSize = 1000
 	entries, err := parseTOML(c.TOML())
 	if err != nil {
 		t.Fatal(err)

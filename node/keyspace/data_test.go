@@ -46,8 +46,9 @@ func TestTransactions(t *testing.T) {
 				return fmt.Sprintf("applied %d, clock %d, keys %d, next expiry %d %v\n",
 					ks.Applied(), ks.Clock(), ks.Len(), at, ok)
 			case "records":
-				return records(t, store)
+				return dumpRecords(t, ks)
 			case "reopen":
+				checkpoint(t, ks)
 				store = store.Clone()
 				ks = open(t, store)
 				return ""
@@ -155,11 +156,15 @@ func runLine(out *strings.Builder, tx *Tx, view reader, f []string) {
 	}
 }
 
-// records shows what the store holds, as doc.go lays it out.
-func records(t *testing.T, store storage.Store) string {
+// dumpRecords shows the records that the keyspace is made of, as doc.go lays them
+// out.
+func dumpRecords(t *testing.T, ks *Keyspace) string {
 	t.Helper()
 	var out strings.Builder
-	it := store.Iterate(nil, nil)
+	_, it, err := ks.Export()
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer it.Release()
 	for it.Next() {
 		key := it.Key()

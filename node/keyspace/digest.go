@@ -21,7 +21,7 @@ func (v *View) Digest(w io.Writer) error {
 			return err
 		}
 	}
-	return v.err
+	return v.Err()
 }
 
 func appendDigest(b []byte, rec *record) []byte {

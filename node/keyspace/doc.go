@@ -1,32 +1,23 @@
-// Package keyspace keeps the keys of one shard replica on an ordered store:
-// typed values with expiry, in Redis Cluster's slots, changed by one transaction
+// Package keyspace keeps the keys of one shard replica, in memory and in an ordered
+// store: typed values with expiry, in Redis Cluster's slots, changed by one transaction
 // at a time and read by many views next to it.
 //
 // # Border
 //
-// Below is storage: bytes in order, atomic batches, no idea of keys or time.
+// Below is records: bytes in order, transactions, views and checkpoints, no idea of
+// keys or time.
 // Above is shard: which entries to apply, which slots are owned, what a command
 // means. The keyspace knows what both must not: how a key becomes records, and
-// that key, expiry index and counts of one batch belong together. It has no
-// clock, no randomness and no goroutine of its own: everything it stores is a
+// that key, expiry index and counts of one commit belong together. It has no
+// clock and no randomness, and no goroutine of its own: everything it stores is a
 // function of the entries applied, so replicas that applied the same entries
 // answer alike, whatever their caches, views and batch borders were. (What it
 // stores as bytes is the same too.)
 //
-// # Two halves
-//
-// One half knows keys: types, live and expired, counts, the expiry index, what a
-// change means (tx.go, view.go, walk.go, record.go, expiry.go, digest.go; typed.go,
-// hash.go and sortedset.go for values with elements). The
-// other knows records: how a transaction's changes are collected and taken back,
-// committed, cached, and kept apart from older views (changes.go, savepoint.go,
-// commit.go, cache.go). The first asks the second for the record of a key
-// (View.load), for records in order (View.walk), and to change one (Tx.set).
-//
 // # Invariants
 //
-//   - A transaction is one batch of the store, and each batch carries the
-//     applied index and the clock. After a crash all three belong together.
+//   - A transaction is one commit, and each carries the applied index and the
+//     clock. After a crash all three belong together.
 //   - There is an expiry entry for every key with an expiry, or with a field that
 //     has one, at the soonest of these times, and no other.
 //   - What has expired is not there: no key, no field, and no hash without fields.
@@ -47,9 +38,10 @@
 // Stored keys begin with a class byte. Numbers in them are big endian, so that
 // they sort.
 //
-//	00                                        format, applied index, clock
+//	00                                        records' own: format, applied index, clock, …
 //	01 name                                   a named record of the state machine
-//	10 slot:2                                 number of keys of the slot, a uvarint
+//	10 slot:2                                 numbers of keys of the slot, and of those that
+//	                                          have a time of expiry, as uvarints
 //	20 slot:2 fingerprint:4 key               a key's metadata
 //	30 expireAt:8 slot:2 fingerprint:4 key    expiry index
 //
@@ -87,30 +79,14 @@
 // another number, so it never meets the old pages. Classes from 10 to 7f are what
 // Flush deletes.
 //
-// # Views, without locks on the way of a read
+// # In memory, over a store
 //
-// A transaction collects, for each key it changes, the committed record and its
-// own (changeSet). Commit then
+// Records are resident in memory; the store is their checkpoint (package records): a
+// commit touches memory alone, and a crash falls back to the last checkpoint, from
+// where the log is repeated. Stores of the former format, in which count records told
+// nothing of expiry, are read as they are (the expiry index is walked over, once), and
+// go over to the present one with the first checkpoint.
 //
-//  1. appends itself to the chain of commits (commit.next),
-//  2. writes the batch to the store,
-//  3. brings the cache and the counts up to date,
-//  4. becomes the latest commit: the point at which it is visible.
-//
-// A view begins from the latest commit. To read a key, it first takes the record
-// that cache or store have at that moment, then walks the chain from its base:
-// if a later commit has changed the key, the first such commit knows what the
-// base had, and that is the answer. As step 1 comes before 2 and 3, nothing a
-// view can meet in cache or store is without its entry in the chain. Walks over
-// ranges do the same with an iterator of the store and an overlay. Nobody waits
-// for anybody, the chain is nearly always empty, and Go's collector drops what
-// no view can reach.
-//
-// Flush alone would need the old records of all keys. So its commit waits until
-// no view is under way and holds up new ones until it is done, as FLUSHALL does
-// in Redis.
-//
-// The cache holds current state only. A commit puts what it writes; a reader
-// that had to ask the store may add what it got, unless a commit has touched
-// that part of the cache since it asked.
+// A key that does not exist is nearly always known not to: each slot has a filter over
+// its metadata.
 package keyspace

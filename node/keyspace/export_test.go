@@ -64,30 +64,42 @@ func TestExport(t *testing.T) {
 		if copied.Applied() != index || copied.Clock() != again.Clock() || copied.Len() != again.Len() {
 			t.Fatalf("at %d: applied %d, clock %d, %d keys", index, copied.Applied(), copied.Clock(), copied.Len())
 		}
-		if got, want := dumpStore(t, copied.store), dumpStore(t, again.store); got != want {
+		if got, want := dump(t, copied), dump(t, again); got != want {
 			t.Fatalf("at %d: got\n%s\nwant\n%s", index, got, want)
 		}
 	}
 	writer.Wait()
 }
 
-func dumpStore(t testing.TB, store storage.Store) (text string) {
+// dump returns all records of a keyspace as text.
+func dump(t testing.TB, ks *Keyspace) (text string) {
 	t.Helper()
-	each(t, store, classState, func(key, value []byte) { text += fmt.Sprintf("%q=%q\n", key, value) })
-	each(t, store, classNamed, func(key, value []byte) { text += fmt.Sprintf("%q=%q\n", key, value) })
-	for class := byte(classCount); class < classEnd; class += 0x10 {
-		each(t, store, class, func(key, value []byte) { text += fmt.Sprintf("%q=%q\n", key, value) })
+	_, it, err := ks.Export()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer it.Release()
+	for it.Next() {
+		text += fmt.Sprintf("%q=%q\n", it.Key(), it.Value())
+	}
+	if err := it.Err(); err != nil {
+		t.Fatal(err)
 	}
 	return text
 }
 
-// Close waits for views and leaves nothing for later ones.
+// Close waits for views, leaves nothing for later ones, and all of it in the store.
 func TestClose(t *testing.T) {
 	ks := open(t, storage.NewMemory())
 	write(t, ks, 1, 1, func(tx *Tx) { tx.SetString([]byte("k"), []byte("v"), 0) })
 	view := ks.View(0)
 	closed := make(chan struct{})
-	go func() { ks.Close(); close(closed) }()
+	go func() {
+		defer close(closed)
+		if err := ks.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	if _, ok := view.Lookup([]byte("k")); !ok || view.Err() != nil {
 		t.Errorf("a view that began before: %v", view.Err())
 	}

@@ -13,9 +13,9 @@ import (
 
 // FuzzRecord: a stored record is read as what was written, or refused.
 func FuzzRecord(f *testing.F) {
-	at := (&ref{key: []byte("k")}).place()
-	f.Add(newString(at, []byte("value"), 0, Version{}).encoded)
-	f.Add(newString(at, nil, math.MaxInt64, Version{Index: math.MaxUint64, Op: math.MaxUint32}).encoded)
+	at := place([]byte("k"))
+	f.Add(newString(at, []byte("value"), 0, Version{}).kept.Value())
+	f.Add(newString(at, nil, math.MaxInt64, Version{Index: math.MaxUint64, Op: math.MaxUint32}).kept.Value())
 	f.Add([]byte{byte(TypeString), 0x80, 0x80})
 	f.Add([]byte{byte(TypeHash), 0, 1, 0, 2, 1, 'f', 1, 'v', 1, 'g', 0})
 	f.Add([]byte{byte(TypeHash) | byte(flagVolatile)<<4, 9, 1, 0, 1, 7, 1, 'f', 1, 'v', 7})
@@ -33,12 +33,14 @@ func FuzzRecord(f *testing.F) {
 			t.Fatalf("%+v is written as %+v", r.meta, again.meta)
 		}
 		readAll(r)
-		back, err := decodeRecord(at, again.encoded)
+		back, err := decodeRecord(at, again.kept.Value())
 		if err != nil || !equalMeta(back.meta, r.meta) {
 			t.Fatalf("%+v became %+v, %v", r.meta, back, err)
 		}
 	})
 }
+
+func place(key []byte) storedKey { return appendStoredKey(nil, slot.Of(key), fingerprint(key), key) }
 
 // readAll reads all that a record of any type holds, every way.
 func readAll(r *record) {
@@ -76,7 +78,7 @@ func FuzzLayout(f *testing.F) {
 		if atA < 0 || atB < 0 {
 			t.Skip() // no time of expiry is
 		}
-		ka, kb := (&ref{key: a}).place(), (&ref{key: b}).place()
+		ka, kb := place(a), place(b)
 		for key, k := range map[string]storedKey{string(a): ka, string(b): kb} {
 			if string(k.key()) != key || k.slot() != slot.Of([]byte(key)) || k.fingerprint() != fingerprint([]byte(key)) {
 				t.Fatalf("%q is stored at %x", key, k)

@@ -1,252 +1,224 @@
 package keyspace
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"hash/maphash"
-	"sync"
+	"log/slog"
 	"sync/atomic"
+	"time"
 
+	"github.com/genuineh/aikv/node/keyspace/records"
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
 )
 
 // Options sizes a keyspace.
 type Options struct {
-	// CacheBytes bounds the cache of hot keys. 0: 32 MiB; negative: no cache.
+	// CacheBytes bounds the memory of resident records that the store has as well.
+	// 0: 32 MiB; negative: none.
 	CacheBytes int64
+	// DirtyBytes bounds the memory of records that are newer than the store.
+	// 0: 64 MiB.
+	DirtyBytes int64
+	// CheckpointInterval is how old a change may become before it goes to the
+	// store. 0: a minute.
+	CheckpointInterval time.Duration
+	// Sched is where goroutines and time come from. nil: sched.System.
+	Sched sched.Sched
+	// Logger is told of what goes wrong, and of waiting. nil: nobody is.
+	Logger *slog.Logger
 }
 
 // Keyspace is the data of one shard replica. Any number of views may run at the
 // same time, next to the one write transaction.
 type Keyspace struct {
-	store storage.Store
-	cache *cache
-	seed  maphash.Seed
-	// latest is the newest commit that is visible. Storing it is the moment at
-	// which a transaction becomes so.
-	latest atomic.Pointer[commit]
-	// counts is the number of keys of each slot, as of the newest commit.
-	counts [slot.Count]atomic.Int64
+	recs *records.Map
+	// counts is what is counted of each slot, as of the newest commit.
+	counts [slot.Count]atomicCounts
 	expiry soonest
 	// expired counts the keys that transactions found expired and removed.
 	expired atomic.Int64
-	// views is held for reading by every view, and for writing by the commit
-	// of a transaction that flushes (doc.go says why), and by Close.
-	views  sync.RWMutex
-	closed bool // guarded by views
 
-	writer sync.Mutex    // held by the write transaction
-	batch  storage.Batch // the writer's, kept for its memory
-	undo   []undone      // the writer's, kept for its memory
-	failed error         // the writer's: the first commit that failed
+	undo []undone // the writer's, kept for its memory
 }
 
-// commit is a state of the keyspace: what views begin from, and what lets a
-// view that began from an earlier one go on reading that.
-type commit struct {
-	applied uint64
-	clock   int64
-	total   int64 // keys
-	// changes, counts and named hold what the commit replaced.
-	changes *changeSet
-	counts  []slotCount
-	named   map[string][]byte
-	// next is the commit after this one. It is set before that commit writes
-	// anything a view could meet.
-	next atomic.Pointer[commit]
+// atomicCounts are slotCounts that are read while they change.
+type atomicCounts struct{ keys, expiring atomic.Int64 }
+
+func (c *atomicCounts) get() slotCounts { return slotCounts{c.keys.Load(), c.expiring.Load()} }
+
+func (c *atomicCounts) set(n slotCounts) {
+	c.keys.Store(n.keys)
+	c.expiring.Store(n.expiring)
 }
 
-type slotCount struct {
-	slot uint16
-	keys int64
-}
+var (
+	// ErrEmpty is the error of exporting a keyspace in which nothing was committed.
+	ErrEmpty = records.ErrEmpty
+	// ErrClosed is the error of a view that began after Close.
+	ErrClosed = records.ErrClosed
+	// ErrEnded is the error of committing a transaction that has ended.
+	ErrEnded = records.ErrEnded
+)
 
 // Open reads the keyspace that store holds. The caller keeps the ownership of
-// store, and closes it after the last view and transaction have ended.
+// store, and closes it after Close.
 func Open(store storage.Store, opts Options) (*Keyspace, error) {
-	const defaultCache = 32 << 20
-	if opts.CacheBytes == 0 {
-		opts.CacheBytes = defaultCache
+	recs, err := records.Open(store, records.Options{
+		Dirty: opts.DirtyBytes, Cache: opts.CacheBytes, Interval: opts.CheckpointInterval,
+		Sched: opts.Sched, Logger: opts.Logger,
+		Parts: slot.Count, Part: filterPart, PartRange: filterRange, Check: checkStored,
+	})
+	if err != nil {
+		return nil, err
 	}
-	ks := &Keyspace{store: store, cache: newCache(opts.CacheBytes), seed: maphash.MakeSeed()}
+	ks := &Keyspace{recs: recs}
 	ks.expiry.stale = true
-	first := &commit{}
-	var err error
-	if first.applied, first.clock, err = readState(store); err != nil {
+	if err := ks.count(); err != nil {
 		return nil, err
 	}
-	if first.total, err = ks.readCounts(); err != nil {
-		return nil, err
-	}
-	if err := ks.expiry.count(store); err != nil {
-		return nil, err
-	}
-	ks.latest.Store(first)
 	return ks, nil
 }
 
-// The state record: format (1 byte), applied index (8), clock (8).
-const stateSize = 1 + 8 + 8
-
-func readState(store storage.Store) (applied uint64, clock int64, err error) {
-	state, err := store.Get([]byte{classState})
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return 0, 0, nil
-	case err != nil:
-		return 0, 0, fmt.Errorf("keyspace: %w", err)
+// count reads the counts, and makes what a store of the former format does not
+// have: how many keys of each slot have a time of expiry.
+func (ks *Keyspace) count() error {
+	tx := ks.recs.Begin()
+	defer tx.Discard()
+	if err := ks.readCounts(tx); err != nil {
+		return err
 	}
-	return decodeState(state)
-}
-
-func decodeState(state []byte) (applied uint64, clock int64, err error) {
-	switch {
-	case len(state) > 0 && state[0] > formatVersion:
-		return 0, 0, fmt.Errorf("%w: keyspace format %d, this program reads up to %d",
-			storage.ErrNewerFormat, state[0], formatVersion)
-	case len(state) != stateSize || state[0] != formatVersion:
-		return 0, 0, fmt.Errorf("keyspace: %w: state record", storage.ErrCorrupt)
-	}
-	return binary.BigEndian.Uint64(state[1:]), int64(binary.BigEndian.Uint64(state[9:])), nil
-}
-
-func encodeState(applied uint64, clock int64) []byte {
-	state := append(make([]byte, 0, stateSize), formatVersion)
-	state = binary.BigEndian.AppendUint64(state, applied)
-	return binary.BigEndian.AppendUint64(state, uint64(clock))
-}
-
-// readCounts fills counts and returns their sum.
-func (ks *Keyspace) readCounts() (total int64, err error) {
-	it := ks.store.Iterate([]byte{classCount}, []byte{classCount + 1})
-	defer it.Release()
-	for it.Next() {
-		n, size := binary.Uvarint(it.Value())
-		if len(it.Key()) != 3 || size <= 0 {
-			return 0, fmt.Errorf("keyspace: %w: count record %q", storage.ErrCorrupt, it.Key())
+	if ks.recs.Former() {
+		if err := ks.countExpiring(tx); err != nil {
+			return err
 		}
-		s := binary.BigEndian.Uint16(it.Key()[1:])
-		if s >= slot.Count {
-			return 0, fmt.Errorf("keyspace: %w: count record %q", storage.ErrCorrupt, it.Key())
-		}
-		ks.counts[s].Store(int64(n))
-		total += int64(n)
 	}
-	if err := it.Err(); err != nil {
-		return 0, fmt.Errorf("keyspace: %w", err)
+	mark := tx.Mark()
+	mark.Sums = [2]int64{}
+	for s := range ks.counts {
+		n := ks.counts[s].get()
+		mark.Sums[0] += n.keys
+		mark.Sums[1] += n.expiring
 	}
-	return total, nil
+	return tx.Commit(mark)
 }
 
-// Applied returns the Raft index of the last committed entry. It is stored with
-// the data of that entry, so after a crash the two still agree.
-func (ks *Keyspace) Applied() uint64 { return ks.latest.Load().applied }
+func (ks *Keyspace) readCounts(tx *records.Tx) error {
+	w := tx.Walk([]byte{classCount}, []byte{classCount + 1})
+	defer w.Release()
+	for w.Next() {
+		n, ok := decodeCounts(w.Value())
+		s := slotOfCount(w.Key())
+		if !ok || s >= slot.Count {
+			return fmt.Errorf("keyspace: %w: count record %q", storage.ErrCorrupt, w.Key())
+		}
+		ks.counts[s].set(n)
+	}
+	return tx.Err()
+}
+
+// countExpiring walks over the expiry index, once: the counts go to the store with
+// the next checkpoint.
+func (ks *Keyspace) countExpiring(tx *records.Tx) error {
+	expiring := make(map[uint16]int64)
+	w := tx.Walk([]byte{classExpiry}, []byte{classExpiry + 1})
+	for w.Next() {
+		if len(w.Value()) == 0 && len(w.Key()) >= expiryHeader {
+			expiring[expirySlot(w.Key())]++
+		}
+	}
+	w.Release()
+	if tx.Err() != nil {
+		return tx.Err()
+	}
+	for s := range uint16(slot.Count) {
+		n := ks.counts[s].get()
+		if n.expiring == expiring[s] {
+			continue
+		}
+		n.expiring = expiring[s]
+		ks.counts[s].set(n)
+		tx.Put(countKey(s), n.append(nil))
+	}
+	return tx.Err()
+}
+
+func (ks *Keyspace) clearCounts() {
+	for s := range ks.counts {
+		ks.counts[s].set(slotCounts{})
+	}
+}
+
+// Applied returns the Raft index of the last committed entry. What a crash leaves
+// is the state as of the last checkpoint, all of it: see Sync.
+func (ks *Keyspace) Applied() uint64 { return ks.recs.Mark().Applied }
 
 // Clock returns the replicated clock: the largest time of all entries applied,
 // in unix ms.
-func (ks *Keyspace) Clock() int64 { return ks.latest.Load().clock }
+func (ks *Keyspace) Clock() int64 { return ks.recs.Mark().Clock }
 
 // Len returns the number of stored keys, expired ones that nothing has deleted
 // yet included.
-func (ks *Keyspace) Len() int64 { return ks.latest.Load().total }
+func (ks *Keyspace) Len() int64 { return ks.recs.Mark().Sums[0] }
+
+// Expiring returns how many stored keys have a time of expiry, counted as Len
+// does.
+func (ks *Keyspace) Expiring() int64 { return ks.recs.Mark().Sums[1] }
 
 // LenSlot returns the number of stored keys of a slot, counted as Len does.
-func (ks *Keyspace) LenSlot(s uint16) int64 { return ks.counts[s].Load() }
+func (ks *Keyspace) LenSlot(s uint16) int64 { return ks.counts[s].keys.Load() }
 
 // Expired returns how many keys were removed because they had expired, since
 // Open.
 func (ks *Keyspace) Expired() int64 { return ks.expired.Load() }
 
-// Sync makes everything committed before durable and returns the applied index
-// that a crash cannot take back any more.
-func (ks *Keyspace) Sync() (applied uint64, err error) {
-	applied = ks.Applied()
-	return applied, ks.store.Sync()
-}
+// Sync returns once everything up to the applied index given, as far as it is
+// committed, can not be lost to a crash any more, and the applied index up to which
+// nothing can. It begins a checkpoint only if that is not so yet.
+func (ks *Keyspace) Sync(applied uint64) (synced uint64, err error) { return ks.recs.Sync(applied) }
 
-// ErrEmpty is the error of exporting a keyspace in which nothing was committed.
-var ErrEmpty = errors.New("keyspace: nothing to export")
+// Start lets checkpoints run in the background, until Close. Without it, Begin makes
+// one when as much is dirty as may be.
+func (ks *Keyspace) Start() { ks.recs.Start() }
+
+// Stats tells how memory and store stand to each other.
+func (ks *Keyspace) Stats() records.Stats { return ks.recs.Stats() }
 
 // Export returns all records of one committed state, in order, and its applied
 // index. An empty store that gets the same records holds the same keyspace. The
 // caller releases the iterator, soon: the store keeps what has changed since.
-func (ks *Keyspace) Export() (applied uint64, records storage.Iterator, err error) {
-	// The state record sorts first.
-	key, state, records, ok := storage.Peek(ks.store.Iterate(nil, nil))
-	switch {
-	case !ok && records.Err() != nil:
-		err = fmt.Errorf("keyspace: %w", records.Err())
-	case !ok || len(key) != 1 || key[0] != classState:
-		err = ErrEmpty
-	default:
-		applied, _, err = decodeState(state)
-	}
-	if err != nil {
-		records.Release()
-		return 0, nil, err
-	}
-	return applied, records, nil
+func (ks *Keyspace) Export() (applied uint64, exported storage.Iterator, err error) {
+	return ks.recs.Export()
 }
 
 // View begins reading the newest committed state; localNow is the caller's
-// clock in unix ms (see View.Behind). The view does not see later commits:
-// several reads of one view never see half of a transaction. Close it soon; a
-// goroutine that holds a view must not commit.
+// clock in unix ms (see View.Behind). The view does not see later commits: several
+// reads of one view never see half of a transaction. Close it soon; a goroutine
+// that holds a view must not commit.
 func (ks *Keyspace) View(localNow int64) *View {
-	ks.views.RLock()
-	base := ks.latest.Load()
-	v := &View{ks: ks, base: base, now: base.clock, localNow: localNow}
-	if ks.closed {
-		v.err = ErrClosed
-	}
+	v := &View{ks: ks, localNow: localNow}
+	ks.recs.ViewIn(&v.recs)
+	v.now, v.arena = v.recs.Mark().Clock, v.first[:0]
 	return v
 }
 
-// ErrClosed is the error of a view that began after Close.
-var ErrClosed = errors.New("keyspace: closed")
+// Close returns once all views have ended that have begun, and a last checkpoint
+// has been made; later views find nothing and have ErrClosed. The store may be
+// closed then. No transaction may be under way.
+func (ks *Keyspace) Close() error { return ks.recs.Close() }
 
-// Close returns once all views have ended that have begun; later ones find
-// nothing and have ErrClosed. The store may be closed then.
-func (ks *Keyspace) Close() {
-	ks.views.Lock()
-	defer ks.views.Unlock()
-	ks.closed = true
-}
+// Abandon is Close for a store that is not needed any more: without a checkpoint.
+func (ks *Keyspace) Abandon() { ks.recs.Abandon() }
 
-// Begin begins the write transaction, waiting for the one before it to end. It
-// ends with Commit or Discard.
+// Begin begins the write transaction, waiting for the one before it to end, and for
+// room in memory. It ends with Commit or Discard.
 func (ks *Keyspace) Begin() *Tx {
-	ks.writer.Lock()
-	base := ks.latest.Load()
-	return &Tx{View{ks: ks, base: base, now: base.clock, err: ks.failed, own: &writeState{
-		index: base.applied, total: base.total, changes: &changeSet{}, undo: ks.undo[:0],
+	recs := ks.recs.Begin()
+	mark := recs.Mark()
+	return &Tx{View{ks: ks, now: mark.Clock, own: &writeState{
+		recs: recs, index: mark.Applied, total: slotCounts{mark.Sums[0], mark.Sums[1]}, undo: ks.undo[:0],
 	}}}
 }
 
 // Empty returns a view of nothing.
-func Empty() *View { return &View{base: &commit{}, closed: true} }
-
-// current returns the key's record in the newest state, as far as the store and
-// the cache have it: while a commit is on its way, that may be its state
-// already.
-func (ks *Keyspace) current(r *ref) (*record, error) {
-	rec, hit, generation := ks.cache.get(r.hash, r.key)
-	if hit {
-		return rec, nil
-	}
-	at := r.place()
-	encoded, err := ks.store.Get(at)
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-	case err != nil:
-		return nil, fmt.Errorf("keyspace: %w", err)
-	default:
-		if rec, err = decodeRecord(at, encoded); err != nil {
-			return nil, err
-		}
-	}
-	ks.cache.fill(r.hash, at, rec, generation)
-	return rec, nil
-}
+func Empty() *View { return &View{closed: true} }

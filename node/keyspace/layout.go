@@ -9,17 +9,15 @@ import (
 
 // Record classes: the first byte of every stored key. See doc.go.
 const (
-	classState  = 0x00 // one record: format, applied index, clock
+	// 00 is records' own: format, applied index, clock and what else it needs.
 	classNamed  = 0x01 // name
 	classCount  = 0x10 // slot
 	classKey    = 0x20 // slot, fingerprint, key
 	classExpiry = 0x30 // expireAt, slot, fingerprint, key
-	// Everything in [classCount, classEnd) goes when the keyspace is flushed.
-	classEnd = 0x80
+	// Everything in [classCount, classEnd) goes when the keyspace is flushed. From
+	// there to 7f are records' own.
+	classEnd = 0x70
 )
-
-// formatVersion stands in the state record.
-const formatVersion = 1
 
 // keyHeader is how many bytes stand before the key in a stored key of classKey:
 // class (1), slot (2), fingerprint (4).
@@ -77,6 +75,20 @@ func expiryAt(stored []byte) int64 { return int64(binary.BigEndian.Uint64(stored
 // expiryKey reads the key out of an expiry entry's stored key.
 func expiryKey(stored []byte) []byte { return stored[expiryHeader:] }
 
+// expirySlot reads the slot out of an expiry entry's stored key.
+func expirySlot(stored []byte) uint16 {
+	return binary.BigEndian.Uint16(stored[9:]) & (slot.Count - 1)
+}
+
+// slotOfCount reads the slot out of a count record's stored key; it is none if that
+// is no such key.
+func slotOfCount(stored []byte) uint16 {
+	if len(stored) != 3 {
+		return slot.Count
+	}
+	return binary.BigEndian.Uint16(stored[1:])
+}
+
 func countKey(s uint16) []byte {
 	return binary.BigEndian.AppendUint16([]byte{classCount}, s)
 }
@@ -85,29 +97,39 @@ func namedKey(name string) []byte {
 	return append([]byte{classNamed}, name...)
 }
 
-// ref is a key on its way through an operation; what is computed from it is
-// computed once, and only if it is needed.
+// filterPart says in which filter a record's key is: metadata has one a slot.
+func filterPart(key []byte) (part uint16, ok bool) {
+	if len(key) < keyHeader || key[0] != classKey {
+		return 0, false
+	}
+	return storedKey(key).slot() & (slot.Count - 1), true
+}
+
+// filterRange is the range of stored keys that are in a slot's filter.
+func filterRange(s uint16) (lower, upper []byte) { return appendKeyPrefix(nil, s, 0), slotEnd(s) }
+
+// ref is a key on its way through an operation, with its stored key.
 type ref struct {
-	key  []byte
-	hash uint64 // of the caches and change sets of this process
-	// stored is the key's stored key, nil until place is called.
+	key    []byte
 	stored storedKey
 }
 
-// place returns the stored key.
-func (r *ref) place() storedKey {
-	if r.stored == nil {
-		stored := make([]byte, 0, keyHeader+len(r.key))
-		r.stored = appendStoredKey(stored, slot.Of(r.key), fingerprint(r.key), r.key)
-	}
-	return r.stored
+// slotCounts is what is counted of the keys of a slot: all, and those that have a
+// time of expiry.
+type slotCounts struct{ keys, expiring int64 }
+
+func (c slotCounts) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(c.keys))
+	return binary.AppendUvarint(dst, uint64(c.expiring))
 }
 
-// storedAs is place, for a key whose record load has returned (nil: none), which
-// saves making it.
-func (r *ref) storedAs(old *record) storedKey {
-	if r.stored == nil && old != nil {
-		r.stored = old.stored
+// decodeCounts reads a count record. Those of earlier versions tell nothing of
+// expiry.
+func decodeCounts(b []byte) (c slotCounts, ok bool) {
+	keys, rest, ok := takeUvarint(b)
+	expiring := uint64(0)
+	if ok && len(rest) > 0 {
+		expiring, rest, ok = takeUvarint(rest)
 	}
-	return r.place()
+	return slotCounts{int64(keys), int64(expiring)}, ok && len(rest) == 0
 }

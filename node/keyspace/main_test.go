@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"testing"
@@ -34,11 +35,11 @@ func write(t testing.TB, ks *Keyspace, index uint64, now int64, fn func(tx *Tx))
 // memory agrees with them. No transaction may be open.
 func checkInvariants(t testing.TB, ks *Keyspace) {
 	t.Helper()
-	counts := make(map[uint16]int64)
+	counts := make(map[uint16]slotCounts)
 	expiries := make(map[string]string)
 	var total, expiring int64
 	soonestAt := int64(0)
-	each(t, ks.store, classKey, func(key, value []byte) {
+	each(t, ks, classKey, func(key, value []byte) {
 		k := storedKey(key)
 		rec, err := decodeRecord(k, value)
 		if err != nil {
@@ -47,7 +48,9 @@ func checkInvariants(t testing.TB, ks *Keyspace) {
 		if k.slot() != slot.Of(k.key()) || k.fingerprint() != fingerprint(k.key()) {
 			t.Fatalf("%q is stored at slot %d, fingerprint %x", k.key(), k.slot(), k.fingerprint())
 		}
-		counts[k.slot()]++
+		n := counts[k.slot()]
+		n.add(rec, rec.deadline(), 1)
+		counts[k.slot()] = n
 		total++
 		if rec.meta.ExpireAt != 0 {
 			expiring++
@@ -57,7 +60,7 @@ func checkInvariants(t testing.TB, ks *Keyspace) {
 			soonestAt = sooner(soonestAt, d.at)
 		}
 	})
-	each(t, ks.store, classExpiry, func(key, value []byte) {
+	each(t, ks, classExpiry, func(key, value []byte) {
 		if want, ok := expiries[string(key)]; !ok || string(value) != want {
 			t.Fatalf("expiry entry %q=%q has no key", key, value)
 		}
@@ -69,9 +72,9 @@ func checkInvariants(t testing.TB, ks *Keyspace) {
 	for key := range expiries {
 		t.Fatalf("no expiry entry %q", key)
 	}
-	each(t, ks.store, classCount, func(key, value []byte) {
+	each(t, ks, classCount, func(key, value []byte) {
 		s := binary.BigEndian.Uint16(key[1:])
-		if n, _ := binary.Uvarint(value); n == 0 || int64(n) != counts[s] {
+		if n, ok := decodeCounts(value); !ok || n.keys == 0 || n != counts[s] || n != ks.counts[s].get() {
 			t.Fatalf("slot %d: count record says %d, there are %d", s, n, counts[s])
 		}
 		delete(counts, s)
@@ -92,20 +95,27 @@ func checkInvariants(t testing.TB, ks *Keyspace) {
 	if at, ok := ks.NextExpiry(); at != soonestAt && ok || ok != (soonestAt != 0) {
 		t.Fatalf("NextExpiry %d, %v; the soonest is %d", at, ok, soonestAt)
 	}
-	applied, clock, err := readState(ks.store)
-	if err != nil || applied != ks.Applied() || clock != ks.Clock() {
-		t.Fatalf("stored: applied %d, clock %d, %v; in memory %d, %d", applied, clock, err, ks.Applied(), ks.Clock())
+}
+
+// each goes over the records of a class.
+func each(t testing.TB, ks *Keyspace, class byte, fn func(key, value []byte)) {
+	t.Helper()
+	v := ks.recs.View()
+	defer v.Close()
+	w := v.Walk([]byte{class}, []byte{class + 1})
+	defer w.Release()
+	for w.Next() {
+		fn(bytes.Clone(w.Key()), bytes.Clone(w.Value()))
+	}
+	if err := v.Err(); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func each(t testing.TB, store storage.Store, class byte, fn func(key, value []byte)) {
+// checkpoint brings everything to the store.
+func checkpoint(t testing.TB, ks *Keyspace) {
 	t.Helper()
-	it := store.Iterate([]byte{class}, []byte{class + 1})
-	defer it.Release()
-	for it.Next() {
-		fn(append([]byte{}, it.Key()...), append([]byte{}, it.Value()...))
-	}
-	if err := it.Err(); err != nil {
+	if err := ks.recs.Checkpoint(); err != nil {
 		t.Fatal(err)
 	}
 }

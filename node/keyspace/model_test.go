@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"math/rand"
@@ -265,12 +266,8 @@ func TestModel(t *testing.T) {
 					before, view := m.clone(), ks.View(0)
 					next := m.clone()
 					tx := ks.Begin()
-					flushed := runEntries(t, rng, tx, next)
+					runEntries(t, rng, tx, next)
 					next.check(t, rng, tx)
-					if flushed || rng.Intn(3) == 0 { // the commit of a flush waits for views
-						view.Close()
-						view = nil
-					}
 					if rng.Intn(6) == 0 {
 						tx.Discard()
 					} else if err := tx.Commit(); err != nil {
@@ -278,20 +275,20 @@ func TestModel(t *testing.T) {
 					} else {
 						m = next
 					}
-					if view != nil {
-						before.check(t, rng, view)
-						for name := range next.keys {
-							before.checkKey(t, view, name)
-						}
-						view.Close()
+					if rng.Intn(5) == 0 {
+						checkpoint(t, ks)
 					}
+					before.check(t, rng, view)
+					for name := range next.keys {
+						before.checkKey(t, view, name)
+					}
+					view.Close()
 					view = ks.View(0)
 					m.check(t, rng, view)
 					view.Close()
 					checkInvariants(t, ks)
 					if rng.Intn(25) == 0 {
-						store = reopen(store)
-						ks = open(t, store)
+						ks, store = reopened(t, ks, store, reopen)
 					}
 					if ks.Applied() != m.applied || ks.Clock() != m.clock {
 						t.Fatalf("applied %d, clock %d, want %d, %d", ks.Applied(), ks.Clock(), m.applied, m.clock)
@@ -302,8 +299,18 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// runEntries runs some entries on both, and reports whether one flushed.
-func runEntries(t *testing.T, rng *rand.Rand, tx *Tx, m *model) (flushed bool) {
+// reopened closes a keyspace and opens what its store holds then.
+func reopened(t *testing.T, ks *Keyspace, store storage.Store, reopen func(storage.Store) storage.Store) (*Keyspace, storage.Store) {
+	t.Helper()
+	if err := ks.Close(); err != nil {
+		t.Fatal(err)
+	}
+	store = reopen(store)
+	return open(t, store), store
+}
+
+// runEntries runs some entries on both.
+func runEntries(t *testing.T, rng *rand.Rand, tx *Tx, m *model) {
 	for range 1 + rng.Intn(4) {
 		m.applied += uint64(1 + rng.Intn(2))
 		now := m.clock + int64(rng.Intn(20)) - 5
@@ -314,13 +321,12 @@ func runEntries(t *testing.T, rng *rand.Rand, tx *Tx, m *model) (flushed bool) {
 			op = m.step(t, rng, tx, op)
 		}
 	}
-	return tx.own.flushed
 }
 
 // TestDeterminism applies the same entries with different transaction borders,
 // caches and stores. What is stored must be the same, byte for byte.
 func TestDeterminism(t *testing.T) {
-	run := func(perTx int, opts Options, seed int64) []string {
+	run := func(perTx int, opts Options, seed int64) string {
 		store := storage.NewMemory()
 		ks, err := Open(store, opts)
 		if err != nil {
@@ -342,19 +348,13 @@ func TestDeterminism(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkInvariants(t, ks)
-		var records []string
-		it := store.Iterate(nil, nil)
-		defer it.Release()
-		for it.Next() {
-			records = append(records, fmt.Sprintf("%q=%q", it.Key(), it.Value()))
-		}
-		return records
+		return dump(t, ks)
 	}
 	for seed := range int64(3) {
 		want := run(1, Options{}, seed)
 		for _, perTx := range []int{3, 50, 400} {
 			for _, cacheBytes := range []int64{-1, 20 << 10} {
-				if got := run(perTx, Options{CacheBytes: cacheBytes}, seed); !slices.Equal(got, want) {
+				if got := run(perTx, Options{CacheBytes: cacheBytes}, seed); got != want {
 					t.Fatalf("seed %d, %d entries a transaction, cache of %d bytes: another content", seed, perTx, cacheBytes)
 				}
 			}
@@ -362,35 +362,96 @@ func TestDeterminism(t *testing.T) {
 	}
 }
 
-// TestCrash commits transactions and crashes after each: the store falls back to
-// any earlier batch, and content, applied index and clock are those of that one.
+// TestCrash commits transactions and crashes after each: the store falls back to the
+// last checkpoint, and content, applied index and clock are those of that one.
 func TestCrash(t *testing.T) {
 	rng := rand.New(rand.NewSource(7))
 	store := storage.NewMemory()
 	ks, m := open(t, store), newModel()
+	durable := m.clone()
 	for range 150 {
 		tx := ks.Begin()
 		runEntries(t, rng, tx, m)
 		if err := tx.Commit(); err != nil {
 			t.Fatal(err)
 		}
-		after := open(t, store.Clone())
-		checkInvariants(t, after)
-		view := after.View(0)
-		m.check(t, rng, view)
-		view.Close()
-		if after.Applied() != m.applied {
-			t.Fatalf("applied %d, want %d", after.Applied(), m.applied)
+		if rng.Intn(4) == 0 {
+			if synced, err := ks.Sync(m.applied); err != nil || synced != m.applied {
+				t.Fatalf("Sync: %d, %v", synced, err)
+			}
+			durable = m.clone()
+		}
+		for _, left := range []storage.Store{store.Clone(), store.Synced()} {
+			after := open(t, left)
+			checkInvariants(t, after)
+			view := after.View(0)
+			durable.check(t, rng, view)
+			view.Close()
+			if after.Applied() != durable.applied || after.Clock() != durable.clock {
+				t.Fatalf("applied %d, clock %d, want %d, %d", after.Applied(), after.Clock(), durable.applied, durable.clock)
+			}
 		}
 	}
-	synced := m.clone()
-	if applied, err := ks.Sync(); err != nil || applied != m.applied {
-		t.Fatalf("Sync: %d, %v", applied, err)
+}
+
+// TestSyncIsLazy: what is in the store already is not brought there again.
+func TestSyncIsLazy(t *testing.T) {
+	ks := open(t, storage.NewMemory())
+	for index := uint64(1); index <= 10; index++ {
+		write(t, ks, index, 1, func(tx *Tx) { tx.SetString([]byte("k"), nil, 0) })
+		if synced, err := ks.Sync(index &^ 3); err != nil || synced < index&^3 || synced > index {
+			t.Fatalf("at %d: %d, %v", index, synced, err)
+		}
 	}
-	write(t, ks, m.applied+1, m.clock, func(tx *Tx) { tx.SetString([]byte("late"), nil, 0) })
-	after := open(t, store.Synced())
-	checkInvariants(t, after)
-	view := after.View(0)
-	defer view.Close()
-	synced.check(t, rng, view)
+	if n := ks.Stats().Checkpoints; n != 2 {
+		t.Errorf("%d checkpoints", n)
+	}
+	if synced, err := ks.Sync(1000); err != nil || synced != 10 {
+		t.Errorf("beyond what was committed: %d, %v", synced, err)
+	}
+}
+
+// TestFormerStore opens a store as earlier versions have written it: without the
+// number of keys that expire.
+func TestFormerStore(t *testing.T) {
+	rng := rand.New(rand.NewSource(9))
+	ks, m := open(t, storage.NewMemory()), newModel()
+	for range 40 {
+		tx := ks.Begin()
+		runEntries(t, rng, tx, m)
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, records, err := ks.Export()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer records.Release()
+	former := storage.NewMemory()
+	var b storage.Batch
+	for records.Next() {
+		value := records.Value()
+		if records.Key()[0] == classCount {
+			n, _ := decodeCounts(value)
+			value = binary.AppendUvarint(nil, uint64(n.keys))
+		}
+		b.Put(records.Key(), value)
+	}
+	if err := former.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		ks = open(t, former)
+		checkInvariants(t, ks)
+		view := ks.View(0)
+		m.check(t, rng, view)
+		view.Close()
+		if err := ks.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ks.recs.Former() {
+		t.Error("the store is still of the former format")
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/genuineh/aikv/node/keyspace/records"
 	"github.com/genuineh/aikv/node/storage"
 )
 
@@ -84,11 +85,11 @@ type Meta struct {
 }
 
 // record is a key's metadata record. It never changes, so it is shared between
-// caches, views and transactions.
+// views and transactions.
 type record struct {
 	stored storedKey
-	// encoded is what the store holds under stored; body is its end.
-	encoded []byte
+	// kept is the record as it is kept; nil if only a walk knows it.
+	kept records.Record
 	// body is what the type makes of it: a string's value, for one.
 	body []byte
 	// soonest is the soonest time of expiry of a hash's fields, 0: none.
@@ -100,23 +101,14 @@ type record struct {
 // memory; meta.Value and meta.Size do not matter. soonest is that of a hash.
 func newRecord(at storedKey, meta Meta, soonest int64, body ...[]byte) *record {
 	const maxHeader = 1 + 3*binary.MaxVarintLen64
-	size := 0
-	for _, part := range body {
-		size += len(part)
-	}
-	buf := make([]byte, 0, len(at)+maxHeader+size)
-	buf = append(buf, at...)
-	buf = append(buf, byte(meta.Flags)<<4|byte(meta.Type))
-	buf = binary.AppendUvarint(buf, uint64(meta.ExpireAt))
-	buf = binary.AppendUvarint(buf, meta.Version.Index)
-	buf = binary.AppendUvarint(buf, uint64(meta.Version.Op))
-	start := len(buf)
-	for _, part := range body {
-		buf = append(buf, part...)
-	}
-	r := &record{
-		stored: storedKey(buf[:len(at):len(at)]), encoded: buf[len(at):], body: buf[start:], soonest: soonest, meta: meta,
-	}
+	var buf [maxHeader]byte
+	header := append(buf[:0], byte(meta.Flags)<<4|byte(meta.Type))
+	header = binary.AppendUvarint(header, uint64(meta.ExpireAt))
+	header = binary.AppendUvarint(header, meta.Version.Index)
+	header = binary.AppendUvarint(header, uint64(meta.Version.Op))
+	parts := append(make([][]byte, 0, 4), header)
+	kept := records.New(at, append(parts, body...)...)
+	r := &record{stored: kept.Key(), kept: kept, body: kept.Value()[len(header):], soonest: soonest, meta: meta}
 	r.describe()
 	return r
 }
@@ -131,21 +123,35 @@ func (r *record) describe() {
 
 var errBadRecord = errors.New("not a metadata record")
 
-// decodeRecord reads a stored record; it keeps both slices.
+// keptRecord returns what is kept, whose content was checked when it came from the
+// store.
+func keptRecord(kept records.Record) (*record, error) {
+	r := &record{stored: kept.Key(), kept: kept}
+	if err := r.read(kept.Value()); err != nil {
+		return nil, fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, kept.Key(), err)
+	}
+	return r, nil
+}
+
+// decodeRecord reads a record of unknown origin; it keeps both slices.
 func decodeRecord(at storedKey, encoded []byte) (*record, error) {
 	r := &record{stored: at}
-	if err := r.decode(encoded); err != nil {
+	err := r.read(encoded)
+	if err == nil {
+		err = r.check()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, at, err)
 	}
 	return r, nil
 }
 
-// decode fills all but r.stored, and keeps the slice.
-func (r *record) decode(encoded []byte) error {
+// read fills r from what is stored, and keeps the slice. It does not look at what
+// the type makes of the body, beyond its head.
+func (r *record) read(encoded []byte) error {
 	if len(encoded) == 0 {
 		return errBadRecord
 	}
-	r.encoded = encoded
 	r.meta = Meta{Type: Type(encoded[0] & 0x0f), Flags: Flags(encoded[0] >> 4)}
 	if !r.meta.Type.known() || r.meta.Flags&^r.meta.Type.flags() != 0 {
 		return errBadRecord
@@ -160,17 +166,42 @@ func (r *record) decode(encoded []byte) error {
 		fields[i], rest = v, rest[n:]
 	}
 	r.meta.ExpireAt, r.meta.Version = int64(fields[0]), Version{Index: fields[1], Op: uint32(fields[2])}
-	r.body = rest
+	r.body, r.soonest = rest, 0
+	if r.meta.Flags&flagVolatile != 0 {
+		_, rest, counted := takeUvarint(rest)
+		soonest, _, ok := takeUvarint(rest)
+		if !counted || !ok {
+			return errBadRecord
+		}
+		r.soonest = int64(soonest)
+	}
 	r.describe()
-	ok := true
+	return nil
+}
+
+// check says what is wrong with the body.
+func (r *record) check() error {
+	soonest, ok := int64(0), true
 	switch r.meta.Type {
 	case TypeHash:
-		r.soonest, ok = checkInlineHash(r.meta.Flags, r.body)
+		soonest, ok = checkInlineHash(r.meta.Flags, r.body)
 	case TypeSortedSet:
 		ok = checkInlineSortedSet(r.body)
 	}
-	if !ok {
+	if !ok || soonest != r.soonest {
 		return errBadRecord
 	}
 	return nil
+}
+
+// checkStored says what is wrong with a record that was read from the store.
+func checkStored(key, value []byte) error {
+	switch {
+	case len(key) == 0 || key[0] != classKey:
+		return nil
+	case len(key) < keyHeader:
+		return fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, key, errBadRecord)
+	}
+	_, err := decodeRecord(key, value)
+	return err
 }

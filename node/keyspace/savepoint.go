@@ -1,5 +1,7 @@
 package keyspace
 
+import "github.com/genuineh/aikv/node/keyspace/records"
+
 // MaxRecord bounds the bytes of a key and its value together. A record of that
 // size fits into an entry of the log, a frame between nodes and a piece of a
 // snapshot; a larger one could be made, but never copied to another replica.
@@ -18,37 +20,28 @@ func (tx *Tx) TooLarge() bool { return tx.own.large }
 
 // Save is what Undo goes back to.
 type Save struct {
-	changes *changeSet
-	length  int // of changes.list
-	counts  map[uint16]int64
-	total   int64
+	recs    records.Save
+	counts  map[uint16]slotCounts
+	total   slotCounts
 	expired int64
 	flushed bool
+
+	added, removed int64
 }
 
-// undone is one step back: of a change that was there at Save, or of a slot's
-// number of keys.
+// undone is one step back, of a slot's counts.
 type undone struct {
-	set    *changeSet // nil: it is of counts
-	index  int        // of the change in its list
-	stored storedKey
-	now    *record
-
-	counts map[uint16]int64
+	counts map[uint16]slotCounts
 	slot   uint16
-	keys   int64
-	fresh  bool // the slot's number was not in counts
+	had    slotCounts
+	fresh  bool // the slot's counts were not in the map
 }
 
 func (u *undone) step() {
-	switch {
-	case u.set != nil:
-		c := &u.set.list[u.index]
-		c.now, c.stored = u.now, u.stored
-	case u.fresh:
+	if u.fresh {
 		delete(u.counts, u.slot)
-	default:
-		u.counts[u.slot] = u.keys
+	} else {
+		u.counts[u.slot] = u.had
 	}
 }
 
@@ -66,7 +59,7 @@ func (ks *Keyspace) keepUndo(undo []undone) {
 func (tx *Tx) Save() Save {
 	w := tx.own
 	w.undo, w.large = w.undo[:0], false
-	return Save{w.changes, len(w.changes.list), w.counts, w.total, w.expired, w.flushed}
+	return Save{w.recs.Save(), w.counts, w.total, w.expired, w.flushed, w.added, w.removed}
 }
 
 // Undo takes back every change of a key since the last Save, which returned s.
@@ -77,7 +70,8 @@ func (tx *Tx) Undo(s Save) {
 		w.undo[i].step()
 	}
 	w.undo = w.undo[:0]
-	w.changes, w.counts, w.total, w.expired, w.flushed = s.changes, s.counts, s.total, s.expired, s.flushed
-	w.changes.cut(s.length)
+	w.recs.Undo(s.recs)
+	w.counts, w.total, w.expired, w.flushed = s.counts, s.total, s.expired, s.flushed
+	w.added, w.removed = s.added, s.removed
 	w.large = false
 }

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+
+	"github.com/genuineh/aikv/node/keyspace/records"
 )
 
 var (
 	// ErrOrder is the error of a transaction whose entries do not rise, or that
 	// changes a key before the first one.
 	ErrOrder = errors.New("keyspace: entry is not newer than the last one applied")
-	// ErrEnded is the error of committing a transaction that has ended.
-	ErrEnded = errors.New("keyspace: transaction has ended")
 )
 
 // Tx is the write transaction. A Tx is used by one goroutine.
@@ -29,12 +29,14 @@ type writeState struct {
 	op      uint32 // number of the next change within it
 	begun   bool   // an entry has begun
 	dirty   bool   // there is something to commit
-	changes *changeSet
-	named   map[string][]byte // nil value: removed
-	counts  map[uint16]int64  // of slots whose number of keys has changed
-	total   int64
+	recs    *records.Tx
+	counts  map[uint16]slotCounts // of slots in which they have changed
+	total   slotCounts
 	expired int64 // keys deleted or replaced after they had expired
 	flushed bool  // nothing stored counts any more
+	// added and removed are the soonest times of expiry that have come and gone
+	// (since the flush, if there was one), 0: none.
+	added, removed int64
 	// limit is what SetLimit said; large is set when a record was refused.
 	limit   int
 	large   bool
@@ -65,11 +67,11 @@ func (tx *Tx) Discard() {
 	}
 	tx.closed = true
 	tx.ks.keepUndo(tx.own.undo)
-	tx.ks.writer.Unlock()
+	tx.own.recs.Discard()
 }
 
 // writable reports whether the transaction can still write.
-func (tx *Tx) writable() bool { return tx.err == nil && !tx.closed }
+func (tx *Tx) writable() bool { return tx.Err() == nil && !tx.closed }
 
 // begun reports whether the transaction can change keys: it is in an entry.
 func (tx *Tx) begun() bool {
@@ -119,7 +121,7 @@ func (tx *Tx) SetString(key, value []byte, expireAt int64) {
 	r := tx.ref(key)
 	old := tx.load(&r)
 	switch {
-	case tx.err != nil:
+	case tx.Err() != nil:
 	case expireAt == 0 || expireAt > tx.now:
 		tx.replace(&r, old, Meta{Type: TypeString, ExpireAt: expireAt}, 0, value)
 	case old != nil:
@@ -202,7 +204,7 @@ func (tx *Tx) Copy(key, to []byte) bool {
 func (tx *Tx) put(key []byte, rec *record) bool {
 	r := tx.ref(key)
 	old := tx.load(&r)
-	return tx.err == nil && tx.replace(&r, old, rec.meta, rec.soonest, rec.body) != nil
+	return tx.Err() == nil && tx.replace(&r, old, rec.meta, rec.soonest, rec.body) != nil
 }
 
 // set changes a key from before, which load has returned, to now.
@@ -212,46 +214,83 @@ func (tx *Tx) set(r *ref, before, now *record) {
 	if before != nil && !tx.live(before) {
 		w.expired++
 	}
-	var stored storedKey
 	if now != nil {
-		stored = now.stored
+		w.recs.PutRecord(now.kept)
 	} else {
-		stored = before.stored
+		w.recs.Delete(r.stored)
 	}
-	if i := w.changes.index(r.hash, r.key); i >= 0 {
-		c := &w.changes.list[i]
-		w.undo = append(w.undo, undone{set: w.changes, index: i, stored: c.stored, now: c.now})
-		c.now, c.stored = now, stored
-	} else {
-		w.changes.add(change{hash: r.hash, stored: stored, old: before, now: now})
+	had, has := before.deadline(), now.deadline()
+	tx.schedule(r.stored, had, has)
+	delta := slotCounts{}
+	delta.add(before, had, -1)
+	delta.add(now, has, 1)
+	if delta != (slotCounts{}) {
+		tx.count(r.stored.slot(), delta)
+	}
+}
+
+// add counts a record n times.
+func (c *slotCounts) add(rec *record, d deadline, n int64) {
+	if rec == nil {
+		return
+	}
+	c.keys += n
+	if d.whole {
+		c.expiring += n
+	}
+}
+
+// schedule brings the expiry entry of a key from what it was to what it is.
+func (tx *Tx) schedule(stored storedKey, had, has deadline) {
+	if had == has {
+		return
+	}
+	w := tx.own
+	var key []byte
+	if had.at != 0 {
+		key = appendExpiryKey(nil, had.at, stored)
+		w.removed = sooner(w.removed, had.at)
 	}
 	switch {
-	case before == nil && now != nil:
-		tx.count(stored.slot(), 1)
-	case before != nil && now == nil:
-		tx.count(stored.slot(), -1)
+	case had.at == 0:
+		w.recs.Insert(appendExpiryKey(nil, has.at, stored), has.entry())
+	case had.at == has.at:
+		w.recs.Replace(key, had.entry(), has.entry())
+	default:
+		w.recs.Erase(key, had.entry())
+		if has.at != 0 {
+			w.recs.Insert(appendExpiryKey(key[:0], has.at, stored), has.entry())
+		}
 	}
+	w.added = sooner(w.added, has.at)
 }
 
-func (tx *Tx) count(s uint16, delta int64) {
+func (tx *Tx) count(s uint16, delta slotCounts) {
 	w := tx.own
 	if w.counts == nil {
-		w.counts = make(map[uint16]int64)
+		w.counts = make(map[uint16]slotCounts)
 	}
 	had, known := w.counts[s]
-	w.undo = append(w.undo, undone{counts: w.counts, slot: s, keys: had, fresh: !known})
-	w.counts[s] = tx.LenSlot(s) + delta
-	w.total += delta
+	w.undo = append(w.undo, undone{counts: w.counts, slot: s, had: had, fresh: !known})
+	if !known && !w.flushed {
+		had = tx.ks.counts[s].get()
+	}
+	w.counts[s] = slotCounts{had.keys + delta.keys, had.expiring + delta.expiring}
+	w.total.keys += delta.keys
+	w.total.expiring += delta.expiring
 }
 
-// Flush deletes every key; named records stay.
+// Flush deletes every key; named records stay. It costs the same however many
+// there are, and waits for nobody: views that have begun still see them.
 func (tx *Tx) Flush() {
 	if !tx.writable() {
 		return
 	}
 	w := tx.own
 	w.dirty, w.flushed = true, true
-	w.changes, w.counts, w.total = &changeSet{}, nil, 0
+	w.recs.Flush()
+	w.counts, w.total = nil, slotCounts{}
+	w.added, w.removed = 0, 0
 }
 
 // PutMeta sets the named record, or removes it if value is nil. It is stored
@@ -260,10 +299,10 @@ func (tx *Tx) PutMeta(name string, value []byte) {
 	if !tx.writable() {
 		return
 	}
-	w := tx.own
-	if w.named == nil {
-		w.named = make(map[string][]byte)
+	tx.own.dirty = true
+	if value == nil {
+		tx.own.recs.Delete(namedKey(name))
+	} else {
+		tx.own.recs.Put(namedKey(name), value)
 	}
-	w.dirty = true
-	w.named[name] = bytes.Clone(value)
 }

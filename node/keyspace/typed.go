@@ -90,7 +90,7 @@ func (tx *Tx) replace(r *ref, before *record, meta Meta, soonest int64, body ...
 		tx.own.large = true
 		return nil
 	}
-	now := newRecord(r.storedAs(before), meta, soonest, body...)
+	now := newRecord(r.stored, meta, soonest, body...)
 	tx.set(r, before, now)
 	return now
 }

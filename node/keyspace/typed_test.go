@@ -450,8 +450,7 @@ func TestTypedModel(t *testing.T) {
 					view.Close()
 					checkInvariants(t, ks)
 					if rng.Intn(25) == 0 {
-						store = reopen(store)
-						ks = open(t, store)
+						ks, store = reopened(t, ks, store, reopen)
 					}
 					view = ks.View(0)
 					m.check(t, rng, view)
@@ -492,7 +491,7 @@ func TestTypedDeterminism(t *testing.T) {
 		if err := view.Digest(&b); err != nil {
 			t.Fatal(err)
 		}
-		return dumpStore(t, store), b.Bytes()
+		return dump(t, ks), b.Bytes()
 	}
 	for seed := range int64(3) {
 		records, digest := run(1, 0, seed)

@@ -2,11 +2,9 @@ package keyspace
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"hash/maphash"
 
-	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/node/keyspace/records"
+	"github.com/genuineh/aikv/node/slot"
 )
 
 // View reads one state of the keyspace: a committed one, or, as the reading half
@@ -16,7 +14,7 @@ import (
 // Errors of the store stick: after one, reads find nothing and Err returns it.
 type View struct {
 	ks     *Keyspace // nil: nothing is there
-	base   *commit
+	recs   records.View
 	now    int64 // the replicated clock
 	err    error
 	closed bool
@@ -29,10 +27,23 @@ type View struct {
 	// own is what the transaction has changed whose reading half this is; nil
 	// in a view of a committed state.
 	own *writeState
+
+	// arena is memory for stored keys, the first of which lie in first.
+	arena []byte
+	first [64]byte
 }
 
 // Err returns the first error of the view, or of its transaction.
-func (v *View) Err() error { return v.err }
+func (v *View) Err() error {
+	switch {
+	case v.err != nil || v.ks == nil:
+		return v.err
+	case v.own != nil:
+		return v.own.recs.Err()
+	default:
+		return v.recs.Err()
+	}
+}
 
 // Now returns the replicated clock in unix ms: the time of the entry, or of a
 // later one applied before.
@@ -52,14 +63,17 @@ func (v *View) Close() {
 		return
 	}
 	v.closed = true
-	v.ks.views.RUnlock()
+	v.recs.Close()
 }
 
+// ref places a key. What it returns is good for as long as the key itself.
 func (v *View) ref(key []byte) ref {
-	if v.ks == nil {
-		return ref{key: key}
+	n := len(v.arena)
+	if size := keyHeader + len(key); cap(v.arena)-n < size {
+		v.arena, n = make([]byte, 0, max(size, 512)), 0
 	}
-	return ref{key: key, hash: maphash.Bytes(v.ks.seed, key)}
+	v.arena = appendStoredKey(v.arena, slot.Of(key), fingerprint(key), key)
+	return ref{key: key, stored: storedKey(v.arena[n:len(v.arena):len(v.arena)])}
 }
 
 // live reports whether a record counts as a key that is there. A hash is not
@@ -113,60 +127,32 @@ func (v *View) load(r *ref) *record {
 	if v.err != nil || v.ks == nil {
 		return nil
 	}
-	if w := v.own; w != nil {
-		if c := w.changes.find(r.hash, r.key); c != nil {
-			return c.now
-		}
-		if w.flushed {
-			return nil
-		}
+	var kept records.Record
+	if v.own != nil {
+		kept = v.own.recs.Find(r.stored)
+	} else {
+		kept = v.recs.Find(r.stored)
 	}
-	rec, err := v.ks.current(r)
-	if err != nil {
-		v.err = err
+	if kept == nil {
 		return nil
 	}
-	if v.own == nil {
-		// The first commit after base that changed the key knows what base had.
-		for c := v.base.next.Load(); c != nil; c = c.next.Load() {
-			if ch := c.changes.find(r.hash, r.key); ch != nil {
-				return ch.old
-			}
-		}
+	rec, err := keptRecord(kept)
+	if err != nil {
+		v.err = err
 	}
 	return rec
 }
 
 // Meta returns the named record, nil if there is none; the caller owns it.
 func (v *View) Meta(name string) ([]byte, error) {
-	if v.err != nil || v.ks == nil {
-		return nil, v.err
+	if v.Err() != nil || v.ks == nil {
+		return nil, v.Err()
 	}
+	var value []byte
 	if v.own != nil {
-		if value, ok := v.own.named[name]; ok {
-			return bytes.Clone(value), nil
-		}
+		value, _ = v.own.recs.Get(namedKey(name))
+	} else {
+		value, _ = v.recs.Get(namedKey(name))
 	}
-	value, err := v.ks.named(name)
-	if err != nil {
-		v.err = err
-		return nil, err
-	}
-	if v.own == nil {
-		for c := v.base.next.Load(); c != nil; c = c.next.Load() {
-			if old, ok := c.named[name]; ok {
-				return bytes.Clone(old), nil
-			}
-		}
-	}
-	return value, nil
-}
-
-// named returns the named record that is stored, nil if there is none.
-func (ks *Keyspace) named(name string) ([]byte, error) {
-	value, err := ks.store.Get(namedKey(name))
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return nil, fmt.Errorf("keyspace: %w", err)
-	}
-	return value, nil
+	return bytes.Clone(value), v.Err()
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/genuineh/aikv/node/storage"
 )
 
-// hookedStore calls functions around Write, and after Get has read.
+// hookedStore calls functions around a transaction's Commit, and after Get has read
+// a key's metadata.
 type hookedStore struct {
 	storage.Store
 	before, after func()
@@ -21,30 +22,40 @@ type hookedStore struct {
 
 func (s *hookedStore) Get(key []byte) ([]byte, error) {
 	value, err := s.Store.Get(key)
-	if s.got != nil {
+	if s.got != nil && key[0] == classKey {
 		s.got()
 	}
 	return value, err
 }
 
-func (s *hookedStore) Write(b *storage.Batch) error {
-	if s.fail != nil {
-		return s.fail
+func (s *hookedStore) Begin() (storage.Transaction, error) {
+	tr, err := s.Store.Begin()
+	return hookedTransaction{tr, s}, err
+}
+
+type hookedTransaction struct {
+	storage.Transaction
+	store *hookedStore
+}
+
+func (t hookedTransaction) Commit() error {
+	if t.store.fail != nil {
+		return t.store.fail
 	}
-	if s.before != nil {
-		s.before()
+	if t.store.before != nil {
+		t.store.before()
 	}
-	err := s.Store.Write(b)
-	if s.after != nil {
-		s.after()
+	err := t.Transaction.Commit()
+	if t.store.after != nil {
+		t.store.after()
 	}
 	return err
 }
 
-// TestViewsInTheMiddleOfACommit opens views right before and right after a
-// commit's batch is written, with an empty and a warm cache: they see the state
-// before, and nothing of the transaction.
-func TestViewsInTheMiddleOfACommit(t *testing.T) {
+// TestViewsInTheMiddleOfACheckpoint opens views right before and right after what
+// was committed gets into the store, with an empty and a warm cache, and holds some
+// from before: they see what they would without it.
+func TestViewsInTheMiddleOfACheckpoint(t *testing.T) {
 	rng := rand.New(rand.NewSource(3))
 	for _, cacheBytes := range []int64{-1, 16 << 10, 1 << 20} {
 		store := &hookedStore{Store: storage.NewMemory()}
@@ -54,33 +65,32 @@ func TestViewsInTheMiddleOfACommit(t *testing.T) {
 		}
 		m, hooks := newModel(), 0
 		for range 60 {
-			next := m.clone()
+			former, held := m.clone(), ks.View(0)
 			tx := ks.Begin()
+			runEntries(t, rng, tx, m)
+			if err := tx.Commit(); err != nil {
+				t.Fatal(err)
+			}
 			look := func() {
 				hooks++
 				view := ks.View(0)
 				defer view.Close()
 				m.check(t, rng, view)
-				for name := range next.keys {
+				former.check(t, rng, held)
+				for name := range m.keys {
 					m.checkKey(t, view, name)
+					former.checkKey(t, held, name)
 				}
 			}
 			store.before, store.after = look, look
-			if runEntries(t, rng, tx, next) { // a flush lets no view in
-				store.before, store.after = nil, nil
-			}
-			if err := tx.Commit(); err != nil {
-				t.Fatal(err)
-			}
-			m = next
+			checkpoint(t, ks)
 			store.before, store.after = nil, nil
-			view := ks.View(0)
-			m.check(t, rng, view)
-			view.Close()
+			look()
+			held.Close()
 			checkInvariants(t, ks)
 		}
 		if hooks < 60 {
-			t.Fatalf("only %d views were opened inside of a commit", hooks)
+			t.Fatalf("only %d views were opened inside of a checkpoint", hooks)
 		}
 	}
 }
@@ -178,10 +188,14 @@ func readGroup(t *testing.T, ks *Keyspace, rng *rand.Rand, last uint64) uint64 {
 // reader may answer that, but the cache must not keep it.
 func TestLateFill(t *testing.T) {
 	const cacheBytes = 64 << 10
-	key, big := []byte("k"), make([]byte, cacheBytes/cacheShards) // too big to be cached
+	key, big := []byte("k"), make([]byte, cacheBytes/16) // too big to be cached
 	for _, value := range [][]byte{[]byte("new"), big, nil} {
 		store := &hookedStore{Store: storage.NewMemory()}
-		write(t, open(t, store), 1, 1, func(tx *Tx) { tx.SetString(key, []byte("old"), 0) })
+		former := open(t, store)
+		write(t, former, 1, 1, func(tx *Tx) { tx.SetString(key, []byte("old"), 0) })
+		if err := former.Close(); err != nil {
+			t.Fatal(err)
+		}
 		ks := open(t, store) // with a cold cache
 		store.got = func() {
 			store.got = nil
@@ -206,95 +220,33 @@ func TestLateFill(t *testing.T) {
 	}
 }
 
-// TestCacheBound fills a cache with more than fits: it stays within its bound,
-// and keeps what is used again and again.
-func TestCacheBound(t *testing.T) {
-	const limit = 256 << 10
-	c := newCache(limit)
-	record := func(i int) (uint64, *record) {
-		at := appendStoredKey(nil, 1, uint32(i), fmt.Appendf(nil, "key%d", i))
-		return uint64(i) * 0x9e3779b97f4a7c15, newString(at, make([]byte, i%300), 0, Version{})
-	}
-	hot, hotRecord := record(1)
-	c.put(hot, hotRecord.stored, hotRecord)
-	for i := 2; i < 5000; i++ {
-		hash, rec := record(i)
-		if i%3 == 0 {
-			rec.meta.Value = nil
-			c.put(hash, rec.stored, nil)
-		} else {
-			c.put(hash, rec.stored, rec)
-		}
-		if n := c.shard(hash).find(hash, rec.stored.key()); n == nil || (n.rec == nil) != (i%3 == 0) {
-			t.Fatalf("key %d is not cached", i)
-		}
-		if got, hit, _ := c.get(hot, hotRecord.stored.key()); !hit || got != hotRecord {
-			t.Fatalf("after %d keys the hot one is gone", i)
-		}
-	}
-	total, nodes := int64(0), 0
-	for i := range c.shards {
-		s := &c.shards[i]
-		ring := int64(0)
-		for n, first := s.hand, true; first || n != s.hand; n, first = n.next, false {
-			ring += n.bytes
-			nodes++
-		}
-		if ring != s.bytes || s.bytes > s.limit {
-			t.Errorf("shard %d: %d bytes in the ring, %d counted, %d allowed", i, ring, s.bytes, s.limit)
-		}
-		total += s.bytes
-	}
-	if total < limit/2 || nodes < 300 {
-		t.Errorf("only %d of %d bytes are used, by %d keys", total, limit, nodes)
-	}
-}
-
-// TestCacheHashCollisions gives several keys one hash.
-func TestCacheHashCollisions(t *testing.T) {
-	c := newCache(1 << 20)
-	var records []*record
-	for i := range 6 {
-		at := appendStoredKey(nil, 1, 1, fmt.Appendf(nil, "key%d", i))
-		records = append(records, newString(at, []byte("v"), 0, Version{Op: uint32(i)}))
-		c.put(7, at, records[i])
-	}
-	s := c.shard(7)
-	for _, remove := range []int{2, 5, 0, 4} { // middle, first and last of the chain
-		s.remove(s.find(7, records[remove].stored.key()))
-		records[remove] = nil
-		for i, rec := range records {
-			got, hit, _ := c.get(7, fmt.Appendf(nil, "key%d", i))
-			if got != rec || hit != (rec != nil) {
-				t.Fatalf("after removing %d, key%d: %v, %v", remove, i, got, hit)
-			}
-		}
-	}
-}
-
-// TestFailedCommit fails the store: nothing becomes visible, and nothing can be
-// committed any more.
-func TestFailedCommit(t *testing.T) {
+// TestFailedCheckpoint fails the store: what was committed stays visible, and
+// nothing can be committed any more.
+func TestFailedCheckpoint(t *testing.T) {
 	store := &hookedStore{Store: storage.NewMemory()}
 	ks := open(t, store)
 	write(t, ks, 1, 10, func(tx *Tx) { tx.SetString([]byte("k"), []byte("old"), 0) })
 	before := content(ks)
-	store.fail = errors.New("disk full")
+	cause := errors.New("disk full")
+	store.fail = cause
+	if _, err := ks.Sync(1); !errors.Is(err, cause) {
+		t.Fatalf("Sync: %v", err)
+	}
+	store.fail = nil
 	tx := ks.Begin()
 	tx.StartEntry(2, 20)
 	tx.SetString([]byte("k"), []byte("new"), 0)
-	if err := tx.Commit(); !errors.Is(err, store.fail) {
+	if err := tx.Commit(); !errors.Is(err, cause) {
 		t.Fatalf("Commit: %v", err)
 	}
 	if got := content(ks); fmt.Sprint(got) != fmt.Sprint(before) || ks.Applied() != 1 || ks.Clock() != 10 {
-		t.Errorf("after a failed commit: %q, applied %d", got, ks.Applied())
+		t.Errorf("after a failed checkpoint: %q, applied %d", got, ks.Applied())
 	}
-	cause := store.fail
-	store.fail = nil
-	tx = ks.Begin()
-	tx.StartEntry(3, 30)
-	if err := tx.Commit(); !errors.Is(err, cause) {
-		t.Errorf("the next commit: %v", err)
+	if _, err := ks.Sync(1); !errors.Is(err, cause) {
+		t.Errorf("the next Sync: %v", err)
+	}
+	if err := ks.Close(); !errors.Is(err, cause) {
+		t.Errorf("Close: %v", err)
 	}
 }
 

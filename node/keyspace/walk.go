@@ -5,8 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
+	"github.com/genuineh/aikv/node/keyspace/records"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
 )
@@ -18,10 +18,14 @@ const CursorEnd = uint64(slot.Count) << 32
 // Len returns the number of stored keys, expired ones that nothing has deleted
 // yet included.
 func (v *View) Len() int64 {
-	if v.own != nil {
-		return v.own.total
+	switch {
+	case v.ks == nil:
+		return 0
+	case v.own != nil:
+		return v.own.total.keys
+	default:
+		return v.recs.Mark().Sums[0]
 	}
-	return v.base.total
 }
 
 // LenSlot returns the number of stored keys of a slot, counted as Len does.
@@ -31,22 +35,16 @@ func (v *View) LenSlot(s uint16) int64 {
 	}
 	if w := v.own; w != nil {
 		if n, ok := w.counts[s]; ok {
-			return n
+			return n.keys
 		}
 		if w.flushed {
 			return 0
 		}
-		return v.ks.counts[s].Load()
+		return v.ks.LenSlot(s)
 	}
-	n := v.ks.counts[s].Load()
-	for c := v.base.next.Load(); c != nil; c = c.next.Load() {
-		for _, old := range c.counts {
-			if old.slot == s {
-				return old.keys
-			}
-		}
-	}
-	return n
+	value, _ := v.recs.Get(countKey(s))
+	n, _ := decodeCounts(value)
+	return n.keys
 }
 
 // KeysInSlot returns up to limit live keys of a slot; the caller owns them.
@@ -154,117 +152,44 @@ func slotEnd(s uint16) []byte {
 	return binary.BigEndian.AppendUint16([]byte{classKey}, s+1)
 }
 
-// walker goes over the metadata records of a view's state in order: those
-// of the store, with an overlay of records that the state has instead.
+// walker goes over the metadata records of a view's state in order.
 type walker struct {
-	view    *View
-	it      storage.Iterator // nil: nothing in the store counts
-	ahead   bool             // it stands on a record that is not delivered yet
-	overlay []overlaid       // in order; what is left of it
-	rec     *record          // the current one; valid until next
-	scratch record
-}
-
-type overlaid struct {
-	stored storedKey
-	rec    *record // nil: absent
+	view *View
+	recs *records.Walker // nil: there is nothing
+	rec  *record         // the current one; valid until next
+	now  record
 }
 
 // walk returns a walker over the records stored in [lower, upper).
 func (v *View) walk(lower, upper []byte) *walker {
 	w := &walker{view: v}
-	if v.ks == nil || v.err != nil {
-		return w
+	switch {
+	case v.ks == nil || v.Err() != nil:
+	case v.own != nil:
+		w.recs = v.own.recs.Walk(lower, upper)
+	default:
+		w.recs = v.recs.Walk(lower, upper)
 	}
-	within := func(k storedKey) bool {
-		return bytes.Compare(k, lower) >= 0 && bytes.Compare(k, upper) < 0
-	}
-	if v.own != nil {
-		if !v.own.flushed {
-			w.it = v.ks.store.Iterate(lower, upper)
-		}
-		for _, c := range v.own.changes.list {
-			if within(c.stored) {
-				w.overlay = append(w.overlay, overlaid{c.stored, c.now})
-			}
-		}
-	} else {
-		// The iterator may know commits after base, but none that is not linked
-		// by now. The first one after base that changed a key says what base had,
-		// so later ones are sorted behind and dropped.
-		w.it = v.ks.store.Iterate(lower, upper)
-		for c := v.base.next.Load(); c != nil; c = c.next.Load() {
-			if c.changes == nil {
-				continue
-			}
-			for _, ch := range c.changes.list {
-				if within(ch.stored) {
-					w.overlay = append(w.overlay, overlaid{ch.stored, ch.old})
-				}
-			}
-		}
-	}
-	byKey := func(a, b overlaid) int { return bytes.Compare(a.stored, b.stored) }
-	slices.SortStableFunc(w.overlay, byKey)
-	w.overlay = slices.CompactFunc(w.overlay, func(a, b overlaid) bool { return byKey(a, b) == 0 })
 	return w
 }
 
 // next moves to the next record, and reports whether there is one.
 func (w *walker) next() bool {
-	for w.view.err == nil {
-		if w.it != nil && !w.ahead {
-			w.ahead = w.it.Next()
-			if !w.ahead {
-				w.release()
-				continue
-			}
-		}
-		order := -1 // store first
-		switch {
-		case w.it == nil && len(w.overlay) == 0:
-			return false
-		case w.it == nil:
-			order = 1
-		case len(w.overlay) > 0:
-			order = bytes.Compare(w.it.Key(), w.overlay[0].stored)
-		}
-		if order <= 0 {
-			w.ahead = false
-		}
-		if order < 0 {
-			return w.decode()
-		}
-		first := w.overlay[0]
-		w.overlay = w.overlay[1:]
-		if first.rec != nil {
-			w.rec = first.rec
-			return true
-		}
-	}
-	return false
-}
-
-// decode makes the store's record the current one.
-func (w *walker) decode() bool {
-	w.scratch = record{stored: w.it.Key()}
-	if err := w.scratch.decode(w.it.Value()); err != nil || len(w.it.Key()) < keyHeader {
-		w.view.err = fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, w.it.Key(), errBadRecord)
+	if w.recs == nil || w.view.err != nil || !w.recs.Next() {
 		return false
 	}
-	w.rec = &w.scratch
+	w.now = record{stored: w.recs.Key()}
+	if err := w.now.read(w.recs.Value()); err != nil {
+		w.view.err = fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, w.recs.Key(), err)
+		return false
+	}
+	w.rec = &w.now
 	return true
 }
 
-// release ends the walk over the store. An error that ended it sticks to the
-// view.
+// release ends the walk. An error that ended it sticks to the view.
 func (w *walker) release() {
-	if w.it == nil {
-		return
+	if w.recs != nil {
+		w.recs.Release()
 	}
-	if err := w.it.Err(); err != nil && w.view.err == nil {
-		w.view.err = fmt.Errorf("keyspace: %w", err)
-	}
-	w.it.Release()
-	w.it, w.ahead = nil, false
 }

@@ -1,6 +1,7 @@
 package multiraft
 
 import (
+	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -13,6 +14,19 @@ import (
 //
 // Raft caps the commit index of a heartbeat by what the receiver is known to
 // store, so the leader's own goes along, in a field that heartbeats do not use.
+
+// freshness is what a follower knows of the age of its applied state.
+type freshness struct {
+	group *Group
+	// unreached is the word of a leader that is not applied yet (the loop's);
+	// youngAt is when, on Host.monotonic, a leader told what has been applied since.
+	unreached word
+	youngAt   atomic.Int64
+	// complete is what Complete says; openCommit is what was committed when the
+	// replica was opened.
+	complete   atomic.Bool
+	openCommit uint64
+}
 
 // word is what a leader said to be committed.
 type word struct {
@@ -27,8 +41,9 @@ func (g *Group) tellCommitted(m *pb.Message) {
 	}
 }
 
-// hearCommitted takes in what a leader says is committed.
-func (g *Group) hearCommitted(m *pb.Message) {
+// hear takes in what a leader says is committed.
+func (f *freshness) hear(m *pb.Message) {
+	g := f.group
 	if m.GetTerm() < g.lead.Load().term {
 		return // raft will not follow it
 	}
@@ -41,35 +56,36 @@ func (g *Group) hearCommitted(m *pb.Message) {
 	}
 	switch now := g.host.monotonic(); {
 	case commit <= g.appliedIndex.Load():
-		g.young(now)
-	case g.unreached.commit == 0:
+		f.young(now)
+	case f.unreached.commit == 0:
 		// A later word would never be reached while more is committed all the time.
-		g.unreached = word{commit, now}
+		f.unreached = word{commit, now}
 	}
 }
 
-// noteYoung follows what was applied.
-func (g *Group) noteYoung() {
-	applied := g.appliedIndex.Load()
-	if g.unreached.commit != 0 && g.unreached.commit <= applied {
-		g.young(g.unreached.at)
+// noteApplied follows what was applied.
+func (f *freshness) noteApplied() {
+	applied := f.group.appliedIndex.Load()
+	if f.unreached.commit != 0 && f.unreached.commit <= applied {
+		f.young(f.unreached.at)
 	}
-	if applied >= g.openCommit && g.openCommit > 0 {
-		g.complete.Store(true)
+	if applied >= f.openCommit && f.openCommit > 0 {
+		f.complete.Store(true)
 	}
 }
 
-func (g *Group) young(at time.Duration) {
-	g.youngAt.Store(int64(max(at, 1)))
-	g.unreached = word{}
-	g.complete.Store(true)
+// young notes that the state is no older than what a leader told then.
+func (f *freshness) young(at time.Duration) {
+	f.youngAt.Store(int64(max(at, 1)))
+	f.unreached = word{}
+	f.complete.Store(true)
 }
 
 // Complete reports whether the state machine has ever caught up since the replica
 // was opened: with a leader, or with what the replica's own log said was committed.
 // One that is built up from the log, or waits for its data, has not. Any goroutine
 // may call it.
-func (g *Group) Complete() bool { return g.complete.Load() || g.Leads() }
+func (g *Group) Complete() bool { return g.fresh.complete.Load() || g.Leads() }
 
 // Age returns how old the applied state may be: it holds everything that had been
 // committed so long ago. ok is false if this replica has not caught up with a
@@ -78,7 +94,7 @@ func (g *Group) Age() (age time.Duration, ok bool) {
 	if g.Leads() {
 		return 0, true
 	}
-	at := g.youngAt.Load()
+	at := g.fresh.youngAt.Load()
 	return g.host.monotonic() - time.Duration(at), at != 0
 }
 

@@ -76,3 +76,9 @@ func (c *Call) end(err error) {
 	c.Err = err
 	c.Done.Done()
 }
+
+func endAll(calls []*Call, err error) {
+	for _, c := range calls {
+		c.end(err)
+	}
+}

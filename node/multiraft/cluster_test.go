@@ -89,7 +89,7 @@ func (m *sumMachine) Apply(entries []Committed) error {
 
 func (m *sumMachine) Check([]byte) error { return nil }
 
-func (m *sumMachine) Sync() (uint64, error) { return m.Applied(), nil }
+func (m *sumMachine) Sync(uint64) (uint64, error) { return m.Applied(), nil }
 
 func (m *sumMachine) values() []uint64 {
 	m.mu.Lock()

@@ -22,7 +22,7 @@
 //  4. A replica serves only when it has applied an entry of its own term
 //     (Group.Leads), which also closes the hole that a restarted one-voter
 //     group would leave. A barrier ends only after a ReadIndex round that began
-//     after it was asked for. read_test.go
+//     after it was asked for. reader_test.go
 //     A read under a lease counts only if Group.Holds says so after the state was
 //     read; lease.go says why nobody else can lead meanwhile. lease_test.go
 //  5. A frame is stepped only if its cluster, group, sender and receiver are
@@ -43,17 +43,17 @@
 //  10. A log is cut only behind what its replica's state holds durably, whatever
 //     a crash takes back; that of a replica without state only behind what two
 //     members with state hold, or the only one. An arbiter's copy is given up only
-//     when those that serve hold what its log has lost. truncate_test.go,
+//     when those that serve hold what its log has lost. trimmer_test.go,
 //     copy_test.go, sim_test.go
 //  11. A log is kept for members that are on their way: one that is being sent a
 //     snapshot, one that has just got it, one that follows slowly. Each of these
-//     ends at some time. truncate_test.go, snapshot_test.go
+//     ends at some time. trimmer_test.go, sender_test.go
 //  12. A replica goes over to another state, and its log to that state's place, in
 //     one batch of the log: a crash leaves both as they were, or both new. It
 //     never goes back, and never acts in a term before that of its state.
-//     snapshot_test.go, sim_test.go
+//     sender_test.go, sim_test.go
 //  13. A member that needs a snapshot gets one in the end, whatever is lost,
-//     stops or changes on the way. snapshot_test.go, sim_test.go
+//     stops or changes on the way. sender_test.go, sim_test.go
 //  14. What a peer says about terms, indexes, entries, memberships and offers is
 //     held against what the replica has before raft sees it; what cannot be is
 //     dropped and logged, and a membership change that cannot be is passed over by
@@ -65,6 +65,11 @@
 //     likewise. succeed_test.go
 //
 // # Shape
+//
+// A Group is made of parts that own their fields and belong to the loop: proposer
+// (writes), reader (barriers, lease), applier, membership, trimmer (cuts of the log),
+// sender and receiver (snapshots), freshness (age of what a follower reads). The rest
+// is what drives them: loop.go, receive.go and role.go.
 //
 // The loop, the persister and the appliers are step functions over explicit
 // queues (Host.step, persister.step, applier.step); goroutines around them only

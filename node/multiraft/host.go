@@ -27,12 +27,13 @@ type Transport interface {
 // Machine is the state machine of a group's data replica. The group is its only
 // caller.
 type Machine interface {
-	// Applied returns the index of the last entry whose effects survive a
-	// restart of the process.
+	// Applied returns the index of the last entry that was applied. When a machine
+	// is opened, that is the last one whose effects are on stable storage.
 	Applied() uint64
-	// Sync returns once everything applied before is on stable storage, and the
-	// index that no crash can take back. It may run next to Apply.
-	Sync() (applied uint64, err error)
+	// Sync returns once everything up to the index given, as far as it is applied,
+	// is on stable storage, and the last index of which that is true: no crash can
+	// take it back. It may run next to Apply.
+	Sync(applied uint64) (synced uint64, err error)
 	// Check returns why Apply could do nothing with a payload; such a call ends
 	// with ErrRefused before anything is proposed. Any number of goroutines may
 	// call it.

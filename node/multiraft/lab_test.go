@@ -129,7 +129,7 @@ func (m *labMachine) Apply(entries []Committed) error {
 
 func (m *labMachine) Check([]byte) error { return nil }
 
-func (m *labMachine) Sync() (uint64, error) {
+func (m *labMachine) Sync(uint64) (uint64, error) {
 	if m.syncErr == nil {
 		m.durable = m.applied
 	}

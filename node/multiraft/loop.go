@@ -211,26 +211,53 @@ func (g *Group) send(m *pb.Message) {
 // after a restart, so it travels with the next append.
 func (g *Group) append(m *pb.Message) {
 	g.proposer.noteProposed(m.GetEntries())
-	if n := len(m.GetEntries()); n > 0 {
-		g.last = m.GetEntries()[n-1].GetIndex()
-	}
-	if m.Term != nil {
-		g.hard = &pb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
-		g.hardDirty = true
-	}
-	if len(m.GetEntries()) == 0 && len(m.GetResponses()) == 0 &&
-		g.hard.GetTerm() == g.queuedTerm && g.hard.GetVote() == g.queuedVote {
+	g.log.note(m)
+	if len(m.GetEntries()) == 0 && len(m.GetResponses()) == 0 && !g.log.voted() {
 		return
 	}
 	task := appendTask{group: g, entries: m.GetEntries(), responses: m.GetResponses()}
-	if g.hardDirty {
-		task.hard = g.hard
-		task.sync = g.hard.GetTerm() != g.queuedTerm || g.hard.GetVote() != g.queuedVote
-		g.queuedTerm, g.queuedVote = g.hard.GetTerm(), g.hard.GetVote()
-		g.hardDirty = false
-	}
+	task.hard, task.sync = g.log.take()
 	task.sync = task.sync || len(task.entries) > 0
 	g.host.persist.add(task)
+}
+
+// logState is what raft wants the log to have of a group, and what the persister was
+// given of that.
+type logState struct {
+	// last is the last entry that raft has: of the log or on its way there.
+	last  uint64
+	hard  *pb.HardState
+	dirty bool // hard has changed since the persister was given it
+	// queuedTerm and queuedVote are what the persister was last given.
+	queuedTerm, queuedVote uint64
+}
+
+// note takes in what raft wants to be stored.
+func (l *logState) note(m *pb.Message) {
+	if n := len(m.GetEntries()); n > 0 {
+		l.last = m.GetEntries()[n-1].GetIndex()
+	}
+	if m.Term != nil {
+		l.hard = &pb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
+		l.dirty = true
+	}
+}
+
+// voted reports whether the persister was given another term or vote.
+func (l *logState) voted() bool {
+	return l.hard.GetTerm() != l.queuedTerm || l.hard.GetVote() != l.queuedVote
+}
+
+// take returns the hard state if it has changed since it was last taken, and whether
+// it has to be synced for the sake of its term or vote.
+func (l *logState) take() (hard *pb.HardState, sync bool) {
+	if !l.dirty {
+		return nil, false
+	}
+	sync = l.voted()
+	l.queuedTerm, l.queuedVote = l.hard.GetTerm(), l.hard.GetVote()
+	l.dirty = false
+	return l.hard, sync
 }
 
 // applyMessage hands committed entries to the applier. A replica without a

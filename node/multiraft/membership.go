@@ -104,7 +104,7 @@ func (m *membership) prove(ticks int64) {
 }
 
 // expectProof says that an entry made from now on proves what prove looks for.
-func (m *membership) expectProof() { m.proofIndex, m.proofAsked = m.group.last+1, 0 }
+func (m *membership) expectProof() { m.proofIndex, m.proofAsked = m.group.log.last+1, 0 }
 
 // SetWish tells the replica what the membership should be. The leader changes
 // it step by step; the others keep the wish for when they lead.

@@ -19,8 +19,8 @@ type outbox struct {
 // the transport takes, and below what it queues for a peer.
 const maxBulk = 16 << 20
 
-// maxHeld is how many bytes of messages may wait for company.
-const maxHeld = 64 << 10
+// maxDelayed is how many bytes of messages may wait for company.
+const maxDelayed = 64 << 10
 
 // peerOut are the frames under construction for one node.
 type peerOut struct {
@@ -28,9 +28,9 @@ type peerOut struct {
 	control, bulk []byte
 	// A frame of messages that nobody waits for may wait a little for company:
 	// until something urgent joins them, or CommitDelay after since.
-	urgent bool
-	since  time.Time
-	held   bool
+	urgent  bool
+	since   time.Time
+	delayed bool
 	// appends are the MsgApps in bulk.
 	appends []sentAppend
 }
@@ -80,7 +80,7 @@ func (o *outbox) add(g *Group, m *pb.Message) {
 	if m.GetType() == pb.MsgApp { // sent by the loop, which may tell raft
 		p.appends = append(p.appends, sentAppend{g, m.GetTo()})
 	}
-	if g.prompt || m.GetType() != pb.MsgApp || !g.mayWait(m) || len(p.bulk) > maxHeld {
+	if g.prompt || m.GetType() != pb.MsgApp || !g.mayWait(m) || len(p.bulk) > maxDelayed {
 		p.urgent = true
 	}
 }
@@ -144,8 +144,8 @@ func (o *outbox) flush(now time.Time) (next time.Time) {
 			continue
 		}
 		if !p.urgent {
-			if !p.held {
-				p.held, p.since = true, now
+			if !p.delayed {
+				p.delayed, p.since = true, now
 			}
 			if due := p.since.Add(o.host.opts.CommitDelay); now.Before(due) {
 				if next.IsZero() || due.Before(next) {
@@ -156,7 +156,7 @@ func (o *outbox) flush(now time.Time) (next time.Time) {
 		}
 		// gofail: var sendBulk struct{}
 		o.sendBulk(p)
-		p.urgent, p.held = false, false
+		p.urgent, p.delayed = false, false
 	}
 	return next
 }

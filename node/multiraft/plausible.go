@@ -44,12 +44,12 @@ func (g *Group) implausible(m *pb.Message) string {
 	}
 	switch m.GetType() {
 	case pb.MsgHeartbeat:
-		if m.GetCommit() > g.last {
+		if m.GetCommit() > g.log.last {
 			return "it commits entries that this replica does not have: either the sender lies, or this node's log has lost what it had acknowledged " +
 				"(an old copy of its data folder, or a disk that did not keep it). If it has, RESET HARD the node, or start it with an empty folder, and let it join again"
 		}
 	case pb.MsgAppResp:
-		if !m.GetReject() && m.GetIndex() > g.last {
+		if !m.GetReject() && m.GetIndex() > g.log.last {
 			return "it acknowledges entries that this replica does not have"
 		}
 	case pb.MsgSnap:

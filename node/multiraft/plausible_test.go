@@ -87,7 +87,7 @@ func TestLiesOfPeersAreDropped(t *testing.T) {
 			}
 			g := f.replicas[testGroup].group
 			_, term := g.Leader()
-			m := lie(env{labRaftID(leader.id), labRaftID(f.id), term, g.last})
+			m := lie(env{labRaftID(leader.id), labRaftID(f.id), term, g.log.last})
 			m.To = new(labRaftID(f.id))
 			if m.From == nil {
 				m.From = new(labRaftID(leader.id))

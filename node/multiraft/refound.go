@@ -59,7 +59,7 @@ func (g *Group) refounding(b *wal.Batch, spec Spec, term uint64) error {
 		}
 	}
 	changes = append(changes, succession(conf, spec.RaftID), &pb.ConfChangeV2{})
-	term = max(term, g.hard.GetTerm()) + 1
+	term = max(term, g.log.hard.GetTerm()) + 1
 	var entries []*pb.Entry
 	for _, change := range changes {
 		data, err := proto.Marshal(change)

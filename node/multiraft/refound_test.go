@@ -57,7 +57,7 @@ func founded(t *testing.T, seed int64) (*lab, *labNode) {
 func TestRefound(t *testing.T) {
 	for seed := int64(1); seed <= 10; seed++ {
 		l, n := founded(t, seed)
-		before, term := n.replicas[testGroup].machine.applied, n.replicas[testGroup].group.hard.GetTerm()
+		before, term := n.replicas[testGroup].machine.applied, n.replicas[testGroup].group.log.hard.GetTerm()
 		const above = 40
 		if err := n.refound(testGroup, 900, above); err != nil {
 			t.Fatal(err)

@@ -100,9 +100,9 @@ func (g *Group) reopening(b *wal.Batch, spec Spec, at *Point) error {
 		// The state may be of a later term than this replica has seen. In that
 		// term it has not voted.
 		hard := &pb.HardState{
-			Term: new(max(g.hard.GetTerm(), at.Term)), Vote: new(g.hard.GetVote()), Commit: new(max(g.hard.GetCommit(), at.Index)),
+			Term: new(max(g.log.hard.GetTerm(), at.Term)), Vote: new(g.log.hard.GetVote()), Commit: new(max(g.log.hard.GetCommit(), at.Index)),
 		}
-		if hard.GetTerm() != g.hard.GetTerm() {
+		if hard.GetTerm() != g.log.hard.GetTerm() {
 			hard.Vote = new(uint64(0))
 		}
 		b.Append(id, hard, nil)

@@ -28,9 +28,9 @@ type Report struct {
 
 // reporting is what the loop needs to make reports.
 type reporting struct {
-	// holds is each member's word, since this replica leads, on whether it has a
-	// state machine.
-	holds map[uint64]bool
+	// complete is each member's word, since this replica leads, on whether it has a
+	// state machine that has caught up.
+	complete map[uint64]bool
 	// scratch is reused, so that a tick without news allocates nothing.
 	scratch Report
 }
@@ -61,10 +61,10 @@ func (g *Group) heardState(m *pb.Message) {
 	if !g.leading() {
 		return
 	}
-	if g.reporting.holds == nil {
-		g.reporting.holds = make(map[uint64]bool)
+	if g.reporting.complete == nil {
+		g.reporting.complete = make(map[uint64]bool)
 	}
-	g.reporting.holds[m.GetFrom()] = m.GetIndex() == 1
+	g.reporting.complete[m.GetFrom()] = m.GetIndex() == 1
 }
 
 // noteReport makes a new report if there is news.
@@ -100,13 +100,13 @@ func (g *Group) fillReport(r *Report) {
 	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) { // by ascending id
 		voter := typ != raft.ProgressTypeLearner
 		lagging = lagging || voter && pr.Match+catchUpSlack < commit
-		holds, heard := g.reporting.holds[id]
+		complete, heard := g.reporting.complete[id]
 		switch {
 		case id == g.raftID:
 			if g.hasMachine() {
 				r.Synced = append(r.Synced, id)
 			}
-		case heard && !holds, pr.State == tracker.StateSnapshot, pr.Match > 0 && pr.Match < start:
+		case heard && !complete, pr.State == tracker.StateSnapshot, pr.Match > 0 && pr.Match < start:
 			r.Behind = append(r.Behind, id)
 		case heard && voter && caughtUp(&pr, commit):
 			r.Synced = append(r.Synced, id)

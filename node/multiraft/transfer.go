@@ -112,8 +112,8 @@ func (g *Group) successor() uint64 { return g.longest(g.members.wish.Voters, Mem
 func (g *Group) longest(members []Member, is func(Member) bool) uint64 {
 	var best, match uint64
 	g.rn.WithProgress(func(id uint64, typ raft.ProgressType, pr tracker.Progress) {
-		holds, heard := g.reporting.holds[id]
-		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive || heard && !holds || !among(members, id, is) {
+		complete, heard := g.reporting.complete[id]
+		if typ == raft.ProgressTypeLearner || id == g.raftID || !pr.RecentActive || heard && !complete || !among(members, id, is) {
 			return
 		}
 		if best == 0 || pr.Match > match || pr.Match == match && id < best {

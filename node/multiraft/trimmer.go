@@ -18,8 +18,8 @@ import (
 // where nobody needs it:
 //
 //   - One with a state machine keeps what a crash could take from its state: it
-//     cuts up to the last synced applied index, and syncs for that beside the
-//     loop.
+//     cuts up to the last synced applied index, and has the machine sync for that,
+//     beside the loop, if what is to go is not synced yet.
 //   - One without has nothing but the log. It keeps what the data members do
 //     not hold yet, since theirs may be the copy that fails: see held.
 //   - A leader keeps what members need that are catching up: see pinned.
@@ -94,7 +94,7 @@ func (g *Group) cutPoint(bound uint64) (*Point, error) {
 	cut, _, _ := g.store.Truncated()
 	index := min(bound, g.store.Tail(opts.LogEntries/2, opts.LogBytes/2))
 	if index > cut && g.applier.machine != nil {
-		synced, err := g.applier.machine.Sync()
+		synced, err := g.applier.machine.Sync(index)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -158,6 +159,55 @@ func TestFile(t *testing.T) {
 		}
 		readOnly.Close()
 	}
+}
+
+// After a hiccup, flushes go on in the background where the kernel can: any number
+// of callers, an error is told, and Close ends it.
+func TestFlushesInTheBackground(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	raw := NewFile(f)
+	if err := raw.Datasync(); err != nil {
+		t.Fatal(err)
+	}
+	raw.hiccup.Store(1) // just after it was opened
+	var work sync.WaitGroup
+	for range 4 {
+		work.Go(func() {
+			for range 5 {
+				if err := raw.Datasync(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	work.Wait()
+	if raw.flusher == nil && !raw.blocks {
+		t.Error("nothing went to the background, though it was possible")
+	}
+	raw.Close()
+	raw.Close()
+	if err := raw.Datasync(); err != nil { // its owner has not closed it
+		t.Error("after Close:", err)
+	}
+
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	raw = NewFile(w) // cannot be flushed
+	raw.hiccup.Store(1)
+	var pathErr *os.PathError
+	if err := raw.Datasync(); !errors.As(err, &pathErr) || !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.EROFS) {
+		t.Error("a pipe was flushed:", err)
+	}
+	raw.Close()
 }
 
 // The uptime agrees with the system's clock, also when it has to ask it again

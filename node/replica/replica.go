@@ -61,12 +61,12 @@ type Replica struct {
 
 func newReplica(m *Manager, id topology.GroupID, raftID uint64, data bool, generation uint64) *Replica {
 	r := &Replica{manager: m, id: id, raftID: raftID, data: data, generation: generation, madeBy: raftID}
-	r.settleIn()
+	r.nameDir()
 	return r
 }
 
-// settleIn names the replica's folder.
-func (r *Replica) settleIn() {
+// nameDir names the replica's folder.
+func (r *Replica) nameDir() {
 	name := fmt.Sprintf("%016x-%d", uint64(r.id), r.madeBy)
 	if r.generation > 0 {
 		name += fmt.Sprintf(".%d", r.generation)
@@ -100,7 +100,7 @@ func storedReplica(m *Manager, s multiraft.Stored) (*Replica, error) {
 	if len(rest) > 0 {
 		return nil, errMeta(s)
 	}
-	r.settleIn()
+	r.nameDir()
 	return r, nil
 }
 
@@ -125,27 +125,34 @@ func (r *Replica) openMachine() error {
 func (r *Replica) adopt(store storage.Store) error {
 	opts := r.manager.opts.Shard
 	opts.Unreadable = r.unreadable
+	opts.Keyspace.Sched, opts.Keyspace.Logger = r.manager.opts.Sched, r.manager.opts.Logger.With("shard", r.id)
 	machine, err := shard.Open(store, r.manager.opts.Table, opts)
 	if err != nil {
 		return fmt.Errorf("shard %s: %w", r.id, err)
 	}
+	machine.Start()
 	r.store, r.machine = store, machine
 	return nil
 }
 
-// closeMachine closes the state, and drops one that was to take its place.
+// closeMachine closes the state, all of which is in the store then, and drops one
+// that was to take its place.
 func (r *Replica) closeMachine() error {
 	err := r.inflow.stop(r.manager.opts.Sched)
 	if r.store == nil {
 		return err
 	}
-	r.machine.Close()
-	return errors.Join(err, r.store.Close())
+	return errors.Join(err, r.machine.Close(), r.store.Close())
 }
 
 // destroy deletes the replica's data; its group has stopped.
 func (r *Replica) destroy() error {
-	if err := r.closeMachine(); err != nil {
+	err := r.inflow.stop(r.manager.opts.Sched)
+	if r.store != nil {
+		r.machine.Abandon()
+		err = errors.Join(err, r.store.Close())
+	}
+	if err != nil {
 		return err
 	}
 	if !r.data {
@@ -207,8 +214,8 @@ type machine struct {
 func (m *machine) Applied() uint64 { return m.replica.machine.Applied() }
 
 // Sync implements multiraft.Machine.
-func (m *machine) Sync() (uint64, error) {
-	synced, err := m.replica.machine.Sync()
+func (m *machine) Sync(applied uint64) (uint64, error) {
+	synced, err := m.replica.machine.Sync(applied)
 	return synced, m.replica.stalled(err)
 }
 

@@ -182,8 +182,11 @@ func diskSize(dir string) (int64, error) {
 }
 
 func (d *dataDir) shardOptions() shard.Options {
+	s := &d.cfg.Storage
 	return shard.Options{
-		Keyspace:  keyspace.Options{CacheBytes: int64(orNone(int(d.cfg.Storage.HotCache)))},
+		Keyspace: keyspace.Options{
+			CacheBytes: int64(orNone(int(s.CacheSize))), DirtyBytes: int64(s.DirtySize), CheckpointInterval: time.Duration(s.CheckpointInterval),
+		},
 		Recovered: d.recovered,
 	}
 }

@@ -62,7 +62,7 @@ type home struct {
 	current atomic.Pointer[identity]
 	replica atomic.Pointer[metaReplica]
 	kick    chan struct{} // signalled when follow is to look again
-	links   links
+	streams peerStreams
 	// opened and stored are what load has found: the MetaRaft replica, which has no
 	// group yet, and the groups of the log.
 	opened *metaReplica
@@ -386,7 +386,7 @@ func (h *home) follow(ctx context.Context) {
 				return
 			case sched.Timeout:
 				look = h.node.sched.Now().Add(linger)
-				waiting = !h.links.lingering()
+				waiting = !h.streams.lingering()
 			default:
 				waiting = false
 			}
@@ -412,8 +412,8 @@ func metaWish(s *metaraft.State) multiraft.Wish {
 // see itself out, and it waits for that as long.
 const linger = 5 * time.Second
 
-// links are the members that a home keeps streams to.
-type links struct {
+// peerStreams are the members that a home keeps streams to.
+type peerStreams struct {
 	mu    sync.Mutex
 	addrs map[uint64]string
 	gone  map[uint64]time.Time // when a removed member may be dropped
@@ -440,19 +440,19 @@ func (h *home) connect() {
 		wanted[uint64(m.Node)] = m.RaftAddr
 	}
 	delete(wanted, uint64(r.identity.Node))
-	h.node.transport.SetPeers(h.links.update(wanted, h.node.sched.Now()))
+	h.node.transport.SetPeers(h.streams.update(wanted, h.node.sched.Now()))
 }
 
 // update takes in the wanted members and returns them with those that linger.
-func (l *links) update(wanted map[uint64]string, now time.Time) map[uint64]string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (p *peerStreams) update(wanted map[uint64]string, now time.Time) map[uint64]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	gone := make(map[uint64]time.Time)
-	for id, addr := range l.addrs {
+	for id, addr := range p.addrs {
 		if _, ok := wanted[id]; ok {
 			continue
 		}
-		until, ok := l.gone[id]
+		until, ok := p.gone[id]
 		if !ok {
 			until = now.Add(linger)
 		}
@@ -460,15 +460,15 @@ func (l *links) update(wanted map[uint64]string, now time.Time) map[uint64]strin
 			wanted[id], gone[id] = addr, until
 		}
 	}
-	l.addrs, l.gone = wanted, gone
+	p.addrs, p.gone = wanted, gone
 	return wanted
 }
 
 // lingering reports whether a removed member is still connected.
-func (l *links) lingering() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.gone) > 0
+func (p *peerStreams) lingering() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.gone) > 0
 }
 
 // close closes MetaRaft's state after its group has stopped.

@@ -52,6 +52,10 @@ func (b *backend) Info() admin.NodeInfo {
 		info.Keys, info.Expires = m.Keys(), m.Expiring()
 		stats := m.Stats()
 		info.Unsynced = stats.Unsynced
+		info.Store = admin.StoreInfo{
+			Dirty: stats.Store.Dirty, Clean: stats.Store.Clean, Checkpoints: stats.Store.Checkpoints, Last: stats.Store.Last,
+			Stalls: stats.Store.Stalls, Stalled: stats.Store.Stalled, Waiting: stats.Store.Waiting,
+		}
 		info.KeyspaceHits, info.KeyspaceMisses, info.ExpiredKeys = stats.Hits, stats.Misses, stats.Expired
 		info.InternalErrors = stats.Panics
 	}

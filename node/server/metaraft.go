@@ -19,7 +19,7 @@ type metaMachine struct{ machine *metaraft.Machine }
 func (m *metaMachine) Applied() uint64 { return m.machine.Applied() }
 
 // Sync implements multiraft.Machine.
-func (m *metaMachine) Sync() (uint64, error) { return m.machine.Sync() }
+func (m *metaMachine) Sync(uint64) (uint64, error) { return m.machine.Sync() }
 
 // Check implements multiraft.Machine.
 func (m *metaMachine) Check(payload []byte) error {

@@ -49,17 +49,17 @@ func (w wire) Fetch(ctx context.Context, node uint64, request []byte) (snapshot.
 	return inflow{f, giveBack}, nil
 }
 
-// link makes the transport what multiraft sends through.
-type link struct{ node *node }
+// raftTransport makes the transport what multiraft sends through.
+type raftTransport struct{ node *node }
 
 // Send implements multiraft.Transport.
-func (l link) Send(node uint64, control bool, frame []byte) bool {
-	l.node.sent.Add(1)
+func (t raftTransport) Send(node uint64, control bool, frame []byte) bool {
+	t.node.sent.Add(1)
 	class := transport.Bulk
 	if control {
 		class = transport.Control
 	}
-	return l.node.transport.Send(node, class, frame)
+	return t.node.transport.Send(node, class, frame)
 }
 
 // peerHandler takes what peers send. It exists before what it hands things to,

@@ -201,7 +201,7 @@ func (n *node) hostOptions() multiraft.Options {
 	return multiraft.Options{
 		NodeName: func(id uint64) string { return topology.NodeID(id).String() },
 		Uptime:   n.uptime, Steady: n.steady, VoteDelay: n.transport.VoteDelay,
-		Log: n.data.log, Lossy: n.data.unsynced != nil && n.data.unsynced.lost, Transport: link{n}, Cluster: n.home.Identity().Cluster,
+		Log: n.data.log, Lossy: n.data.unsynced != nil && n.data.unsynced.lost, Transport: raftTransport{n}, Cluster: n.home.Identity().Cluster,
 		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
 		Header:         n.header(),
@@ -302,7 +302,7 @@ func (n *node) takePart(ctx context.Context) error {
 		return err
 	}
 	if u := n.data.unsynced; u != nil && u.lost { // what is left is in the log now
-		if err := errors.Join(n.data.log.Sync(), u.settle()); err != nil {
+		if err := errors.Join(n.data.log.Sync(), u.markWhole()); err != nil {
 			return fmt.Errorf("cannot use the data folder: %w", err)
 		}
 	}

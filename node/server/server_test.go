@@ -208,7 +208,7 @@ func TestIdentityRoundTrip(t *testing.T) {
 
 // A removed member stays connected for a while, and no longer.
 func TestRemovedMembersLinger(t *testing.T) {
-	var l links
+	var l peerStreams
 	now := time.Now()
 	l.update(map[uint64]string{1: "a", 2: "b"}, now)
 	if got := l.update(map[uint64]string{1: "a"}, now); got[2] != "b" || !l.lingering() {

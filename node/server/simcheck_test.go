@@ -323,7 +323,7 @@ func (c *simCluster) finish() {
 		}
 		history := c.history[key]
 		if c.shape.contest {
-			history = settle(history)
+			history = boundUnknown(history)
 		}
 		switch porcupine.CheckOperationsTimeout(register, history, limit.Wait()) {
 		case porcupine.Illegal:
@@ -334,11 +334,11 @@ func (c *simCluster) finish() {
 	}
 }
 
-// settle bounds the writes of unknown outcome of a key that is only set and read:
+// boundUnknown bounds the writes of unknown outcome of a key that is only set and read:
 // they would make the check take for ever. Values are unique, so one that was
 // seen took effect before that; one that nobody saw may as well have taken
 // effect after everything else, and is left out.
-func settle(all []porcupine.Operation) (history []porcupine.Operation) {
+func boundUnknown(all []porcupine.Operation) (history []porcupine.Operation) {
 	seen := make(map[string]int64) // value → end of the first operation that saw it
 	for _, o := range all {
 		if value, ok := o.Output.(string); ok {

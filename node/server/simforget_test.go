@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
@@ -13,7 +14,7 @@ import (
 // Each says what was accepted that must be refused; afterwards nothing is lost.
 func TestSimulationForget(t *testing.T) {
 	t.Run("the only whole copy", func(t *testing.T) {
-		forgetting(t, 4, func(c *simCluster) {
+		scripted(t, 4, 0, func(c *simCluster) {
 			c.cut(c.nodes[0], c.nodes[1]) // the replica gets nothing
 			c.must(c.nodes[1], "REPLICATE 0", func(ctx context.Context, o *node) error {
 				return o.meta.Replicate(ctx, c.idOf(0))
@@ -22,7 +23,7 @@ func TestSimulationForget(t *testing.T) {
 		})
 	})
 	t.Run("a voter without which there is no majority", func(t *testing.T) {
-		forgetting(t, 5, func(c *simCluster) {
+		scripted(t, 5, 0, func(c *simCluster) {
 			var voters []int
 			for _, m := range c.nodes[0].node.meta.Current().Me().Shard.Members {
 				if n := c.byID(m.Node); n.index != 0 {
@@ -47,12 +48,15 @@ func TestSimulationForget(t *testing.T) {
 	})
 }
 
-// forgetting runs a script over a cluster with one master, node 0, which holds a
-// key, and looks for that afterwards.
-func forgetting(t *testing.T, nodes int, script func(*simCluster)) {
+// scripted runs a script over a cluster with one master, node 0, which holds a
+// key, and looks for that afterwards. grace, if not 0, is the arbiters' grace time.
+func scripted(t *testing.T, nodes int, grace time.Duration, script func(*simCluster)) {
 	defer seedRand(1)()
 	c := newSimCluster(t, 1, simShape{nodes: nodes, masters: 1})
 	defer c.close()
+	if grace > 0 {
+		c.arbiterGrace = grace
+	}
 	c.run(func() {
 		for i, n := range c.nodes[1:] {
 			c.must(c.nodes[0], fmt.Sprintf("MEET %d", i+1), func(ctx context.Context, o *node) error {

@@ -38,14 +38,14 @@ func simMutants() []simMutant {
 		},
 		{
 			"read without lease", "multiraft/lease.go",
-			"\tg.lease.Store(&lease{",
-			"\tif mutant == \"read without lease\" {\n\t\tpromise += time.Hour\n\t}\n\tg.lease.Store(&lease{",
+			"\tr.lease.Store(&lease{",
+			"\tif mutant == \"read without lease\" {\n\t\tpromise += time.Hour\n\t}\n\tr.lease.Store(&lease{",
 			"not linearizable", "",
 		},
 		{
 			"keep the lease through a transfer", "multiraft/transfer.go",
-			"\tg.transferred = g.lead.Load().term\n\tg.dropLease()\n",
-			"\tif mutant != \"keep the lease through a transfer\" {\n\t\tg.transferred = g.lead.Load().term\n\t\tg.dropLease()\n\t}\n",
+			"\tg.reader.transferred = g.lead.Load().term\n\tg.reader.dropLease()\n",
+			"\tif mutant != \"keep the lease through a transfer\" {\n\t\tg.reader.transferred = g.lead.Load().term\n\t\tg.reader.dropLease()\n\t}\n",
 			"not linearizable", "",
 		},
 		{
@@ -86,9 +86,9 @@ func simMutants() []simMutant {
 		},
 		{
 			"apply by the local clock", "replica/replica.go",
-			"e := shard.Entry{Index: c.Index, Time: c.Time,",
-			"if mutant == \"apply by the local clock\" {\n\t\t\tc.Time = m.replica.manager.opts.Sched.Now().UnixMilli()\n\t\t}\n" +
-				"\t\te := shard.Entry{Index: c.Index, Time: c.Time,",
+			"\t\te := shard.Entry{Entry: header(c), Commands: c.Payloads}\n",
+			"\t\tif mutant == \"apply by the local clock\" {\n\t\t\tc.Time = m.replica.manager.opts.Sched.Now().UnixMilli()\n\t\t}\n" +
+				"\t\te := shard.Entry{Entry: header(c), Commands: c.Payloads}\n",
 			"has another state", "",
 		},
 		{
@@ -102,6 +102,18 @@ func simMutants() []simMutant {
 			"\t\tcase !in:\n",
 			"\t\tcase !in || mutant == \"forget the majority\":\n",
 			"FORGET was accepted of voter", "TestSimulationForget",
+		},
+		{
+			"report a member synced too early", "multiraft/report.go",
+			"\t\tcase heard && !holds, pr.State ==",
+			"\t\tcase mutant == \"report a member synced too early\":\n\t\t\tr.Synced = append(r.Synced, id)\n\t\tcase heard && !holds, pr.State ==",
+			"counts as synced and has not received anything", "TestSimulationCopies",
+		},
+		{
+			"give a copy up too early", "metaraft/copies.go",
+			"\t\tcase m.Copy && serving >= shardCopies:\n",
+			"\t\tcase m.Copy && (serving >= shardCopies || mutant == \"give a copy up too early\" && shard.data() >= shardCopies):\n",
+			"the copy was given up", "TestSimulationCopies",
 		},
 	}
 }

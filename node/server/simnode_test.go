@@ -252,6 +252,24 @@ func (s *simStore) Sync() error {
 	return s.Memory.Sync()
 }
 
+// Begin implements storage.Store.
+func (s *simStore) Begin() (storage.Transaction, error) {
+	tr, err := s.Memory.Begin()
+	return simTransaction{tr, s}, err
+}
+
+// simTransaction makes what was written before it as durable as itself.
+type simTransaction struct {
+	storage.Transaction
+	store *simStore
+}
+
+// Commit implements storage.Transaction.
+func (t simTransaction) Commit() error {
+	t.store.versions = nil
+	return t.Transaction.Commit()
+}
+
 // crash returns what is left: the result of a prefix of the batches.
 func (s *simStore) crash(rng *rand.Rand) *storage.Memory {
 	if i := rng.Intn(len(s.versions) + 1); i > 0 {
@@ -272,7 +290,8 @@ func (c *simCluster) config() config.Config {
 	cl.CommandTimeout = config.Duration(time.Second)
 	cl.HandoffTimeout = config.Duration(50 * time.Millisecond)
 	cfg.WAL.GroupEntries = c.logEntries
-	cfg.Storage.HotCache = 64 << 10
+	cfg.Storage.CacheSize, cfg.Storage.DirtySize = 64<<10, 16<<10
+	cfg.Storage.CheckpointInterval = config.Duration(200 * time.Millisecond)
 	r.Seeds = c.seeds
 	return cfg
 }

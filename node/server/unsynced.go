@@ -44,12 +44,12 @@ func findUnsynced(root, fsync string, log *slog.Logger) (*unsynced, error) {
 	if u.lost {
 		return u, nil // the file stays as it is until it is known how the node goes on
 	}
-	return u, u.settle()
+	return u, u.markWhole()
 }
 
-// settle says that all that the log has is on disk or in the memory of the present
+// markWhole says that all that the log has is on disk or in the memory of the present
 // run of the machine.
-func (u *unsynced) settle() error {
+func (u *unsynced) markWhole() error {
 	u.lost = false
 	if !u.relaxed {
 		return u.clear()

@@ -103,13 +103,13 @@ func replay(t *testing.T, log []Entry, cut int) ([]byte, [32]byte) {
 	var replies []byte
 	for i, e := range log {
 		if i == cut {
-			m = open(t, store)
+			m = reopen(t, m, store)
 		}
 		reply := e.Replies[0]
 		reply.Init(3)
 		if err := m.Apply([]Entry{e}); err != nil {
 			replies = append(replies, "stopped\n"...)
-			m = open(t, store)
+			m = reopen(t, m, store)
 			continue
 		}
 		replies = append(replies, reply.Bytes()...)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/keyspace"
+	"github.com/genuineh/aikv/node/keyspace/records"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -45,7 +46,6 @@ type Machine struct {
 	hits, misses atomic.Int64 // of reads that somebody was answered
 	expired      atomic.Int64 // of keys.Expired, what ResetStats has forgotten
 	panics       atomic.Int64
-	synced       atomic.Uint64
 }
 
 // Stats counts since Open or the last ResetStats.
@@ -57,8 +57,10 @@ type Stats struct {
 	// Panics are the commands whose handlers have panicked: mistakes of the
 	// program.
 	Panics int64
-	// Unsynced is how many entries were applied since Open or the last Sync.
+	// Unsynced is how many entries were applied since the last checkpoint.
 	Unsynced int64
+	// Store tells how the state in memory and the store stand to each other.
+	Store records.Stats
 }
 
 // Entry is one committed entry of the group's log.
@@ -89,14 +91,13 @@ const errPanicked = resp.Error("ERR internal error: the command was undone, the 
 const slotsName = "slots"
 
 // Open returns the machine whose state store holds; the caller closes store
-// after the machine's last use.
+// after Close or Abandon.
 func Open(store storage.Store, table *command.Table, opts Options) (*Machine, error) {
 	keys, err := keyspace.Open(store, opts.Keyspace)
 	if err != nil {
 		return nil, err
 	}
 	m := &Machine{keys: keys, table: table, recovered: opts.Recovered, damage: opts.Unreadable}
-	m.synced.Store(keys.Applied())
 	view := keys.View(0)
 	defer view.Close()
 	stored, err := view.Meta(slotsName)
@@ -132,11 +133,14 @@ func (m *Machine) Expiring() int64 { return m.keys.Expiring() }
 
 // Stats returns the counters that INFO shows.
 func (m *Machine) Stats() Stats {
+	// In this order, as a checkpoint does not get ahead of what is applied.
+	store, applied := m.keys.Stats(), m.Applied()
 	return Stats{
 		Hits: m.hits.Load(), Misses: m.misses.Load(),
 		Expired:  m.keys.Expired() - m.expired.Load(),
 		Panics:   m.panics.Load(),
-		Unsynced: max(0, int64(m.Applied()-m.synced.Load())),
+		Unsynced: int64(applied - store.Synced),
+		Store:    store,
 	}
 }
 
@@ -148,14 +152,12 @@ func (m *Machine) ResetStats() {
 	m.expired.Store(m.keys.Expired())
 }
 
-// Sync makes everything applied durable and returns the applied index that no
-// crash can take back.
-func (m *Machine) Sync() (applied uint64, err error) {
-	if applied, err = m.keys.Sync(); err == nil {
-		m.synced.Store(applied)
-	}
-	return applied, err
-}
+// Sync returns once everything up to the index given, as far as it is applied, is
+// durable, and the index that no crash can take back.
+func (m *Machine) Sync(applied uint64) (synced uint64, err error) { return m.keys.Sync(applied) }
+
+// Start lets checkpoints run in the background, until Close or Abandon.
+func (m *Machine) Start() { m.keys.Start() }
 
 // Export returns all records of the present state, in order, and its applied
 // index: see keyspace.Keyspace.Export. Open finds the same state in a store that
@@ -164,9 +166,13 @@ func (m *Machine) Export() (applied uint64, records storage.Iterator, err error)
 	return m.keys.Export()
 }
 
-// Close waits for reads that are under way; later ones are answered TRYAGAIN.
-// The caller stops applying before, and may close the store after.
-func (m *Machine) Close() { m.keys.Close() }
+// Close waits for reads that are under way, and makes everything applied durable;
+// later reads are answered TRYAGAIN. The caller stops applying before, and may close
+// the store after.
+func (m *Machine) Close() error { return m.keys.Close() }
+
+// Abandon is Close for a state that is not needed any more: nothing is made durable.
+func (m *Machine) Abandon() { m.keys.Abandon() }
 
 // Owns reports whether the shard owns the slot, as of the last applied entry.
 func (m *Machine) Owns(s uint16) bool { return m.owned.at(s).owned() }

@@ -40,6 +40,15 @@ func open(t testing.TB, store storage.Store) *Machine {
 	return m
 }
 
+// reopen closes a machine and opens what its store holds.
+func reopen(t testing.TB, m *Machine, store storage.Store) *Machine {
+	t.Helper()
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, store)
+}
+
 // apply applies one entry and returns the replies.
 func apply(t testing.TB, m *Machine, time int64, payloads ...[]byte) []resp.Value {
 	t.Helper()
@@ -156,14 +165,15 @@ func TestMachine(t *testing.T) {
 				fmt.Fprintf(&out, "applied %d, clock %d, keys %d, residue [%s], next expiry %d %v\n",
 					m.Applied(), m.Clock(), m.Keys(), m.Residue(), at, ok)
 			case "stats":
-				fmt.Fprintf(&out, "%+v\n", m.Stats())
+				s := m.Stats()
+				fmt.Fprintf(&out, "{Hits:%d Misses:%d Expired:%d Panics:%d Unsynced:%d}\n", s.Hits, s.Misses, s.Expired, s.Panics, s.Unsynced)
 				m.ResetStats()
 			case "slots":
 				for n := range first(parseSlots(t, d.CmdArgs[0].Key)) {
 					fmt.Fprintf(&out, "%d: %v %d\n", n, m.Owns(n), m.SlotEpoch(n))
 				}
 			case "reopen":
-				m = open(t, store)
+				m = reopen(t, m, store)
 			default:
 				t.Fatalf("unknown directive %s", d.Cmd)
 			}
@@ -307,7 +317,7 @@ func TestDeterminism(t *testing.T) {
 			}
 			at = end
 			if rnd.IntN(10) == 0 {
-				m = open(t, store)
+				m = reopen(t, m, store)
 			}
 		}
 		hash, err := m.Hash()
@@ -481,7 +491,9 @@ func TestExport(t *testing.T) {
 func TestReadAfterClose(t *testing.T) {
 	m := open(t, storage.NewMemory())
 	apply(t, m, 1, AppendOwn(nil, slot.FromRanges([]slot.Range{{End: slot.Count - 1}}), 1), payload("set k v"))
-	m.Close()
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
 	cmd, err := command.NewTable(data.Commands()).Lookup(words("get k"))
 	if err != nil {
 		t.Fatal(err)

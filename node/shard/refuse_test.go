@@ -169,7 +169,9 @@ func TestPanicOfARead(t *testing.T) {
 	if v, _ := read(t, m, cmd, words("get k"), 0); !strings.HasPrefix(string(v.Str), "ERR internal error") {
 		t.Errorf("answered with %s", resp.FormatCLI(v, false))
 	}
-	m.Close() // waits for views
+	if err := m.Close(); err != nil { // waits for views
+		t.Fatal(err)
+	}
 }
 
 // No command makes a record that nothing can carry: all of it is refused, also

@@ -356,7 +356,7 @@ func (c *counter) Applied() uint64 {
 
 func (c *counter) Check([]byte) error { return nil }
 
-func (c *counter) Sync() (uint64, error) { return c.Applied(), nil }
+func (c *counter) Sync(uint64) (uint64, error) { return c.Applied(), nil }
 
 func (c *counter) Apply(entries []multiraft.Committed) error {
 	c.mu.Lock()

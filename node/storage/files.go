@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 
 	ldb "github.com/syndtr/goleveldb/leveldb/storage"
@@ -13,9 +14,12 @@ import (
 	"github.com/genuineh/aikv/node/rawio"
 )
 
-// files stands between goleveldb and its file storage to give two promises that
+// files stands between goleveldb and its file storage to give three promises that
 // goleveldb does not give:
 //
+//   - A table's name is on stable storage before the manifest speaks of it.
+//     (goleveldb syncs the folder after the manifest. A crash in between could
+//     leave a manifest that names a table that is not there.)//
 //   - A journal is on stable storage before a later one receives its first
 //     batch. Otherwise a crash could lose the end of one journal and keep the
 //     next: a hole. (goleveldb closes a full journal without syncing it.)
@@ -26,9 +30,14 @@ type files struct {
 	ldb.Storage
 	dir    string
 	logger *slog.Logger
+	// bulk is LevelOptions.Bulk.
+	bulk func() (done func())
+	// reached is a test's: it is told of points, see reach.
+	reached func(point string, fd ldb.FileDesc)
 
 	mu      sync.Mutex
 	failed  error        // first failed sync
+	unnamed bool         // a table was made whose name may not be on stable storage
 	journal *journalFile // the one being written, nil before the first
 }
 
@@ -43,11 +52,7 @@ func (f *files) Create(fd ldb.FileDesc) (ldb.Writer, error) {
 		return nil, err
 	}
 	if fd.Type != ldb.TypeJournal {
-		w, err := f.Storage.Create(fd)
-		if err != nil {
-			return nil, err
-		}
-		return &syncedFile{Writer: w, files: f}, nil
+		return f.createSynced(fd)
 	}
 	// goleveldb closes the old journal only after it has created the new one,
 	// and does so under a lock that readers need; syncing here keeps that short.
@@ -66,6 +71,57 @@ func (f *files) Create(fd ldb.FileDesc) (ldb.Writer, error) {
 	f.journal = j
 	f.mu.Unlock()
 	return j, nil
+}
+
+// createSynced creates a manifest or a table.
+func (f *files) createSynced(fd ldb.FileDesc) (ldb.Writer, error) {
+	f.reach(pointCreate, fd)
+	w, err := f.Storage.Create(fd)
+	if err != nil {
+		return nil, err
+	}
+	if fd.Type == ldb.TypeManifest {
+		return &manifestFile{syncedFile{Writer: w, files: f, fd: fd}}, nil
+	}
+	f.mu.Lock()
+	f.unnamed = true
+	f.mu.Unlock()
+	t := &tableFile{syncedFile: syncedFile{Writer: w, files: f, fd: fd}}
+	if f.bulk != nil {
+		t.done = f.bulk()
+	}
+	return t, nil
+}
+
+// nameTables makes the names of all tables durable.
+func (f *files) nameTables() error {
+	f.mu.Lock()
+	unnamed, err := f.unnamed, f.failed
+	f.unnamed = false
+	f.mu.Unlock()
+	if err != nil || !unnamed {
+		return err
+	}
+	if err := syncDir(f.dir); err != nil {
+		return f.fail(err)
+	}
+	f.reach(pointNamed, ldb.FileDesc{})
+	return nil
+}
+
+// Points that files comes by, for tests that crash there.
+const (
+	pointCreate = "create" // a manifest or table is about to be made
+	pointSync   = "sync"   // one is about to be synced
+	pointSynced = "synced" // it is
+	pointNamed  = "named"  // the folder is synced
+	pointWrite  = "write"  // the manifest has a record more, not synced
+)
+
+func (f *files) reach(point string, fd ldb.FileDesc) {
+	if f.reached != nil {
+		f.reached(point, fd)
+	}
 }
 
 // syncJournal returns once everything that was written to journals before is on
@@ -101,16 +157,59 @@ func (f *files) fail(err error) error {
 type syncedFile struct {
 	ldb.Writer
 	files *files
+	fd    ldb.FileDesc
 }
 
 func (s *syncedFile) Sync() error {
 	if err := s.files.err(); err != nil {
 		return err
 	}
+	s.files.reach(pointSync, s.fd)
 	if err := syncFile(s.Writer); err != nil {
 		return s.files.fail(err)
 	}
+	s.files.reach(pointSynced, s.fd)
 	return nil
+}
+
+// manifestFile is a manifest. What it says of tables is true from the moment that
+// it may be on disk.
+type manifestFile struct{ syncedFile }
+
+func (m *manifestFile) Write(p []byte) (int, error) {
+	if err := m.files.nameTables(); err != nil {
+		return 0, err
+	}
+	n, err := m.Writer.Write(p)
+	m.files.reach(pointWrite, m.fd)
+	return n, err
+}
+
+// tableFile is a table that is being written, which costs some computing. In
+// between it lets others run.
+type tableFile struct {
+	syncedFile
+	since int    // bytes since it last did that
+	done  func() // nil: nobody is told
+}
+
+// yieldEvery is how many bytes of a table are written between two looks at who else
+// wants to run.
+const yieldEvery = 32 << 10
+
+func (t *tableFile) Write(p []byte) (int, error) {
+	if t.since += len(p); t.since >= yieldEvery {
+		t.since = 0
+		runtime.Gosched()
+	}
+	return t.Writer.Write(p)
+}
+
+func (t *tableFile) Close() error {
+	if t.done != nil {
+		t.done()
+	}
+	return t.Writer.Close()
 }
 
 // journalFile is a journal. Write is called by one goroutine at a time; Sync

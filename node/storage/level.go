@@ -35,6 +35,9 @@ type LevelOptions struct {
 	BloomBits int
 	// OpenFiles is how many tables are kept open. Default 128.
 	OpenFiles int
+	// Bulk, if not nil, is called when a table begins to be written, and what it
+	// returns when that has ended.
+	Bulk func() (done func())
 	// Compression compresses new blocks with Snappy.
 	Compression bool
 	// Logger takes warnings about recovery, and goleveldb's own log at level
@@ -104,7 +107,7 @@ func OpenLevel(dir string, opts LevelOptions) (*Level, error) {
 	case err != nil:
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	l := &Level{dir: dir, files: &files{Storage: base, dir: dir, logger: opts.Logger}}
+	l := &Level{dir: dir, files: &files{Storage: base, dir: dir, logger: opts.Logger, bulk: opts.Bulk}}
 	if err := prepare(dir, opts.Logger); err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
@@ -183,6 +186,40 @@ func (l *Level) Write(b *Batch) error {
 	// goleveldb drops the error of a journal that could not be closed.
 	return l.files.err()
 }
+
+// Begin implements Store.
+func (l *Level) Begin() (Transaction, error) {
+	tr, err := l.db.OpenTransaction()
+	if err != nil {
+		return nil, l.explain(err)
+	}
+	return &levelTransaction{tr: tr, level: l}, nil
+}
+
+// levelTransaction is goleveldb's. Its tables are synced as they are written; one
+// record of the manifest, synced too, makes them and their sequence numbers count.
+// The journal, if it has anything, is in a table before the transaction begins.
+type levelTransaction struct {
+	tr    *leveldb.Transaction
+	level *Level
+}
+
+func (t *levelTransaction) Put(key, value []byte) error {
+	return t.level.explain(t.tr.Put(key, value, nil))
+}
+
+func (t *levelTransaction) Delete(key []byte) error {
+	return t.level.explain(t.tr.Delete(key, nil))
+}
+
+func (t *levelTransaction) Commit() error {
+	if err := t.tr.Commit(); err != nil {
+		return t.level.explain(err)
+	}
+	return t.level.files.err()
+}
+
+func (t *levelTransaction) Discard() { t.tr.Discard() }
 
 // Sync implements Store. It syncs the journal that is being written, once, and
 // does not hold up writers.

@@ -104,6 +104,40 @@ func (m *Memory) Sync() error {
 	return nil
 }
 
+// Begin implements Store. A second transaction waits only in Commit: there is one
+// writer at a time anyway.
+func (m *Memory) Begin() (Transaction, error) {
+	if _, err := m.current(); err != nil {
+		return nil, err
+	}
+	return &memoryTransaction{memory: m}, nil
+}
+
+// memoryTransaction collects what Commit does at once.
+type memoryTransaction struct {
+	memory *Memory
+	batch  Batch
+}
+
+func (t *memoryTransaction) Put(key, value []byte) error {
+	t.batch.Put(key, value)
+	return nil
+}
+
+func (t *memoryTransaction) Delete(key []byte) error {
+	t.batch.Delete(key)
+	return nil
+}
+
+func (t *memoryTransaction) Commit() error {
+	if err := t.memory.Write(&t.batch); err != nil {
+		return err
+	}
+	return t.memory.Sync()
+}
+
+func (t *memoryTransaction) Discard() {}
+
 // Close implements Store. Clone and Synced still work on a closed store.
 func (m *Memory) Close() error {
 	m.mu.Lock()

@@ -1,9 +1,10 @@
-// Package storage is an ordered key-value store with atomic batches: goleveldb
+// Package storage is an ordered key-value store with atomic batches and transactions: goleveldb
 // on disk for nodes, a sorted map in memory for simulations and tests.
 //
 // What a caller may rely on after a crash is the same for both: the store holds
 // the result of a prefix of the batches that were written, in order, and that
-// prefix reaches at least to the last batch before the last Sync. Level goes to
+// prefix reaches at least to the last batch before the last Sync, or the last
+// transaction that was committed: those count as batches here. Level goes to
 // some length for the word prefix (see recovery.go), because the applied index
 // that travels in each batch is only worth something if everything before it is
 // there too.
@@ -27,9 +28,9 @@ var (
 )
 
 // Store is an ordered map from keys to values. All methods may be called
-// concurrently, but there is one writer at a time. Any error other than
-// ErrNotFound means that the store can no longer be trusted: the caller stops
-// the process.
+// concurrently, but there is one writer at a time. After any error other than
+// ErrNotFound the store can no longer be trusted: the caller does not go on
+// with it.
 type Store interface {
 	// Get returns the value of key; the caller owns it.
 	Get(key []byte) ([]byte, error)
@@ -45,8 +46,26 @@ type Store interface {
 	// Sync returns once every batch written before is on stable storage.
 	// It may run next to Write.
 	Sync() error
+	// Begin begins a transaction. Until it ends, other writers wait.
+	Begin() (Transaction, error)
 	// Close syncs and closes the store.
 	Close() error
+}
+
+// Transaction is a change of any size that goes past the journal into tables. It
+// takes effect at one point in time, in Commit; until then nobody sees anything
+// of it, and a crash leaves nothing. It is used by one goroutine and ends with
+// Commit or Discard. It is cheapest if keys come in ascending order, each once.
+type Transaction interface {
+	// Put sets key to value. Both are copied.
+	Put(key, value []byte) error
+	// Delete removes key; removing a key that is not there does nothing.
+	Delete(key []byte) error
+	// Commit returns once the transaction, and everything written before it, is
+	// on stable storage. After an error it is unknown whether it took effect.
+	Commit() error
+	// Discard drops the transaction. After Commit it does nothing.
+	Discard()
 }
 
 // Iterator walks over keys in ascending order. It starts before the first key.

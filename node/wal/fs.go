@@ -158,6 +158,12 @@ type osFile struct {
 
 func (f osFile) WriteAt(b []byte, off int64) (int, error) { return f.raw.WriteAt(b, off) }
 
+// Close implements File.
+func (f osFile) Close() error {
+	f.raw.Close()
+	return f.File.Close()
+}
+
 func (f osFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -272,16 +272,16 @@ func (g *GroupLog) cut(index uint64) {
 // push adds the record of the entry after the last one. It requires mu.
 func (g *GroupLog) push(r ref, typ raftpb.EntryType) {
 	g.refs = append(g.refs, r)
-	g.hold(r)
+	g.retain(r)
 	if typ != raftpb.EntryNormal {
 		g.confs = append(g.confs, g.last())
 	}
 }
 
-// hold counts a record as live, release some as live no more. Both require mu.
-func (g *GroupLog) hold(r ref) {
+// retain counts a record as live, release some as live no more. Both require mu.
+func (g *GroupLog) retain(r ref) {
 	g.size += int64(r.size)
-	g.log.hold(r)
+	g.log.retain(r)
 }
 
 func (g *GroupLog) release(refs []ref) {

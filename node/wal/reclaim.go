@@ -145,5 +145,5 @@ func (g *GroupLog) place(index uint64, r ref) {
 	at := index - g.trunc.index - 1
 	g.release(g.refs[at : at+1])
 	g.refs[at] = r
-	g.hold(r)
+	g.retain(r)
 }

@@ -217,8 +217,8 @@ func (l *Log) syncActive() error {
 	return nil
 }
 
-// hold and release count the live entries of segments.
-func (l *Log) hold(r ref) {
+// retain and release count the live entries of segments.
+func (l *Log) retain(r ref) {
 	s := l.segment(r.seq)
 	s.entries++
 	s.bytes += int64(r.size)

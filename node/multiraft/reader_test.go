@@ -46,7 +46,7 @@ func TestOneVoterBarrierAfterRestart(t *testing.T) {
 	n.replicas[testGroup].machine.applied = 1
 	n.boot()
 	g := n.replicas[testGroup].group
-	if g.hard.GetCommit() >= place {
+	if g.log.hard.GetCommit() >= place {
 		t.Fatal("the commit index was stored; the test proves nothing")
 	}
 	for i := 0; !g.leading(); i++ {

@@ -1,13 +1,12 @@
-package keyspace
+package records
 
 import "bytes"
 
 // change is what a transaction has done to one key.
 type change struct {
-	hash   uint64
-	stored storedKey
-	old    *record // committed before the transaction; nil: absent
-	now    *record // in the transaction; nil: absent
+	hash uint64
+	old  Record // committed before the transaction; nil: absent
+	now  Record // in the transaction
 }
 
 // changeSet is the set of a transaction's changes, one a key, in the order of
@@ -19,14 +18,6 @@ type changeSet struct {
 	table []int32
 }
 
-// find returns the change of key, or nil. It is valid until the next add.
-func (s *changeSet) find(hash uint64, key []byte) *change {
-	if i := s.index(hash, key); i >= 0 {
-		return &s.list[i]
-	}
-	return nil
-}
-
 // index returns the place of the key's change in the list, -1 if it has none.
 func (s *changeSet) index(hash uint64, key []byte) int {
 	if s == nil || len(s.list) == 0 {
@@ -35,21 +26,28 @@ func (s *changeSet) index(hash uint64, key []byte) int {
 	mask := uint64(len(s.table) - 1)
 	for i := hash & mask; s.table[i] != 0; i = (i + 1) & mask {
 		at := int(s.table[i] - 1)
-		if c := &s.list[at]; c.hash == hash && bytes.Equal(c.stored.key(), key) {
+		if c := &s.list[at]; c.hash == hash && bytes.Equal(c.now.Key(), key) {
 			return at
 		}
 	}
 	return -1
 }
 
+// find returns the change of key, or nil. It is valid until the next add.
+func (s *changeSet) find(hash uint64, key []byte) *change {
+	if i := s.index(hash, key); i >= 0 {
+		return &s.list[i]
+	}
+	return nil
+}
+
 // add enters a change of a key that has none yet.
-func (s *changeSet) add(c change) *change {
+func (s *changeSet) add(c change) {
 	if 2*len(s.list) >= len(s.table) {
 		s.grow()
 	}
 	s.list = append(s.list, c)
 	s.enter(len(s.list) - 1)
-	return &s.list[len(s.list)-1]
 }
 
 func (s *changeSet) enter(index int) {

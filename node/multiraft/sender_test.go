@@ -257,10 +257,10 @@ func TestStateOfALaterTerm(t *testing.T) {
 		l.until("another leader", func() bool { o := l.leader(testGroup); return o != nil && o != leader })
 		l.fill(testGroup, 5)
 	}
-	n.replicas[testGroup].group.hard = &pb.HardState{
-		Term: new(n.replicas[testGroup].group.hard.GetTerm()), Vote: new(uint64(101)), Commit: n.replicas[testGroup].group.hard.Commit,
+	n.replicas[testGroup].group.log.hard = &pb.HardState{
+		Term: new(n.replicas[testGroup].group.log.hard.GetTerm()), Vote: new(uint64(101)), Commit: n.replicas[testGroup].group.log.hard.Commit,
 	}
-	before := n.replicas[testGroup].group.hard.GetTerm()
+	before := n.replicas[testGroup].group.log.hard.GetTerm()
 	m, p, s := l.fetched(l.leader(testGroup), n.replicas[testGroup].spec.RaftID)
 	s.End(true)
 	if p.Term <= before {

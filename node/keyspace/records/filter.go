@@ -1,0 +1,149 @@
+package records
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/genuineh/aikv/node/storage"
+)
+
+// filter knows of the keys of one part which ones the store does not have: a Bloom
+// filter that grows in layers, each twice as large as the one before. It never
+// changes: adding makes another one. A key that was deleted stays in it, which
+// costs a question to the store.
+type filter struct {
+	layers []layer
+	// kind is filterKnown, or why the filter says nothing.
+	kind byte
+}
+
+const (
+	filterKnown   = 1 // stored
+	filterLarge   = 2 // stored: the part has too many keys for a filter
+	filterUnknown = 0 // not stored: nobody has counted the part's keys yet
+)
+
+type layer struct {
+	keys int // entered
+	bits []byte
+}
+
+const (
+	firstLayer = 32 // keys
+	filterBits = 10 // a key: 1 % of absent keys get through
+	filterHits = 7  // bits that a key sets
+	// maxFilter bounds a filter's bytes. With so many keys in one part, the
+	// filters of the store's own tables have to do.
+	maxFilter = 2 << 10
+)
+
+func (l *layer) room() int { return len(l.bits) * 8 / filterBits }
+
+// filterHash is stored with the filters: it must stay as it is.
+func filterHash(key []byte) uint64 {
+	const m1, m2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
+	h := uint64(len(key)) * m1
+	for ; len(key) >= 8; key = key[8:] {
+		h = bits.RotateLeft64(h^binary.LittleEndian.Uint64(key)*m2, 27) * m1
+	}
+	var last [8]byte
+	copy(last[:], key)
+	h = (h ^ binary.LittleEndian.Uint64(last[:])) * m2
+	h ^= h >> 32
+	h *= m2
+	return h ^ h>>29
+}
+
+// visit calls fn with the bits of a key in a layer until it returns false.
+func (l *layer) visit(hash uint64, fn func(at uint64) bool) bool {
+	size := uint64(len(l.bits)) * 8
+	step := hash>>33 | 1
+	for range filterHits {
+		if !fn(hash % size) {
+			return false
+		}
+		hash += step<<31 | step
+	}
+	return true
+}
+
+func (l *layer) has(hash uint64) bool {
+	return l.visit(hash, func(at uint64) bool { return l.bits[at/8]&(1<<(at%8)) != 0 })
+}
+
+// absent reports whether the store certainly does not have the key.
+func (f *filter) absent(key []byte) bool {
+	if f.kind != filterKnown {
+		return false
+	}
+	hash := filterHash(key)
+	for i := range f.layers {
+		if f.layers[i].has(hash) {
+			return false
+		}
+	}
+	return true
+}
+
+// with returns the filter with more keys, given by their hashes.
+func (f *filter) with(hashes []uint64) *filter {
+	if f.kind != filterKnown {
+		return f
+	}
+	next := &filter{kind: filterKnown, layers: append([]layer(nil), f.layers...)}
+	owned, size := false, f.size()
+	for _, hash := range hashes {
+		n := len(next.layers)
+		switch {
+		case n == 0 || next.layers[n-1].keys >= next.layers[n-1].room():
+			fresh := layer{bits: make([]byte, firstLayer*filterBits/8<<n)}
+			if size += len(fresh.bits); size > maxFilter {
+				return &filter{kind: filterLarge}
+			}
+			next.layers, owned = append(next.layers, fresh), true
+		case !owned:
+			next.layers[n-1].bits, owned = append([]byte(nil), next.layers[n-1].bits...), true
+		}
+		l := &next.layers[len(next.layers)-1]
+		l.visit(hash, func(at uint64) bool { l.bits[at/8] |= 1 << (at % 8); return true })
+		l.keys++
+	}
+	return next
+}
+
+func (f *filter) size() (n int) {
+	for i := range f.layers {
+		n += len(f.layers[i].bits)
+	}
+	return n
+}
+
+// encode makes the stored form: the kind, then for each layer its number of keys
+// and its bits, whose size follows from its place.
+func (f *filter) encode(dst []byte) []byte {
+	dst = append(dst, f.kind)
+	for i := range f.layers {
+		dst = binary.AppendUvarint(dst, uint64(f.layers[i].keys))
+		dst = append(dst, f.layers[i].bits...)
+	}
+	return dst
+}
+
+func decodeFilter(b []byte) (*filter, error) {
+	bad := fmt.Errorf("records: %w: a filter", storage.ErrCorrupt)
+	if len(b) == 0 || b[0] != filterKnown && b[0] != filterLarge {
+		return nil, bad
+	}
+	f := &filter{kind: b[0]}
+	for b = b[1:]; len(b) > 0; {
+		keys, n := binary.Uvarint(b)
+		size := firstLayer * filterBits / 8 << len(f.layers)
+		if n <= 0 || size > maxFilter || len(b) < n+size || keys > uint64(size)*8/filterBits {
+			return nil, bad
+		}
+		f.layers = append(f.layers, layer{keys: int(keys), bits: b[n : n+size : n+size]})
+		b = b[n+size:]
+	}
+	return f, nil
+}
