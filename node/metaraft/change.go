@@ -14,7 +14,7 @@ import (
 // bounded by ctx and the command timeout.
 
 // AddSlots gives unassigned slots to this node's shard, and returns when the
-// shard's replica here has taken them up, or they have gone elsewhere since.
+// shard's member here has taken them up, or they have gone elsewhere since.
 func (n *Node) AddSlots(ctx context.Context, slots slot.Set) error {
 	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
@@ -34,7 +34,7 @@ func (n *Node) AddSlots(ctx context.Context, slots slot.Set) error {
 	return nil
 }
 
-// awaitTaken returns once this node's replica has taken up the slots that it was
+// awaitTaken returns once this node's member has taken up the slots that it was
 // given in a's cluster under epoch. Those that were taken away again are not waited for.
 func (n *Node) awaitTaken(ctx context.Context, a *attachment, slots slot.Set, epoch uint64) error {
 	given := func(b *attachment) (shard topology.GroupID, left slot.Set) {

@@ -24,7 +24,7 @@ func (w *world) bootCluster(n int) []*simNode {
 	return nodes
 }
 
-// leader returns the node whose MetaRaft replica leads.
+// leader returns the node whose MetaRaft member leads.
 func (w *world) leader(nodes []*simNode) *simNode {
 	w.t.Helper()
 	var leader *simNode

@@ -12,7 +12,7 @@
 // The package decides what the topology should be; it never touches a shard's
 // group. The group's leader makes the wished members so and reports back
 // (MembershipDone, Takeover, Sealed, ClearResidue). Nothing here imports the
-// Raft host either: the driver sees its own replica through the interface Raft.
+// Raft host either: the driver sees its own member through the interface Raft.
 // So every rule about the topology can be tested without a cluster.
 //
 // # Every check is inside apply
@@ -84,9 +84,9 @@
 //     outcome, or Uncertain where that was forgotten, never a second
 //     application: TestRetriesGetTheFirstOutcome, checkStep.
 //   - A refused change leaves no trace but its outcome: checkStep, TestKinds.
-//   - The same log gives the same bytes on every replica, however it was cut
+//   - The same log gives the same bytes on every member, however it was cut
 //     into calls and wherever the process restarted: replay in random_test.go.
-//   - A MetaRaft that begins again from one replica gives out nothing again that the
+//   - A MetaRaft that begins again from one member gives out nothing again that the
 //     former one may have given out, and keeps all else: TestSucceed.
 //   - State and applied index are stored together. What the machine does not
 //     understand stops it before anything is published: TestReopenContinues,
@@ -100,7 +100,7 @@
 //
 // A membership that is wished no more stays in ShardRecord.Leaving until the
 // group's leader reports that version of the wish done: the group may still
-// contain it. Such an entry never asks a node to start a replica. A node may be
+// contain it. Such an entry never asks a node to start a member. A node may be
 // leaving under one Raft id and wished under another at the same time (an
 // arbiter that becomes a replica). When a node that had left alone returns, the
 // node of its old entries becomes 0, so that they cannot be taken for its own.

@@ -53,7 +53,7 @@ func TestForgedNotices(t *testing.T) {
 	}
 }
 
-// TestUnreadableProposal: what no replica could apply is never appended.
+// TestUnreadableProposal: what no member could apply is never appended.
 func TestUnreadableProposal(t *testing.T) {
 	w := newWorld(t, 6)
 	n := w.boot(1)

@@ -52,7 +52,7 @@ func (n *Node) ProposeIn(ctx context.Context, cluster uint64, change Change) (Ou
 // proposeIn is Propose for a change that makes sense in a's cluster only.
 func (n *Node) proposeIn(ctx context.Context, a *attachment, change Change) (Outcome, error) {
 	outcome, err := n.submit(ctx, a, change)
-	// The caller reads its own change here next. If this replica lags, so be
+	// The caller reads its own change here next. If this member lags, so be
 	// it: the change is decided, and reads have a barrier of their own.
 	_, _ = n.await(ctx, func(b *attachment) bool { return b != a || a.machine.Applied() >= outcome.Index })
 	return outcome, err
@@ -160,7 +160,7 @@ func (f *forward) once(ctx context.Context) (Outcome, error) {
 	case forwardNotLeader, forwardElsewhere, forwardRefused:
 		f.hint = reply.Leader
 		if f.hint == f.n.opts.Address.Raft {
-			f.hint = "" // this replica will know when it leads
+			f.hint = "" // this member will know when it leads
 		}
 		return Outcome{}, ErrNotLeader
 	}
@@ -169,7 +169,7 @@ func (f *forward) once(ctx context.Context) (Outcome, error) {
 }
 
 // target returns where to try next: the leader that the last answer named, the
-// one that this replica knows, or else all members in turn, since one of them
+// one that this member knows, or else all members in turn, since one of them
 // may know more.
 func (f *forward) target(leader uint64) string {
 	if f.hint != "" {
@@ -189,7 +189,7 @@ func (f *forward) target(leader uint64) string {
 }
 
 // leaderAddress returns the Raft address of the member with that Raft id, or
-// "" if this replica does not know it.
+// "" if this member does not know it.
 func leaderAddress(a *attachment, metaID uint64) string {
 	for _, node := range a.view().Nodes {
 		if metaID != 0 && node.MetaID == metaID && node.ID != a.id.Node {
@@ -210,7 +210,7 @@ func (n *Node) servePropose(ctx context.Context, request proposeRequest) propose
 		return proposeReply{Status: forwardNotLeader, Leader: leaderAddress(a, leader)}
 	}
 	if _, err := DecodeProposal(request.Payload); err != nil {
-		// Committed, it would stop every replica.
+		// Committed, it would stop every member.
 		n.log.Error("MetaRaft was sent a proposal that it does not understand", "error", err)
 		return proposeReply{Status: forwardRefused}
 	}

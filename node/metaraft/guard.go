@@ -107,7 +107,7 @@ func (r *ShardRecord) nodeOf(raftID uint64) topology.NodeID {
 	return 0
 }
 
-// part reports whether the group may contain a replica of the node.
+// part reports whether the group may contain a member of the node.
 func (r *ShardRecord) part(node topology.NodeID) bool {
 	is := func(m topology.Member) bool { return m.Node == node }
 	return slices.ContainsFunc(r.Members, is) || slices.ContainsFunc(r.Leaving, is)
@@ -218,7 +218,7 @@ func (s *State) mayLeave(shard *ShardRecord, node topology.NodeID, empty bool) *
 	return g
 }
 
-// mayFollow returns why the node's replica of the shard may not be given up for
+// mayFollow returns why the node's member of the shard may not be given up for
 // that of another one.
 func (s *State) mayFollow(shard *ShardRecord, node topology.NodeID) *guarded {
 	if g := s.guardCopy(shard, node); g != nil || !s.bears(shard) {

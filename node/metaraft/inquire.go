@@ -78,7 +78,7 @@ func (n *Node) askAround(ctx context.Context, a *attachment) []answer {
 const statelessInquiries = 5
 
 // abandoned reports whether the node's cluster can never make progress again,
-// since a majority of its voters has dropped its replicas, and whether nothing
+// since a majority of its voters has dropped its state, and whether nothing
 // is lost with it.
 func (n *Node) abandoned(ctx context.Context, a *attachment, elsewhere map[topology.NodeID]bool, stateless int) bool {
 	if !a.ready() {
@@ -106,7 +106,7 @@ func (n *Node) abandoned(ctx context.Context, a *attachment, elsewhere map[topol
 }
 
 // serveWhoami tells a node whether it is still a member. "Forgotten" is only
-// said after a linearizable read: this replica may lag.
+// said after a linearizable read: this node may lag.
 func (n *Node) serveWhoami(ctx context.Context, request whoamiRequest) whoamiReply {
 	a, _ := n.current()
 	if a == nil {

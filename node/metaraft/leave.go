@@ -16,7 +16,7 @@ func (n *Node) leave(ctx context.Context, a *attachment) (alone bool, err error)
 		return false, nil
 	}
 	peers := n.others()
-	// The group may drop this replica before it hears that the entry is
+	// The group may drop this member before it hears that the entry is
 	// committed, so there is no waiting for it here.
 	outcome, err := n.submit(ctx, a, &Leave{Node: a.id.Node, MetaID: a.id.MetaID})
 	switch {

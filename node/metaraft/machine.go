@@ -160,7 +160,7 @@ func (m *Machine) AwaitApplied(ctx context.Context, index uint64) error {
 }
 
 // Apply applies committed entries in order, writes the outcome in one batch and
-// then publishes it. An error means that the replica cannot go on (the store
+// then publishes it. An error means that the member cannot go on (the store
 // failed, or an entry is not understood): nothing of the call was published.
 func (m *Machine) Apply(entries []Entry) error {
 	before := m.published.Load()

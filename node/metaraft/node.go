@@ -11,8 +11,8 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
-// attachment is the node's current MetaRaft replica together with the identity
-// it belongs to.
+// attachment is the node's current part in MetaRaft: its Raft member, the state
+// machine, and the identity that they belong to.
 type attachment struct {
 	raft    Raft
 	machine *Machine
@@ -23,7 +23,7 @@ type attachment struct {
 func (a *attachment) view() *topology.View { return a.machine.View(a.id.Node) }
 
 // member returns the view, and whether it has the node's own membership: before
-// that is applied, the replica is empty or replays the time before the node's
+// that is applied, the state is empty or of the time before the node's
 // admission. Two calls may see different states.
 func (a *attachment) member() (v *topology.View, ok bool) {
 	v = a.view()
@@ -114,7 +114,7 @@ type Node struct {
 // confirmation remembers the copy of a view that says Quorum.
 type confirmation struct{ base, view *topology.View }
 
-// NewNode returns a Node without a replica; Attach gives it one.
+// NewNode returns a Node without a part in MetaRaft; Attach gives it one.
 func NewNode(opts Options) *Node {
 	opts = opts.withDefaults()
 	n := &Node{
@@ -130,7 +130,7 @@ func NewNode(opts Options) *Node {
 	return n
 }
 
-// Attach makes raft and machine the node's replica of MetaRaft, with
+// Attach makes raft and machine the node's member of MetaRaft, with
 // Home.Identity as of now. Home's methods call it, and the start of the node.
 func (n *Node) Attach(raft Raft, machine *Machine) {
 	a := &attachment{raft: raft, machine: machine, id: n.opts.Home.Identity()}
@@ -149,8 +149,8 @@ func (n *Node) current() (*attachment, <-chan struct{}) {
 	return n.attached.Load(), n.changed
 }
 
-// await returns once cond holds for the current replica, or with ctx's error.
-// It looks again after each change of the replica's state and each Attach.
+// await returns once cond is true of the current attachment, or with ctx's error.
+// It looks again after each change of its state and each Attach.
 func (n *Node) await(ctx context.Context, cond func(*attachment) bool) (*attachment, error) {
 	for {
 		a, changed := n.current()

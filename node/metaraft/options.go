@@ -13,27 +13,27 @@ import (
 
 // What Raft.Propose may fail with.
 var (
-	// ErrNotLeader: certainly not appended; this replica does not lead.
+	// ErrNotLeader: certainly not appended; this member does not lead.
 	ErrNotLeader = errors.New("metaraft: not the leader")
 	// ErrUncertain: appended, and undecided when ctx ended; or unknown whether
 	// appended.
 	ErrUncertain = errors.New("metaraft: the outcome is unknown")
 )
 
-// Raft is this node's replica of the MetaRaft group. All methods may be called
+// Raft is this node's member of the MetaRaft group. All methods may be called
 // concurrently.
 type Raft interface {
-	// Propose appends payload if this replica leads, and returns what applying
+	// Propose appends payload if this member leads, and returns what applying
 	// it here returned. Any error but ErrNotLeader counts as ErrUncertain.
 	Propose(ctx context.Context, payload []byte) (result []byte, err error)
-	// Barrier returns once this replica has applied everything that was
-	// committed when it was called. It works on every replica.
+	// Barrier returns once this member has applied everything that was
+	// committed when it was called. It works on every member.
 	Barrier(ctx context.Context) error
-	// Leader returns the Raft id of the leader as far as this replica knows,
-	// or 0, and whether it is this replica.
+	// Leader returns the Raft id of the leader as far as this member knows,
+	// or 0, and whether it is this member.
 	Leader() (metaID uint64, self bool)
 	// Progress returns the members of the group's configuration (of both
-	// halves while a joint one is in force); nil unless this replica leads.
+	// halves while a joint one is in force); nil unless this member leads.
 	Progress() []MemberProgress
 }
 
@@ -55,9 +55,9 @@ type Peers interface {
 // leaves either the identity before or after a step of Home.
 type Identity struct {
 	Node topology.NodeID
-	// Cluster is the cluster to which the node's MetaRaft replica belongs.
+	// Cluster is the cluster to which the node's MetaRaft member belongs.
 	Cluster uint64
-	// MetaID is the replica's Raft id.
+	// MetaID is the member's Raft id.
 	MetaID uint64
 	// Bootstrap are the cluster's Raft addresses as of the node's admission,
 	// for as long as the node has no state of its own to look them up in.
@@ -82,12 +82,12 @@ type Beginning struct {
 }
 
 // Home is what joins and resets change on this node, each as one atomic,
-// durable step. Both methods call Node.Attach with the new replica before they
+// durable step. Both methods call Node.Attach with the new member before they
 // return, and Identity shows the new identity by then. They are never called
 // concurrently. An error means that nothing changed.
 type Home interface {
 	Identity() Identity
-	// Adopt drops the node's MetaRaft replica and starts one as a learner of
+	// Adopt drops the node's MetaRaft member and starts one as a learner of
 	// the cluster that admitted it; the node's shard groups stay. It clears
 	// Beginning but for Farewells, and sets Former.
 	Adopt(ctx context.Context, admit AdmitOutcome) error
@@ -96,15 +96,15 @@ type Home interface {
 	BecomeLone(ctx context.Context, newID bool, with Beginning) error
 }
 
-// Shards is what topology operations need of this node's shard replicas.
+// Shards is what topology operations need of this node's members of shards.
 type Shards interface {
-	// AwaitOwned returns once this node's replica of group has applied the
+	// AwaitOwned returns once this node's member of group has applied the
 	// ownership of the slots at epoch or a later one.
 	AwaitOwned(ctx context.Context, group topology.GroupID, slots slot.Set, epoch uint64) error
 	// Keys returns how many keys this node's own shard holds; linearizable if
 	// the node leads the shard.
 	Keys(ctx context.Context) (int64, error)
-	// HandOff lets other replicas lead the groups that this node leads, as far
+	// HandOff lets other members lead the groups that this node leads, as far
 	// as there are any, until ctx ends.
 	HandOff(ctx context.Context)
 }

@@ -217,7 +217,7 @@ func (n *simNode) start() {
 	go func() { defer n.stopped.Done(); n.serveShards(ctx, node) }()
 }
 
-// attachLocked starts the replica that the identity names.
+// attachLocked starts the member that the identity names.
 func (n *simNode) attachLocked() {
 	if n.disk[n.id.Cluster] == nil {
 		n.disk[n.id.Cluster] = storage.NewMemory()

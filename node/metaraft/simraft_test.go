@@ -113,7 +113,7 @@ type simReplica struct {
 	uncertain func() bool
 }
 
-// start brings a replica of the group up; founder makes it the only voter of a
+// start brings a member of the group up; founder makes it the only voter of a
 // group that does not exist yet.
 func (g *simGroup) start(id uint64, store storage.Store, founder bool) *simReplica {
 	machine, err := NewMachine(store)
@@ -137,7 +137,7 @@ func (g *simGroup) start(id uint64, store storage.Store, founder bool) *simRepli
 	return r
 }
 
-// close ends the replica as a crash does.
+// close ends the member as a crash does.
 func (r *simReplica) close() {
 	r.stop()
 	<-r.done
@@ -149,7 +149,7 @@ func (r *simReplica) close() {
 	r.g.elect()
 }
 
-// run applies the log in order for as long as the replica is in the
+// run applies the log in order for as long as the member is in the
 // configuration; a removed one does not hear about its removal.
 func (r *simReplica) run() {
 	defer close(r.done)
@@ -257,7 +257,7 @@ func (r *simReplica) Barrier(ctx context.Context) error {
 func (r *simReplica) Leader() (uint64, bool) {
 	r.g.mu.Lock()
 	defer r.g.mu.Unlock()
-	// A removed replica hears from nobody.
+	// A removed member hears from nobody.
 	if !slices.ContainsFunc(r.g.config, func(m MetaMember) bool { return m.MetaID == r.id }) {
 		return 0, false
 	}

@@ -1,14 +1,14 @@
 package metaraft
 
-// lostCounts is added to every counter of a MetaRaft that goes on from one replica's
+// lostCounts is added to every counter of a MetaRaft that goes on from one member's
 // state: what the lost voters may have given out beyond that state is not given out
 // again.
 const lostCounts = 1 << 20
 
-// Succeed makes the state that of a MetaRaft that goes on from this replica, as the
+// Succeed makes the state that of a MetaRaft that goes on from this member, as the
 // cluster of that id, since the former one has lost its majority for good. It counts
 // as the entry index. The members keep their ids; nothing that the former MetaRaft
-// may have committed without this replica can be taken for the new one's. It is no
+// may have committed without this member can be taken for the new one's. It is no
 // proposal: nobody can ask for it over the network. Nothing else uses the machine
 // meanwhile.
 func (m *Machine) Succeed(index, cluster uint64) error {

@@ -9,7 +9,7 @@ import (
 	"github.com/genuineh/aikv/node/slot"
 )
 
-// A MetaRaft that goes on from one replica keeps members, shards and owners. What the
+// A MetaRaft that goes on from one member keeps members, shards and owners. What the
 // lost voters may have given out is not given out again, what was under way is given
 // up, and owners take their slots up again.
 func TestSucceed(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 // How old what a follower answers may be is judged by its own clock alone: it
 // notes when its leader told it what is committed, and when it had applied that,
-// its state was no older than the telling. A replica that has yet to receive its
+// its state was no older than the telling. A member that has yet to receive its
 // data, or lags, does not become younger by hearing of its leader.
 //
 // Raft caps the commit index of a heartbeat by what the receiver is known to
@@ -23,7 +23,7 @@ type freshness struct {
 	unreached word
 	youngAt   atomic.Int64
 	// complete is what Complete says; openCommit is what was committed when the
-	// replica was opened.
+	// member was opened.
 	complete   atomic.Bool
 	openCommit uint64
 }
@@ -81,14 +81,14 @@ func (f *freshness) young(at time.Duration) {
 	f.complete.Store(true)
 }
 
-// Complete reports whether the state machine has ever caught up since the replica
-// was opened: with a leader, or with what the replica's own log said was committed.
+// Complete reports whether the state machine has ever caught up since the member
+// was opened: with a leader, or with what the member's own log said was committed.
 // One that is built up from the log, or waits for its data, has not. Any goroutine
 // may call it.
 func (g *Group) Complete() bool { return g.fresh.complete.Load() || g.Leads() }
 
 // Age returns how old the applied state may be: it holds everything that had been
-// committed so long ago. ok is false if this replica has not caught up with a
+// committed so long ago. ok is false if this member has not caught up with a
 // leader since it was opened. Any goroutine may call it.
 func (g *Group) Age() (age time.Duration, ok bool) {
 	if g.Leads() {

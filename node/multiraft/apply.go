@@ -28,8 +28,8 @@ type applier struct {
 	stalled bool        // the machine's last word was ErrStalled
 }
 
-// ErrStalled is wrapped by a machine's error that concerns this replica's state alone,
-// of which the machine's owner knows: the replica applies nothing any more, and the
+// ErrStalled is wrapped by a machine's error that concerns this member's state alone,
+// of which the machine's owner knows: the member applies nothing any more, and the
 // process goes on. The owner ends that with Host.Reopen, or ends the process.
 var ErrStalled = errors.New("multiraft: the state machine cannot go on")
 
@@ -134,10 +134,10 @@ func (a *applier) abandon(err error) {
 }
 
 // stall ends the calls in the applier's hands: their entries are committed, and this
-// replica does not come to apply them.
+// member does not come to apply them.
 func (a *applier) stall(err error) {
 	a.stalled = true
-	a.group.host.opts.Logger.Error("a replica applies nothing any more", "group", a.group.id, "error", err)
+	a.group.host.opts.Logger.Error("a member applies nothing any more", "group", a.group.id, "error", err)
 	for _, c := range a.batch {
 		endAll(c.Calls, ErrUncertain)
 	}

@@ -10,7 +10,7 @@ import (
 
 // What a Call can end with besides success.
 var (
-	// ErrNotLeader: certainly not appended; this replica does not lead.
+	// ErrNotLeader: certainly not appended; this member does not lead.
 	ErrNotLeader = errors.New("multiraft: not the leader")
 	// ErrSuperseded: certainly not applied; another leader's entry took its place.
 	ErrSuperseded = errors.New("multiraft: superseded by another leader's entry")

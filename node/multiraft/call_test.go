@@ -37,7 +37,7 @@ func TestCallsOfFollowerEnd(t *testing.T) {
 	}
 }
 
-// A replica that only votes cannot take writes, not even while it leads.
+// A member that only votes cannot take writes, not even while it leads.
 func TestCallsOfArbiterEnd(t *testing.T) {
 	l := newLab(t, 1, 1, nil)
 	l.node(1).create(Spec{ID: testGroup, RaftID: 101, Bootstrap: true}, false)

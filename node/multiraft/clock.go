@@ -16,7 +16,7 @@ import (
 // does not, the group's clock runs on by itself, and approaches the node's by a
 // tenth of the time that passes: a clock that was set right wins in the end.
 //
-// A replica knows when the last entry came, so a successor goes on from there.
+// A member knows when the last entry came, so a successor goes on from there.
 // After a restart it knows that only once it has heard of a new entry; until then
 // nobody can say how much time has passed, and its clock is taken at its word,
 // but not if it is behind the group's.
@@ -124,7 +124,7 @@ func (g *Group) showClock(now time.Time) {
 }
 
 // Clock returns the group's time in unix ms, as the next entry would have it, as
-// far as this replica knows. now is the host's clock. It costs an atomic load.
+// far as this member knows. now is the host's clock. It costs an atomic load.
 func (g *Group) Clock(now time.Time) int64 {
 	s := g.clock.sample.Load()
 	if s == nil {

@@ -59,7 +59,7 @@ func TestGroupClock(t *testing.T) {
 }
 
 // A node whose clock jumps for one entry, and its successor, go on from what the
-// entries before said; what is in the entries is what replicas apply.
+// entries before said; what is in the entries is what members apply.
 func TestClockThatJumps(t *testing.T) {
 	const day = 24 * time.Hour
 	l := newLab(t, 3, 1, nil)

@@ -307,7 +307,7 @@ func control(t pb.MessageType) bool {
 	return t != pb.MsgApp && t != pb.MsgAppResp
 }
 
-// An entry's data is what all replicas must agree on, and the commands of the
+// An entry's data is what all members must agree on, and the commands of the
 // calls that it carries:
 //
 //	data = format(1) time(8, unix ms) seed(8) level(uvarint) maxString(uvarint)
@@ -324,7 +324,7 @@ const (
 	entryHeader       = 1 + 8
 )
 
-// errEntry is returned for entry data of an unknown or broken form: replicas
+// errEntry is returned for entry data of an unknown or broken form: members
 // cannot agree on what they don't understand, so it ends the process.
 var errEntry = errors.New("multiraft: malformed entry")
 

@@ -19,7 +19,7 @@
 //  3. Every Call ends exactly once. ErrNotLeader, ErrSuperseded, ErrNoQuorum
 //     and ErrClosed mean "certainly not applied"; ErrUncertain means that the
 //     entry was appended and is undecided. call_test.go
-//  4. A replica serves only when it has applied an entry of its own term
+//  4. A member serves only when it has applied an entry of its own term
 //     (Group.Leads), which also closes the hole that a restarted one-voter
 //     group would leave. A barrier ends only after a ReadIndex round that began
 //     after it was asked for. reader_test.go
@@ -40,27 +40,27 @@
 //  8. A restart at any applied index gives raft the configuration that it had
 //     there. restore_test.go
 //  9. A gather ends at its time; an idle group never waits. gather_test.go
-//  10. A log is cut only behind what its replica's state holds durably, whatever
-//     a crash takes back; that of a replica without state only behind what two
+//  10. A log is cut only behind what its member's state holds durably, whatever
+//     a crash takes back; that of a member without state only behind what two
 //     members with state hold, or the only one. An arbiter's copy is given up only
 //     when those that serve hold what its log has lost. trimmer_test.go,
 //     copy_test.go, sim_test.go
 //  11. A log is kept for members that are on their way: one that is being sent a
 //     snapshot, one that has just got it, one that follows slowly. Each of these
 //     ends at some time. trimmer_test.go, sender_test.go
-//  12. A replica goes over to another state, and its log to that state's place, in
+//  12. A member goes over to another state, and its log to that state's place, in
 //     one batch of the log: a crash leaves both as they were, or both new. It
 //     never goes back, and never acts in a term before that of its state.
 //     sender_test.go, sim_test.go
 //  13. A member that needs a snapshot gets one in the end, whatever is lost,
 //     stops or changes on the way. sender_test.go, sim_test.go
 //  14. What a peer says about terms, indexes, entries, memberships and offers is
-//     held against what the replica has before raft sees it; what cannot be is
+//     held against what the member has before raft sees it; what cannot be is
 //     dropped and logged, and a membership change that cannot be is passed over by
-//     every replica: nothing that a peer sends ends the process. plausible_test.go
-//  14. A group that has lost its majority for good goes on from one replica, if that
-//     replica's owner says so: under a new Raft id, as its only voter, over its whole
-//     log. A crash leaves the former replica or the new one. refound_test.go
+//     every member: nothing that a peer sends ends the process. plausible_test.go
+//  15. A group that has lost its majority for good goes on from one member, if that
+//     member's owner says so: under a new Raft id, as its only voter, over its whole
+//     log. A crash leaves the former member or the new one. refound_test.go
 //     In a process that does not run, a group of another id takes its place
 //     likewise. succeed_test.go
 //

@@ -104,7 +104,7 @@ func TestFramesAreHandledInPieces(t *testing.T) {
 	}
 }
 
-// A replica that has just heard of a leader has promised it its vote: it does not
+// A member that has just heard of a leader has promised it its vote: it does not
 // stand against it, also when it is told to.
 func TestCampaignKeepsThePromise(t *testing.T) {
 	l := newLab(t, 3, 1, nil)

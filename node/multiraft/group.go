@@ -11,10 +11,11 @@ import (
 	"github.com/genuineh/aikv/node/wal"
 )
 
-// Group is this process's replica of one Raft group. Exported methods may be
-// called concurrently; everything else belongs to the loop unless said
-// otherwise. What a group does is spread over its parts, each of which owns its
-// fields and says in its file what it is for.
+// Group is this process's member of one Raft group: a voter or a learner with its
+// log and, unless it is a bare arbiter, a state machine. Exported methods may be
+// called concurrently; everything else belongs to the loop unless said otherwise.
+// What a group does is spread over its parts, each of which owns its fields and
+// says in its file what it is for.
 type Group struct {
 	id     GroupID
 	raftID uint64
@@ -128,7 +129,7 @@ func newGroup(h *Host, spec Spec) (*Group, error) {
 	return g, nil
 }
 
-// raftConfig returns how raft is set up for the replica.
+// raftConfig returns how raft is set up for the member.
 func (h *Host) raftConfig(spec Spec, start *startStorage, applied uint64) *raft.Config {
 	opts := &h.opts
 	return &raft.Config{
@@ -191,7 +192,7 @@ func (g *Group) spawn(name string, fn func()) {
 // ID returns the group's id.
 func (g *Group) ID() GroupID { return g.id }
 
-// RaftID returns the replica's id in the group.
+// RaftID returns the member's id in the group.
 func (g *Group) RaftID() uint64 { return g.raftID }
 
 // Applied returns the index of the last applied entry.
@@ -200,7 +201,7 @@ func (g *Group) Applied() uint64 { return g.appliedIndex.Load() }
 // AppliedTerm returns the term of the last applied entry, or of one before it.
 func (g *Group) AppliedTerm() uint64 { return g.appliedTerm.Load() }
 
-// setApplied publishes how far the replica has applied. Terms never fall, so
+// setApplied publishes how far the member has applied. Terms never fall, so
 // readers that see the index see at least its term.
 func (g *Group) setApplied(index, term uint64) {
 	g.appliedTerm.Store(term)

@@ -15,14 +15,14 @@ import (
 // without a leader. (TiKV's raft-rs has the same problem and tells commit indexes
 // with refused votes, too.)
 //
-// Therefore a replica that is no voter, as far as it has applied, tells whoever
+// Therefore a member that is no voter, as far as it has applied, tells whoever
 // asks it for a pre-vote what is committed. The message is a heartbeat with an
 // entry's term, which a leader's heartbeats never have, and index.
 
 // hint reports whether m tells of a committed entry.
 func hint(m *pb.Message) bool { return m.GetType() == pb.MsgHeartbeat && m.GetLogTerm() != 0 }
 
-// tellCommit answers a pre-vote request with what this replica, if it is no voter
+// tellCommit answers a pre-vote request with what this member, if it is no voter
 // any more, knows to be committed.
 func (g *Group) tellCommit(m *pb.Message) {
 	conf := g.members.conf

@@ -24,7 +24,7 @@ type Transport interface {
 	Send(node uint64, control bool, frame []byte) bool
 }
 
-// Machine is the state machine of a group's data replica. The group is its only
+// Machine is the state machine of a group's data member. The group is its only
 // caller.
 type Machine interface {
 	// Applied returns the index of the last entry that was applied. When a machine
@@ -58,7 +58,7 @@ type Committed struct {
 	Calls []*Call
 }
 
-// Header is what an entry says to its commands, beside the time, because all replicas
+// Header is what an entry says to its commands, beside the time, because all members
 // must keep to the same. It is opaque to the host.
 type Header struct {
 	Seed      uint64 // for what is random
@@ -71,7 +71,7 @@ type Header struct {
 type Options struct {
 	Log *wal.Log
 	// Lossy says that the log may have lost its end when the machine stopped. All
-	// groups in it have this process's replica as their only member: one whose state
+	// groups in it have no member but this process's: one whose state
 	// is ahead of the log goes on from that state.
 	Lossy     bool
 	Transport Transport
@@ -238,20 +238,20 @@ func (h *Host) Receive(node uint64, frame []byte) {
 	h.inbox.addFrame(node, frame)
 }
 
-// Spec describes a replica.
+// Spec describes a member.
 type Spec struct {
 	ID     GroupID
 	RaftID uint64
-	// Machine is nil for a replica that only votes and stores the log.
+	// Machine is nil for a member that only votes and stores the log.
 	Machine Machine
 	// Clock returns the largest time of an entry that the machine has applied, in
 	// unix ms; nil: it does not know.
 	Clock func() int64
-	// Bootstrap makes the replica the first and only voter of a new group.
-	// Without it a new replica waits until a leader adds it.
+	// Bootstrap makes the member the first and only voter of a new group.
+	// Without it a new member waits until a leader adds it.
 	Bootstrap bool
 	// Prompt groups are served first and their messages are never held back;
-	// their barriers work on any replica, not only on the leader.
+	// their barriers work on any member, not only on the leader.
 	Prompt bool
 	// Members are the peers known at the start, besides those that the log
 	// remembers of the last wish.
@@ -327,7 +327,7 @@ func (c Change) record(b *wal.Batch) error {
 	return nil
 }
 
-// Open starts a replica that the log already holds: after a restart, or as the
+// Open starts a member that the log already holds: after a restart, or as the
 // last part of Apply.
 func (h *Host) Open(ctx context.Context, spec Spec) (*Group, error) {
 	g, err := newGroup(h, spec)

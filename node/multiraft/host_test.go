@@ -242,7 +242,7 @@ func TestCloseEndsCalls(t *testing.T) {
 	}
 }
 
-// A replica that only voted becomes one with data, and back, under the same
+// A member that only voted becomes one with data, and back, under the same
 // Raft id and without a change of the group's membership.
 func TestReopenConvertsReplica(t *testing.T) {
 	nodes := newCluster(t, 3)

@@ -6,7 +6,7 @@ import (
 	"github.com/genuineh/aikv/node/wal"
 )
 
-// A replica finds its peers by itself after a restart. What the last wish said of
+// A member finds its peers by itself after a restart. What the last wish said of
 // the members (on which node each of them lives, which are arbiters) is kept in the
 // log with the group. So a group whose voters live elects a leader, and an arbiter
 // that wins hands over to a member that serves, whether or not anybody is there who
@@ -80,6 +80,6 @@ func (m *membership) publish() {
 }
 
 // Members returns those who are in the group's configuration, as far as this
-// replica was told who they are. Until they are gone their votes may be needed,
+// member was told who they are. Until they are gone their votes may be needed,
 // whatever is wished.
 func (g *Group) Members() []Member { return *g.members.known.Load() }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// forgetful makes the nodes' replicas open as they do after a restart of a whole
+// forgetful makes the nodes' members open as they do after a restart of a whole
 // node: nobody tells them of their peers.
 func forgetful(l *lab) {
 	for _, n := range l.nodes {

@@ -80,12 +80,12 @@ type labNode struct {
 type labReplica struct {
 	spec    Spec
 	group   *Group
-	machine *labMachine // nil if the replica has none
-	// pending is what the replica becomes if the log says so: see reopen.
+	machine *labMachine // nil if the member has none
+	// pending is what the member becomes if the log says so: see reopen.
 	pending *labReplica
 }
 
-// chain is the one order of entries that the replicas of a group must agree on,
+// chain is the one order of entries that the members of a group must agree on,
 // as far as any of them has applied it.
 type chain struct {
 	entries map[uint64]chainEntry
@@ -192,7 +192,7 @@ func (l *lab) history(group GroupID) *chain {
 	return c
 }
 
-// labRaftID is the Raft id of a node's first replica.
+// labRaftID is the Raft id of a node's first member.
 func labRaftID(node uint64) uint64 { return node + 100 }
 
 func labMembers(nodes ...uint64) []Member {
@@ -203,7 +203,7 @@ func labMembers(nodes ...uint64) []Member {
 	return members
 }
 
-// boot opens the log and every replica that it holds.
+// boot opens the log and every member that it holds.
 func (n *labNode) boot() {
 	l := n.lab
 	var err error
@@ -250,7 +250,7 @@ func (n *labNode) boot() {
 	}
 }
 
-// create makes a replica; it does by hand what Host.Apply does.
+// create makes a member; it does by hand what Host.Apply does.
 func (n *labNode) create(spec Spec, data bool) *labReplica {
 	r := &labReplica{spec: spec}
 	if data {
@@ -263,9 +263,9 @@ func (n *labNode) create(spec Spec, data bool) *labReplica {
 	return r
 }
 
-// reopen makes a replica go on from another state (nil: none) as of at; it does
+// reopen makes a member go on from another state (nil: none) as of at; it does
 // by hand what Host.Reopen does. A crash on the way leaves it to the log which of
-// the two states the replica has: the meta says so.
+// the two states the member has: the meta says so.
 func (n *labNode) reopen(id GroupID, machine *labMachine, at *Point) error {
 	r := n.replicas[id]
 	next := &labReplica{spec: r.spec, machine: machine}
@@ -302,7 +302,7 @@ func (l *lab) generation() uint64 {
 	return l.generations
 }
 
-// destroy removes a replica, its state included.
+// destroy removes a member, its state included.
 func (n *labNode) destroy(group GroupID) {
 	n.host.detach(group)
 	n.change(Change{Remove: []GroupID{group}})
@@ -566,7 +566,7 @@ func (l *lab) until(what string, cond func() bool) {
 	l.t.Fatalf("this never came: %s", what)
 }
 
-// found makes a group on the first of the nodes, with replicas on all of them
+// found makes a group on the first of the nodes, with members on all of them
 // and a wish that all are voters, and waits until that is so.
 func (l *lab) found(id GroupID, prompt bool, nodes ...uint64) {
 	l.t.Helper()

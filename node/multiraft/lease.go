@@ -9,7 +9,7 @@ import (
 )
 
 // A lease is a promise of a quorum: until its end none of those voters votes for
-// another replica, so nobody else leads and the leader's applied state is the
+// another member, so nobody else leads and the leader's applied state is the
 // newest there is. It follows from the rule by which raft, with CheckQuorum,
 // refuses votes for an election timeout after hearing of a leader (Ongaro's
 // thesis, section 6.4.1), with the gaps closed that etcd's ReadOnlyLeaseBased
@@ -24,7 +24,7 @@ import (
 //   - A transfer of leadership, which lets its target ignore the promise, ends it
 //     before the transfer begins, and for the rest of the term: the message that
 //     starts the target's campaign may arrive at any time.
-//   - A replica that promised its vote keeps the promise also against itself, when
+//   - A member that promised its vote keeps the promise also against itself, when
 //     it is told to stand for election: see Group.Campaign.
 //   - Prompt groups have none: their followers answer reads too, perhaps of an
 //     entry that the leader has committed and not applied yet.
@@ -119,11 +119,11 @@ func (r *reader) takeLease(round *round) {
 // dropLease ends the lease; reads that have not asked Holds yet begin anew.
 func (r *reader) dropLease() { r.lease.Store(nil) }
 
-// campaignTransfer is raft's mark on the vote requests of a replica that was
+// campaignTransfer is raft's mark on the vote requests of a member that was
 // told by its leader to take over.
 var campaignTransfer = []byte("CampaignTransfer")
 
-// refuses reports whether a vote request comes too soon after the replica was
+// refuses reports whether a vote request comes too soon after the member was
 // opened: before that it may have promised its vote to a leader that counts on
 // it. A lone voter has promised nothing to anybody else, and who takes over with
 // the leader's consent breaks no lease.

@@ -260,7 +260,7 @@ func (l *logState) take() (hard *pb.HardState, sync bool) {
 	return l.hard, sync
 }
 
-// applyMessage hands committed entries to the applier. A replica without a
+// applyMessage hands committed entries to the applier. A member without a
 // state machine has nothing to do but to follow membership changes.
 func (g *Group) applyMessage(m *pb.Message) {
 	if g.applier.machine != nil {

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Member is one replica of a group and the node that it lives on.
+// Member says who a voter or learner of a group is, and on which node it lives.
 type Member struct {
 	RaftID uint64
 	Node   uint64
@@ -45,7 +45,7 @@ type Wish struct {
 	Version  uint64
 	Voters   []Member
 	Learners []Member
-	// Others are replicas that may still be in the group and need to be reached.
+	// Others are members that may still be in the group and need to be reached.
 	Others []Member
 }
 
@@ -106,7 +106,7 @@ func (m *membership) prove(ticks int64) {
 // expectProof says that an entry made from now on proves what prove looks for.
 func (m *membership) expectProof() { m.proofIndex, m.proofAsked = m.group.log.last+1, 0 }
 
-// SetWish tells the replica what the membership should be. The leader changes
+// SetWish says what the membership should be. The leader changes
 // it step by step; the others keep the wish for when they lead.
 func (g *Group) SetWish(w Wish) {
 	g.host.inbox.addControl(func() {
@@ -130,7 +130,7 @@ func (m *membership) apply(e *pb.Entry) {
 	}
 	m.pendingSince = 0
 	if _, err := foldChange(m.conf, e.GetIndex(), change); err != nil {
-		// Every replica passes over it, and so does whoever reads the log later.
+		// Every member passes over it, and so does whoever reads the log later.
 		g.host.opts.Logger.Error("a membership change that cannot be is passed over", "group", g.id, "index", e.GetIndex(), "error", err)
 		return
 	}
@@ -172,7 +172,7 @@ func decodeChange(e *pb.Entry) (pb.ConfChangeI, error) {
 	return c, nil
 }
 
-// step moves the membership one step towards the wish, if this replica
+// step moves the membership one step towards the wish, if this member
 // leads and no change is under way: missing members become learners; once all
 // wished voters have caught up, one joint change does the rest.
 func (m *membership) step(ticks int64) {
@@ -204,7 +204,7 @@ func (m *membership) step(ticks int64) {
 	if !slices.ContainsFunc(m.wish.Voters, func(v Member) bool { return v.RaftID == g.raftID }) {
 		// The leader is to leave. Whoever stays makes that change: a leader that
 		// made it itself would be gone before it could tell the others that it
-		// is committed, and they might need the vote of a replica whose log is
+		// is committed, and they might need the vote of a member whose log is
 		// longer than theirs. If nobody can take over, the others join first.
 		if successor := g.successor(); successor != 0 {
 			g.transfer(successor)

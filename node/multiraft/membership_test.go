@@ -10,7 +10,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
-// recorder collects the configurations that any replica of a group goes through.
+// recorder collects the configurations that any member of a group goes through.
 type recorder struct {
 	l    *lab
 	id   GroupID
@@ -81,7 +81,7 @@ func TestOneToThreeNeverPassesTwo(t *testing.T) {
 		learners, joint := false, false
 		for _, c := range r.seen {
 			switch voters := sorted(c.GetVoters()); {
-			case len(c.GetVoters()) == 0: // a replica that has heard nothing yet
+			case len(c.GetVoters()) == 0: // a member that has heard nothing yet
 			case voters == "[101]":
 				learners = learners || sorted(c.GetLearners()) == "[102 103]"
 			case voters == "[101 102 103]":
@@ -229,7 +229,7 @@ func TestOnlyVoterLeaves(t *testing.T) {
 				t.Fatalf("the leader removed itself: %v", c)
 			}
 		}
-		l.ticks(5) // the last replica's calls end
+		l.ticks(5) // the last member's calls end
 		l.node(1).crash()
 		w := l.write(l.node(2), testGroup, value+1)
 		l.finish(w)
@@ -349,7 +349,7 @@ func TestLaggingVoterIsNoProof(t *testing.T) {
 	l.until("the group to settle", func() bool { return g.status().Settled })
 }
 
-// The frames of a replaced replica, and to it, are dropped: the node has another
+// The frames of a replaced member, and to it, are dropped: the node has another
 // Raft id now.
 func TestReplacedReplicaIsNotHeard(t *testing.T) {
 	l := newLab(t, 3, 1, nil)

@@ -6,7 +6,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
-// Offer is a leader's word that its log begins behind the end of this replica's.
+// Offer is a leader's word that its log begins behind the end of this member's.
 type Offer struct {
 	// Node is where the state can be had.
 	Node uint64
@@ -21,7 +21,7 @@ type receiver struct {
 	last  atomic.Pointer[Offer]
 }
 
-// offered takes an offer in. One that this replica does not need is raft's to
+// offered takes an offer in. One that this member does not need is raft's to
 // answer, so that the leader learns where it stands.
 func (r *receiver) offered(node uint64, m *pb.Message) {
 	g := r.group
@@ -37,7 +37,7 @@ func (r *receiver) offered(node uint64, m *pb.Message) {
 	g.host.notify(g.id)
 }
 
-// Offer returns the last offer, nil if there is none that the replica needs.
+// Offer returns the last offer, nil if there is none that the member needs.
 func (g *Group) Offer() *Offer { return g.receiver.last.Load() }
 
 // Decline forgets an offer that could not be taken: if it is still needed there

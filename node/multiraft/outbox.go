@@ -56,7 +56,7 @@ func (o *outbox) sendBulk(p *peerOut) {
 	p.bulk, p.appends = nil, p.appends[:0]
 }
 
-// add packs a message. Messages to replicas whose node is unknown are dropped,
+// add packs a message. Messages to members whose node is unknown are dropped,
 // as a network may drop them.
 func (o *outbox) add(g *Group, m *pb.Message) {
 	node := (*g.routes.Load())[m.GetTo()]

@@ -9,7 +9,7 @@ import (
 )
 
 // An arbiter that the group can do without gets its entries late and in larger
-// pieces; it gets them at once when the replica is gone, since the group then
+// pieces; it gets them at once when the member is gone, since the group then
 // needs it.
 func TestSpareArbiterWaits(t *testing.T) {
 	l := newLab(t, 3, 1, func(o *Options) { o.CommitDelay = 5 * time.Millisecond })

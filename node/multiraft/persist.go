@@ -201,7 +201,7 @@ func (p *persister) deliver(tasks []appendTask) {
 	}
 }
 
-// patient reports whether a replica's answers to itself may wait for the next
+// patient reports whether a member's answers to itself may wait for the next
 // frame or tick: a follower only learns from them what it may apply, and the
 // frame that says what is committed wakes it anyway.
 func (g *Group) patient(own []*pb.Message) bool {

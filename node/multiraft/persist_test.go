@@ -10,7 +10,7 @@ import (
 	"github.com/genuineh/aikv/node/wal/crashfs"
 )
 
-// What a replica says of its own log and vote leaves it only when the persister
+// What a member says of its own log and vote leaves it only when the persister
 // has run: no acknowledgement, no vote, no commit by its own entry before.
 func TestResponsesWaitForTheWrite(t *testing.T) {
 	l := newLab(t, 3, 1, nil)

@@ -10,7 +10,7 @@ import (
 
 // Raft trusts its peers: it panics over an index that cannot be, and counts on
 // from whatever term it is told. So what a peer says is held against what this
-// replica knows before raft sees it. What does not fit is dropped and named in
+// member knows before raft sees it. What does not fit is dropped and named in
 // the log, and never ends the process.
 
 const (
@@ -30,9 +30,9 @@ func (g *Group) implausible(m *pb.Message) string {
 	case m.GetType() == pb.MsgReadIndex && m.GetTerm() != 0:
 		return "a question with a term"
 	case m.GetType() == pb.MsgReadIndex:
-		return "" // it may be this replica's own, passed on: see receive
+		return "" // it may be this member's own, passed on: see receive
 	case from == g.raftID:
-		return "it comes from this replica itself"
+		return "it comes from this member itself"
 	}
 	switch term := m.GetTerm(); {
 	case term == 0:
@@ -45,12 +45,12 @@ func (g *Group) implausible(m *pb.Message) string {
 	switch m.GetType() {
 	case pb.MsgHeartbeat:
 		if m.GetCommit() > g.log.last {
-			return "it commits entries that this replica does not have: either the sender lies, or this node's log has lost what it had acknowledged " +
+			return "it commits entries that this member does not have: either the sender lies, or this node's log has lost what it had acknowledged " +
 				"(an old copy of its data folder, or a disk that did not keep it). If it has, RESET HARD the node, or start it with an empty folder, and let it join again"
 		}
 	case pb.MsgAppResp:
 		if !m.GetReject() && m.GetIndex() > g.log.last {
-			return "it acknowledges entries that this replica does not have"
+			return "it acknowledges entries that this member does not have"
 		}
 	case pb.MsgSnap:
 		return g.implausibleOffer(m)
@@ -60,7 +60,7 @@ func (g *Group) implausible(m *pb.Message) string {
 	return ""
 }
 
-// implausibleOffer looks at an offer of the state: a replica without a state of
+// implausibleOffer looks at an offer of the state: a member without a state of
 // its own goes on from it at once.
 func (g *Group) implausibleOffer(m *pb.Message) string {
 	at := m.GetSnapshot().GetMetadata()
@@ -137,7 +137,7 @@ func (m *message) inRange() bool {
 	return max(highest, at.GetIndex(), at.GetTerm()) < maxCount
 }
 
-// maxStrangers bounds the Raft ids that a replica remembers the nodes of: those
+// maxStrangers bounds the Raft ids that a member remembers the nodes of: those
 // of members, whom it may not know yet, and of whoever claims to be one.
 const maxStrangers = 1024
 

@@ -18,7 +18,7 @@ type reader struct {
 	gather gather
 	round  *round // nil if none is under way
 	// rounds is the last context given out. It starts at the wall clock's
-	// nanoseconds, so that the answer to a round of this replica before the
+	// nanoseconds, so that the answer to a round of this member before the
 	// process restarted is not taken for one of this process's.
 	rounds uint64
 

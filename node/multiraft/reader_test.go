@@ -67,7 +67,7 @@ func TestOneVoterBarrierAfterRestart(t *testing.T) {
 	}
 }
 
-// The same for a replica that asks the restarted voter.
+// The same for a member that asks the restarted voter.
 func TestOneVoterAnswersOthersAfterRestart(t *testing.T) {
 	l := newLab(t, 2, 1, nil)
 	l.found(testGroup, true, 1)
@@ -256,7 +256,7 @@ func TestBarrierNeverJoinsARound(t *testing.T) {
 	expect(t, "second", second, nil)
 }
 
-// A replica without a state machine that leads a busy group gets its own
+// A member without a state machine that leads a busy group gets its own
 // barriers answered, on which Settled depends.
 func TestArbiterBarriers(t *testing.T) {
 	l := newLab(t, 3, 1, nil)
@@ -290,7 +290,7 @@ func TestArbiterBarriers(t *testing.T) {
 	}
 }
 
-// Whoever has to know is told whenever a replica begins to serve, also one that
+// Whoever has to know is told whenever a member begins to serve, also one that
 // served before and has applied nothing since.
 func TestServingIsMadeKnown(t *testing.T) {
 	l := newLab(t, 3, 1, nil)

@@ -17,9 +17,9 @@ func (g *Group) receive(node uint64, m *pb.Message, now time.Time) {
 		return
 	}
 	if m.GetType() == pb.MsgReadIndex {
-		// It was perhaps passed on, under the name of the replica that asked.
+		// It was perhaps passed on, under the name of the member that asked.
 		if g.alone() && !g.Leads() {
-			return // see mayAsk; the other replica asks again
+			return // see mayAsk; the other member asks again
 		}
 	} else {
 		g.contact[m.GetFrom()] = now

@@ -11,15 +11,15 @@ import (
 )
 
 // Refound gives a group up that has lost its majority for good, and begins it again
-// from this process's replica: under the Raft id of spec, which the group has never
+// from this process's member: under the Raft id of spec, which the group has never
 // seen, as its only voter, over its own state and log. Everything that the log holds
 // counts as committed from then on, whether it was or not; the former members and
 // their votes count for nothing. The new group's terms are above term and above any
-// that the replica knows.
+// that the member knows.
 //
-// It is one step of the log, with the spec's Meta: after a crash the replica is the
-// former one or the new one. The spec's machine is the former replica's own, which
-// is not used meanwhile. Calls end as with Reopen. After an error the replica does
+// It is one step of the log, with the spec's Meta: after a crash the member is the
+// former one or the new one. The spec's machine is the former member's own, which
+// is not used meanwhile. Calls end as with Reopen. After an error the member does
 // not run.
 func (h *Host) Refound(ctx context.Context, spec Spec, term uint64) (*Group, error) {
 	var old *Group
@@ -27,10 +27,10 @@ func (h *Host) Refound(ctx context.Context, spec Spec, term uint64) (*Group, err
 		return nil, err
 	}
 	if old == nil {
-		return nil, fmt.Errorf("group %016x: there is no such replica", uint64(spec.ID))
+		return nil, fmt.Errorf("group %016x: there is no such member here", uint64(spec.ID))
 	}
 	old.wait()
-	// What the replica still had to append is read back from the log.
+	// What the member still had to append is read back from the log.
 	if err := h.persist.write(func(*wal.Batch) error { return nil }); err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (h *Host) Refound(ctx context.Context, spec Spec, term uint64) (*Group, err
 	return h.Open(ctx, spec)
 }
 
-// refounding adds to a batch what makes the stopped replica the only member of its
+// refounding adds to a batch what makes the stopped member the only one of its
 // group: membership changes behind the end of its log, all of it committed.
 func (g *Group) refounding(b *wal.Batch, spec Spec, term uint64) error {
 	last, err := g.store.LastIndex()

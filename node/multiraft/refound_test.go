@@ -52,7 +52,7 @@ func founded(t *testing.T, seed int64) (*lab, *labNode) {
 	return l, n
 }
 
-// From a replica whose fellows are gone for good the group goes on: what it has is
+// From a member whose fellows are gone for good the group goes on: what it has is
 // there, others join, and those who return count for nothing.
 func TestRefound(t *testing.T) {
 	for seed := int64(1); seed <= 10; seed++ {
@@ -117,7 +117,7 @@ func TestRefoundOutOfJoint(t *testing.T) {
 	})
 }
 
-// A crash at any call to the disk leaves the former replica or the new one.
+// A crash at any call to the disk leaves the former member or the new one.
 func TestCrashWhileRefounding(t *testing.T) {
 	ids := make(map[uint64]int)
 	for seed := range int64(30) {

@@ -28,7 +28,7 @@ type Report struct {
 
 // reporting is what the loop needs to make reports.
 type reporting struct {
-	// complete is each member's word, since this replica leads, on whether it has a
+	// complete is each member's word, since this one leads, on whether it has a
 	// state machine that has caught up.
 	complete map[uint64]bool
 	// scratch is reused, so that a tick without news allocates nothing.
@@ -36,7 +36,7 @@ type reporting struct {
 }
 
 // Report returns the leader's report as of its last tick or change of membership,
-// nil on a replica that does not lead. The host's notification tells of a new one.
+// nil on a member that does not lead. The host's notification tells of a new one.
 func (g *Group) Report() *Report { return g.report.Load() }
 
 // hasState adds to the answer to a heartbeat whether the sender has a state
@@ -47,13 +47,13 @@ func (g *Group) hasState(m *pb.Message) {
 	}
 }
 
-// Distrust says that the replica's state cannot be relied on any more, though it has a
+// Distrust says that the member's state cannot be relied on any more, though it has a
 // state machine. From then on it counts as one without: it says so, and hands
 // leadership on to a member that has the state, if there is one. It keeps its vote and
 // its log. Reopen ends that.
 func (g *Group) Distrust() { g.distrusted.Store(true) }
 
-// hasMachine reports whether the replica has a state machine that can be relied on.
+// hasMachine reports whether the member has a state machine that can be relied on.
 func (g *Group) hasMachine() bool { return g.applier.machine != nil && !g.distrusted.Load() }
 
 // heardState takes such an answer in.

@@ -29,7 +29,7 @@ func bootstrap(raftID uint64) (*pb.HardState, []*pb.Entry, error) {
 	return &pb.HardState{Term: new(uint64(1)), Commit: new(uint64(1))}, []*pb.Entry{entry}, nil
 }
 
-// restorePoint returns the index that the replica has applied and the
+// restorePoint returns the index that the member has applied and the
 // configuration as of that index.
 func restorePoint(store *wal.GroupLog, machine Machine) (uint64, *pb.ConfState, error) {
 	applied, _, _ := store.Truncated()
@@ -51,7 +51,7 @@ func restorePoint(store *wal.GroupLog, machine Machine) (uint64, *pb.ConfState, 
 }
 
 // foldChanges applies membership changes to a configuration as the group's
-// replicas do: they pass over a change that cannot be.
+// members do: they pass over a change that cannot be.
 func foldChanges(conf *pb.ConfState, index uint64, entries []*pb.Entry) (*pb.ConfState, error) {
 	trk := tracker.MakeProgressTracker(1, 0)
 	var err error
@@ -122,7 +122,7 @@ func (s *startStorage) InitialState() (*pb.HardState, *pb.ConfState, error) {
 
 var _ raft.Storage = (*startStorage)(nil)
 
-// groupRecord is what the log keeps of a replica beside raft's own state:
+// groupRecord is what the log keeps of a member beside raft's own state:
 //
 //	record = format(1) raftID(8) data(1) count(uvarint) member... blob
 //	member = raftID(8) node(8) flags(1) length(uvarint) addr
@@ -131,7 +131,7 @@ var _ raft.Storage = (*startStorage)(nil)
 type groupRecord struct {
 	raftID uint64
 	data   bool
-	// members are those that the group may have, as far as the replica was last
+	// members are those that the group may have, as far as the member was last
 	// told: with them it finds its peers after a restart, whoever else is there.
 	members []Member
 	blob    []byte // Spec.Meta
@@ -139,7 +139,7 @@ type groupRecord struct {
 
 const recordFormat, recordHeader, recordMember = 2, 10, 18
 
-// recordOf describes the replica that spec makes.
+// recordOf describes the member that spec makes.
 func recordOf(spec Spec) groupRecord {
 	return groupRecord{raftID: spec.RaftID, data: spec.Machine != nil, members: spec.Members, blob: spec.Meta}
 }
@@ -167,7 +167,7 @@ func flag(set bool) byte {
 }
 
 // errRecord: a later version wrote the log, or something else did.
-var errRecord = errors.New("the log's record of the replica has an unknown format")
+var errRecord = errors.New("the log's record of the member has an unknown format")
 
 func decodeRecord(b []byte) (r groupRecord, err error) {
 	if len(b) < recordHeader || b[0] != 1 && b[0] != recordFormat {
@@ -206,18 +206,18 @@ func decodeMembers(b []byte) (members []Member, rest []byte, err error) {
 	return members, rest, nil
 }
 
-// Stored is a replica that the log holds.
+// Stored is a member that the log holds.
 type Stored struct {
 	ID     GroupID
 	RaftID uint64
-	// Data says whether the replica has a state machine.
+	// Data says whether the member has a state machine.
 	Data bool
 	Meta []byte
 	// Alone says that the group has no other member, as far as the log tells.
 	Alone bool
 }
 
-// StoredGroups lists the replicas that a log holds, for Open after a restart.
+// StoredGroups lists the members that a log holds, for Open after a restart.
 func StoredGroups(log *wal.Log) ([]Stored, error) {
 	var groups []Stored
 	for _, id := range log.Groups() {
@@ -249,7 +249,7 @@ func storedAlone(store *wal.GroupLog, raftID uint64) (bool, error) {
 	return alone && len(conf.GetLearners())+len(conf.GetLearnersNext())+len(conf.GetVotersOutgoing()) == 0, nil
 }
 
-// followState makes the log of a replica that is alone in its group begin where its
+// followState makes the log of a member that is alone in its group begin where its
 // state is, if that is ahead: what the log lost was applied. Nobody else has a log
 // that the entries' terms could be compared with.
 func (h *Host) followState(spec Spec, store *wal.GroupLog) error {

@@ -8,7 +8,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
-// A replica that restarts with any applied index gets the configuration that
+// A member that restarts with any applied index gets the configuration that
 // raft had when it had applied that entry.
 func TestRestartAtEveryAppliedIndex(t *testing.T) {
 	l := newLab(t, 5, 1, nil)
@@ -65,7 +65,7 @@ func TestRestartAtEveryAppliedIndex(t *testing.T) {
 	}
 }
 
-// judge lets a fresh replica apply the entries one by one, as raft does, and
+// judge lets a fresh member apply the entries one by one, as raft does, and
 // notes the configuration after each.
 func (l *lab) judge(entries []*pb.Entry, confs map[uint64]*pb.ConfState) (last uint64) {
 	n := l.nodes[4]
@@ -86,7 +86,7 @@ func (l *lab) judge(entries []*pb.Entry, confs map[uint64]*pb.ConfState) (last u
 	return last
 }
 
-// Replicas that crash at any moment of their group's changes come back with the
+// Members that crash at any moment of their group's changes come back with the
 // configuration that they left with, or that of an entry they then apply again.
 func TestCrashDuringChanges(t *testing.T) {
 	for seed := int64(1); seed <= 20; seed++ {

@@ -11,7 +11,7 @@ type leadership struct {
 	leader uint64
 }
 
-// Leads reports whether the replica leads and has applied an entry of its own
+// Leads reports whether the member leads and has applied an entry of its own
 // term: only then is its state known to hold all acknowledged writes.
 func (g *Group) Leads() bool {
 	l := g.lead.Load()
@@ -20,14 +20,14 @@ func (g *Group) Leads() bool {
 
 func (g *Group) leading() bool { return g.lead.Load().role == raft.StateLeader }
 
-// Leader returns the Raft id of the leader that this replica follows, 0 if it
+// Leader returns the Raft id of the leader that this member follows, 0 if it
 // knows none, and the term.
 func (g *Group) Leader() (raftID, term uint64) {
 	l := g.lead.Load()
 	return l.leader, l.term
 }
 
-// LeaderNode returns the node that leads as far as this replica knows, or 0.
+// LeaderNode returns the node that leads as far as this member knows, or 0.
 func (g *Group) LeaderNode() uint64 {
 	leader, _ := g.Leader()
 	if leader == 0 {
@@ -36,7 +36,7 @@ func (g *Group) LeaderNode() uint64 {
 	return (*g.routes.Load())[leader]
 }
 
-// noteState publishes raft's role after a change and ends what a replica that
+// noteState publishes raft's role after a change and ends what a member that
 // does not lead cannot finish.
 func (g *Group) noteState() {
 	st := g.rn.BasicStatus()
@@ -86,7 +86,7 @@ func (g *Group) failQueued(err error) {
 	g.reader.fail(err)
 }
 
-// campaignAlone starts an election if the replica is its own quorum and nobody
+// campaignAlone starts an election if the member is its own quorum and nobody
 // leads: nobody else could win it, so there is nothing to wait for.
 func (g *Group) campaignAlone() {
 	if l := g.lead.Load(); l.leader != raft.None {
@@ -99,7 +99,7 @@ func (g *Group) campaignAlone() {
 	}
 }
 
-// alone reports whether the replica is its group's only voter.
+// alone reports whether the member is its group's only voter.
 func (g *Group) alone() bool {
 	conf := g.members.conf
 	return len(conf.GetVoters()) == 1 && conf.GetVoters()[0] == g.raftID && len(conf.GetVotersOutgoing()) == 0

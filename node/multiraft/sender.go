@@ -15,9 +15,9 @@ import (
 
 // Snapshots, in short. A leader that no longer has the entries that a member
 // needs sends it an offer (raft's MsgSnap, which here carries no state). The
-// offer does not reach the member's raft: the owner of the replica sees it
-// (Group.Offer), fetches the state, as it is by then, from a replica that has it
-// (Group.StartSending at the other end), and reopens its own replica over that
+// offer does not reach the member's raft: the owner of the Group there sees it
+// (Group.Offer), fetches the state, as it is by then, from a member that has it
+// (Group.StartSending at the other end), and reopens its own Group over that
 // state (Host.Reopen) while everything else goes on. An arbiter has no state: it
 // goes on from the place that the offer names.
 //
@@ -27,7 +27,7 @@ import (
 // end in another offer by whoever leads then.
 
 // sender is what a leader knows of the snapshots that it has offered to members, and
-// what this replica knows of those that it sends. It belongs to the loop.
+// what this member knows of those that it sends. It belongs to the loop.
 type sender struct {
 	group     *Group
 	snapshots map[uint64]*outSnapshot // by the member's Raft id
@@ -152,7 +152,7 @@ func (s *sender) wait() {
 	}
 }
 
-// Sending is a copy of the replica's state on its way to a member.
+// Sending is a copy of this member's state on its way to another one.
 type Sending struct {
 	group *Group
 	to    uint64
@@ -161,13 +161,13 @@ type Sending struct {
 
 // What StartSending refuses with.
 var (
-	// ErrNoState: the replica has no state machine.
+	// ErrNoState: the member has no state machine.
 	ErrNoState = errors.New("multiraft: no state here")
 	// ErrSending: the member is being sent the state already.
 	ErrSending = errors.New("multiraft: it is being sent already")
 )
 
-// StartSending prepares for copying the replica's state to the member with that
+// StartSending prepares for copying this member's state to the one with that
 // Raft id: from now on the log keeps what comes behind the state. The caller
 // takes a view of the state, and calls End in any case, soon after Stopped is
 // closed: the state machine is in use until then.
@@ -197,7 +197,7 @@ func (s *sender) start(to uint64) (*Sending, error) {
 	return sending, nil
 }
 
-// Stopped is closed when the replica stops.
+// Stopped is closed when the member stops.
 func (s *Sending) Stopped() <-chan struct{} { return s.group.gone }
 
 // Point describes the state of a view that was taken after StartSending and has

@@ -13,7 +13,7 @@ import (
 	"github.com/genuineh/aikv/node/wal/crashfs"
 )
 
-// fetched returns a copy of a replica's state for another member.
+// fetched returns a copy of a member's state for another member.
 func (l *lab) fetched(from *labNode, to uint64) (*labMachine, Point, *Sending) {
 	l.t.Helper()
 	r := from.replicas[testGroup]
@@ -28,7 +28,7 @@ func (l *lab) fetched(from *labNode, to uint64) (*labMachine, Point, *Sending) {
 	return &labMachine{chain: l.history(testGroup), applied: p.Index, durable: p.Index}, p, s
 }
 
-// serveOffers does at once what the owners of replicas do about offers.
+// serveOffers does at once what the owners of members do about offers.
 func (l *lab) serveOffers() {
 	l.t.Helper()
 	for _, n := range l.nodes {
@@ -231,7 +231,7 @@ func TestObsoleteStates(t *testing.T) {
 	refused("a leader", leader, m, &p)
 	old := Point{Index: 3, Term: 1, Conf: &pb.ConfState{}}
 	refused("an older state", n, &labMachine{chain: m.chain, applied: 3, durable: 3}, &old)
-	// A replica that is to have state, and whose log has lost the beginning.
+	// A member that is to have state, and whose log has lost the beginning.
 	follower := l.followers(testGroup, leader)[0]
 	refused("a state from before the log", follower, &labMachine{chain: m.chain, applied: 3, durable: 3}, nil)
 	// The state of one place, the point of another.
@@ -277,7 +277,7 @@ func TestStateOfALaterTerm(t *testing.T) {
 	l.caughtUpWith(n)
 }
 
-// A replica that only voted becomes one with data though its log has lost the
+// A member that only voted becomes one with data though its log has lost the
 // beginning: by fetched state, behind which it still has its log.
 func TestArbiterWithCutLogGetsData(t *testing.T) {
 	l := limited(t, 3, 20, 1<<30)

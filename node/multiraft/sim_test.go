@@ -145,7 +145,7 @@ type simGroup struct {
 	id      GroupID
 	wish    Wish
 	nextID  uint64
-	ids     map[uint64]uint64 // node → Raft id of its replica
+	ids     map[uint64]uint64 // node → Raft id of its member
 	told    map[uint64]uint64 // node → version of the wish that it was told
 	leaders map[uint64]uint64 // term → Raft id
 	first   uint64            // the founder's Raft id
@@ -203,7 +203,7 @@ func (s *sim) fatal(format string, args ...any) {
 	s.t.Fatalf("seed %d, %v: %s", s.seed, s.now.Sub(time.Unix(1_700_000_000, 0)), fmt.Sprintf(format, args...))
 }
 
-// found makes a group with a replica on every node.
+// found makes a group with a member on every node.
 func (s *sim) found(id GroupID, first int) {
 	g := &simGroup{
 		id: id, nextID: uint64(id) * 1000, ids: make(map[uint64]uint64), told: make(map[uint64]uint64),
@@ -226,7 +226,7 @@ func (s *sim) addReplica(g *simGroup, n *simNode, bootstrap bool) {
 	}, !n.arbiter || g.id == simPrompt)
 }
 
-// members are all present replicas of a group.
+// members are all present members of a group.
 func (s *sim) members(g *simGroup) (members []Member) {
 	for _, n := range s.state {
 		if id := g.ids[n.id]; id != 0 {
@@ -473,14 +473,14 @@ func (s *sim) transfer(n *simNode, id GroupID) {
 	}
 }
 
-// replace gives a node that is no member any more a new replica of the group,
+// replace gives a node that is no member any more a new member of the group,
 // as after a reset.
 func (s *sim) replace(g *simGroup) {
 	l := s.leader(g.id)
 	if l == nil {
 		return
 	}
-	// Settled must be true of the wish that leaves the replica out.
+	// Settled must be true of the wish that leaves the member out.
 	st := l.replicas[g.id].group.status()
 	if !st.Settled || st.WishVersion != g.wish.Version {
 		return
@@ -564,7 +564,7 @@ func (s *sim) work(n *simNode) {
 	}
 }
 
-// checkGroups checks what a node's replicas say after a step of the loop.
+// checkGroups checks what a node's members say after a step of the loop.
 func (s *sim) checkGroups(n *simNode) {
 	for _, id := range []GroupID{simPrompt, simData} {
 		g, r := s.raft[id], n.replicas[id].group

@@ -106,7 +106,7 @@ func (s *sim) stopSending(source *simNode) {
 	}
 }
 
-// install reopens a replica over fetched state.
+// install reopens a member over fetched state.
 func (s *sim) install(n *simNode, id GroupID, machine *labMachine, at Point, count *int) (ok bool) {
 	err := n.reopen(id, machine, &at)
 	switch {

@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/raft/v3/tracker"
 )
 
-// Status is what a replica knows of its group.
+// Status is what a member knows of its group.
 type Status struct {
 	ID      GroupID
 	RaftID  uint64
@@ -21,7 +21,7 @@ type Status struct {
 	Commit  uint64
 	Applied uint64
 	Last    uint64 // the last entry that the leader knows of its own log
-	// LogStart is the last entry that this replica's log has lost; 0: none.
+	// LogStart is the last entry that this member's log has lost; 0: none.
 	LogStart uint64
 	Voters   []uint64
 	// Learners includes members on their way out of a joint configuration.

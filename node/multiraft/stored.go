@@ -21,9 +21,9 @@ type StoredWait struct {
 	done, lost atomic.Bool
 }
 
-// AwaitStored begins to wait until so many data members besides this replica
+// AwaitStored begins to wait until so many data members besides this one
 // store everything up to now. ended is called once, by the group, when they do or
-// when this replica does not lead any more; it must not block. Whoever waits
+// when this member does not lead any more; it must not block. Whoever waits
 // calls Stop in the end.
 func (g *Group) AwaitStored(want int, ended func()) *StoredWait {
 	w := &StoredWait{group: g, want: want, ended: ended}
@@ -34,7 +34,7 @@ func (g *Group) AwaitStored(want int, ended func()) *StoredWait {
 }
 
 // State returns how many members store everything, and whether the wait is over:
-// done if there are enough, lost if this replica does not lead any more.
+// done if there are enough, lost if this member does not lead any more.
 func (w *StoredWait) State() (stored int, done, lost bool) {
 	return int(w.stored.Load()), w.done.Load(), w.lost.Load()
 }
@@ -102,7 +102,7 @@ func (g *Group) reviewWaits() {
 	})
 }
 
-// loseWaits ends all waits of a replica that does not lead any more.
+// loseWaits ends all waits of a member that does not lead any more.
 func (g *Group) loseWaits() {
 	for _, w := range g.storedWaits {
 		w.end(true)
@@ -110,7 +110,7 @@ func (g *Group) loseWaits() {
 	g.storedWaits = nil
 }
 
-// serves reports whether the wish has the replica as a data member.
+// serves reports whether it is wished to be a data member.
 func (w Wish) serves(raftID uint64) bool {
 	return slices.ContainsFunc(w.Voters, func(m Member) bool { return m.RaftID == raftID && !m.Arbiter })
 }

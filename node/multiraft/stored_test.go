@@ -2,7 +2,7 @@ package multiraft
 
 import "testing"
 
-// A wait for replicas ends when they store what there was when it began, counts
+// A wait for members ends when they store what there was when it began, counts
 // neither arbiters nor the leader, and is lost with the leadership.
 func TestAwaitStored(t *testing.T) {
 	l := limited(t, 3, 1000, 1<<30)

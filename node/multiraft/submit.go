@@ -40,8 +40,8 @@ func (g *Group) check(payload []byte) error {
 	return nil
 }
 
-// Barrier ends the call once this replica has applied everything that was
-// acknowledged before. On a replica that does not lead that works in prompt
+// Barrier ends the call once this member has applied everything that was
+// acknowledged before. On a member that does not lead that works in prompt
 // groups only.
 func (g *Group) Barrier(call *Call) {
 	if !g.prompt && !g.leading() {

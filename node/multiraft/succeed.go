@@ -11,10 +11,10 @@ import (
 
 // What is here works on the log of a process that does not run: a group that has
 // lost its majority for good is given up, and another one, with an id of its own,
-// begins from one replica's state. Nobody of the former group can reach the new
+// begins from one member's state. Nobody of the former group can reach the new
 // one, whoever of it comes back.
 
-// Tail returns what the log of a stored replica holds behind the entry applied, be
+// Tail returns what the log of a stored member holds behind the entry applied, be
 // it committed or not, and the log's last entry, with the membership as of it. What
 // it returns has no Calls.
 func Tail(log *wal.Log, id GroupID, applied uint64) (tail []Committed, last Point, err error) {
@@ -54,7 +54,7 @@ func Tail(log *wal.Log, id GroupID, applied uint64) (tail []Committed, last Poin
 // Succeed puts another group in the place of the stored group old, in one synced
 // step of the log with the process's identity: after a crash the log has the one or
 // the other. With at, the new group has its one voter here, and goes on behind the
-// entry at from the state that spec's machine durably holds; without, the replica
+// entry at from the state that spec's machine durably holds; without, the member
 // waits to be added.
 func Succeed(log *wal.Log, old GroupID, spec Spec, at *Point, identity []byte) error {
 	var b wal.Batch

@@ -14,7 +14,7 @@ import (
 	"github.com/genuineh/aikv/node/sched"
 )
 
-// ErrNotTaken is returned by Transfer when the other replica did not take
+// ErrNotTaken is returned by Transfer when the other member did not take
 // leadership over: the group goes on under this leader.
 var ErrNotTaken = errors.New("multiraft: leadership was not taken over")
 
@@ -30,7 +30,7 @@ func (g *Group) transfer(to uint64) {
 }
 
 // Transfer hands this leader's group to the voter with the Raft id to, and
-// returns when this replica does not lead any more. Meanwhile new writes are
+// returns when this member does not lead any more. Meanwhile new writes are
 // held; then they end with ErrNotLeader. Errors are ErrNotLeader, ErrNotTaken,
 // and those of ctx, after which the transfer may still come about.
 func (g *Group) Transfer(ctx context.Context, to uint64) error {
@@ -62,8 +62,8 @@ func (g *Group) Transfer(ctx context.Context, to uint64) error {
 	}
 }
 
-// Campaign makes this replica a candidate without waiting for its election
-// timeout, but not before it is free to: a replica that has heard of a leader
+// Campaign makes this member a candidate without waiting for its election
+// timeout, but not before it is free to: a member that has heard of a leader
 // within an election timeout has promised that one its own vote, too, and the
 // leader's lease may stand on it. Until then Campaign does nothing; whoever means
 // it calls again. A candidate wins only with votes of a quorum that has not heard
@@ -74,7 +74,7 @@ func (g *Group) Campaign(ctx context.Context) error {
 	return errors.Join(err, failure)
 }
 
-// campaign does, unless the replica's vote is promised: then bound is true.
+// campaign does, unless the member's vote is promised: then bound is true.
 func (g *Group) campaign() (bound bool, err error) {
 	switch {
 	case g.detached || g.leading():
@@ -85,7 +85,7 @@ func (g *Group) campaign() (bound bool, err error) {
 	return false, g.rn.Campaign()
 }
 
-// yield hands leadership on when an arbiter holds it, or a replica that is to
+// yield hands leadership on when an arbiter holds it, or a member that is to
 // hold data and has none yet. If need be to an arbiter with a copy, or to one that
 // is to leave: they have what a new member has to be sent.
 func (g *Group) yield() {
@@ -123,7 +123,7 @@ func (g *Group) longest(members []Member, is func(Member) bool) uint64 {
 	return best
 }
 
-// HandOff gives every leadership of the process to another replica, as far as
+// HandOff gives every leadership of the process to another member, as far as
 // there is one, and returns when that is done or ctx ends.
 func (h *Host) HandOff(ctx context.Context) {
 	for {

@@ -14,7 +14,7 @@ import (
 
 // trimmer cuts a group's log. It belongs to the loop. A log that is over a limit is
 // cut to half of the limits, so that what is left serves members
-// that lag, and the next cut is a while off. Each replica cuts its own log, to
+// that lag, and the next cut is a while off. Each member cuts its own log, to
 // where nobody needs it:
 //
 //   - One with a state machine keeps what a crash could take from its state: it
@@ -34,7 +34,7 @@ type trimmer struct {
 	// keep counts those who want the log to stay as it is.
 	keep int
 	// held is the last entry that enough members with a state machine hold
-	// durably, as far as this replica was told, or as the leader finds out
+	// durably, as far as this member was told, or as the leader finds out
 	// itself. heldToServe is the same for those alone that serve: an arbiter may give
 	// up its copy only if that covers what its log has lost.
 	held, heldToServe uint64
@@ -123,7 +123,7 @@ func (t *trimmer) finish(point *Point, err error) {
 	}
 }
 
-// KeepLog makes the replica keep its log as it is, or takes that back: whoever
+// KeepLog makes the member keep its log as it is, or takes that back: whoever
 // fetches state for it needs the log behind that state.
 func (g *Group) KeepLog(keep bool) {
 	g.host.inbox.addControl(func() {

@@ -209,7 +209,7 @@ func TestCutDuringChanges(t *testing.T) {
 	}
 }
 
-// checkConf compares a replica's configuration with what its log alone gives.
+// checkConf compares a member's configuration with what its log alone gives.
 func (l *lab) checkConf(n *labNode) {
 	l.t.Helper()
 	g := n.replicas[testGroup].group

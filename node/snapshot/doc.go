@@ -1,4 +1,4 @@
-// Package snapshot copies the state of one replica to another: all records of
+// Package snapshot copies the state of one member to another: all records of
 // its store, as of one applied index, over a stream that may break at any point.
 //
 // # The stream
@@ -21,10 +21,10 @@
 //     TestDamagedStreams, TestCutStreams
 //   - When it returns, the records are durable.
 //   - The sender holds a view of its store for no longer than the stream moves:
-//     it is ended when the receiver stalls or the replica stops. TestStoppedReplica
+//     it is ended when the receiver stalls or the member stops. TestStoppedReplica
 //   - A node sends no faster than its Pace, whoever the receivers are. TestPace
 //
 // What the records mean is not for this package to know, nor where they are put:
-// the owner of a replica makes a new folder for them, and multiraft.Host.Reopen
+// the owner of a member makes a new folder for them, and multiraft.Host.Reopen
 // goes over to it.
 package snapshot

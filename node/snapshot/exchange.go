@@ -7,7 +7,7 @@ import (
 	"github.com/genuineh/aikv/node/sched"
 )
 
-// Exchange is what a node's replicas share for sending and fetching state. Its
+// Exchange is what a node's members share for sending and fetching state. Its
 // methods may be called concurrently.
 type Exchange struct {
 	// Open asks a node for a stream, which ends with ctx at the latest.

@@ -29,7 +29,7 @@ type Fetched struct {
 	exchange *Exchange
 }
 
-// Use tells the sender that the replica goes on from the state.
+// Use tells the sender that the member goes on from the state.
 func (f *Fetched) Use() error {
 	defer f.in.Close()
 	f.exchange.received.Add(1)

@@ -28,10 +28,10 @@ type Out interface {
 	Abort(reason error)
 }
 
-// errStopped: the replica that was being copied stops.
+// errStopped: the member that was being copied stops.
 var errStopped = errors.New("snapshot: the replica stops")
 
-// Serve sends the state of a group's replica to the member with the Raft id to,
+// Serve sends the state of a group's member to the member with the Raft id to,
 // and returns when that goes on from it, or nothing comes of it.
 func (x *Exchange) Serve(ctx context.Context, group *multiraft.Group, state Source, to uint64, out Out) error {
 	sending, err := group.StartSending(ctx, to)

@@ -12,7 +12,7 @@
 // because it also serves nodes that are not yet members of a cluster.
 //
 // Fetches: a stream of pieces that a node asks a peer for, such as the state of
-// a replica. It has a connection of its own and the receiver's pace, so that it
+// a member. It has a connection of its own and the receiver's pace, so that it
 // delays neither frames nor calls; one that stalls is ended.
 //
 // # Who is let in
