@@ -29,7 +29,7 @@ type Out interface {
 }
 
 // errStopped: the member that was being copied stops.
-var errStopped = errors.New("snapshot: the replica stops")
+var errStopped = errors.New("snapshot: the member stops")
 
 // Serve sends the state of a group's member to the member with the Raft id to,
 // and returns when that goes on from it, or nothing comes of it.

@@ -152,7 +152,7 @@ type Shard struct {
 	// Version numbers the wished membership; it rises with every change.
 	Version uint64
 	// Members are the wished members, Leaving those that the group may still
-	// contain and that keep their members until its leader reports them gone.
+	// contain and that keep their part in it until its leader reports them gone.
 	Members []Member
 	Leaving []Member
 	// Voters are the Raft ids that vote in the group, as its leader last reported,
@@ -164,10 +164,10 @@ type Shard struct {
 	// Refound, if not 0, is the Raft id of the member that the group goes on from
 	// after it had lost its majority for good (FORGET … FORCE). The group that was
 	// before is given up as a whole: it has no Leaving, and every member has a Raft
-	// id that the group has never seen. The node of the member Refound still holds
-	// its member under an older Raft id: whatever that has applied or has in its
+	// id that the group has never seen. The node of the member Refound still has
+	// the member of an older Raft id: whatever that has applied or has in its
 	// log is the state of the new group, which it founds as its only voter, in a
-	// term above MasterTerm and above any that its own member knows. A node that
+	// term above MasterTerm and above any that it knows. A node that
 	// has a member with the Raft id Refound has done so. The others drop theirs
 	// and join as new members do. Refound stays until the next time.
 	Refound uint64
