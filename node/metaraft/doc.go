@@ -31,7 +31,7 @@
 //
 // # Invariants of State, and where each is tested
 //
-// violations, history and checkStep in random_test.go check them after every
+// violations, history and checkStep in invariants_test.go check them after every
 // step of random sequences; TestKinds checks violations after every change of
 // the scripts in testdata.
 //

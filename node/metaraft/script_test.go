@@ -1,0 +1,189 @@
+package metaraft
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/genuineh/aikv/node/topology"
+)
+
+// TestKinds drives machines through testdata/*.txt. Each command is a kind of
+// change with its body as JSON; "on=b" sends it to another machine than "a",
+// "origin=NODE/NONCE/SEQ" gives it an origin, "time=MS" an entry time. Besides:
+//
+//	state                 prints the state
+//	admit from=b          proposes what b's last freeze brought
+//	join nodes=(2,3)      makes lone clusters of these nodes and admits them
+//	restart               reopens the machine from its store
+func TestKinds(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		machines := make(map[string]*testMachine)
+		datadriven.RunTest(t, path, func(t *testing.T, td *datadriven.TestData) string {
+			name := "a"
+			scanArg(t, td, "on", &name)
+			m := machines[name]
+			if m == nil {
+				m = newTestMachine(t)
+				machines[name] = m
+			}
+			var from string
+			scanArg(t, td, "from", &from)
+			switch {
+			case td.Cmd == "state":
+				return printState(m.State())
+			case td.Cmd == "join":
+				var b strings.Builder
+				for _, arg := range td.CmdArgs[0].Vals {
+					b.WriteString(m.join(t, arg))
+				}
+				return b.String()
+			case td.Cmd == "restart":
+				m.restart(t)
+				return ""
+			case from != "":
+				body := *machines[from].frozen
+				return m.run(t, Proposal{Change: &body})
+			}
+			return m.run(t, parseProposal(t, td))
+		})
+	})
+}
+
+// scanArg reads an argument that may be missing.
+func scanArg(t *testing.T, td *datadriven.TestData, name string, dest any) {
+	t.Helper()
+	if td.HasArg(name) {
+		td.ScanArgs(t, name, dest)
+	}
+}
+
+func parseProposal(t *testing.T, td *datadriven.TestData) Proposal {
+	t.Helper()
+	wire := wireProposal{Kind: Kind(td.Cmd), Body: []byte(td.Input)}
+	var text string
+	if scanArg(t, td, "origin", &text); text != "" {
+		if _, err := fmt.Sscanf(text, "%d/%d/%d", &wire.Origin.Node, &wire.Origin.Nonce, &wire.Origin.Seq); err != nil {
+			td.Fatalf(t, "origin: %v", err)
+		}
+	}
+	scanArg(t, td, "time", &wire.Time)
+	data, err := Encode(wire)
+	if err != nil {
+		td.Fatalf(t, "%v", err)
+	}
+	p, err := DecodeProposal(data)
+	if err != nil {
+		td.Fatalf(t, "%v", err)
+	}
+	return p
+}
+
+func printOutcome(o Outcome) string {
+	if o.Error != "" {
+		return o.Error + "\n"
+	}
+	var b strings.Builder
+	b.WriteString("ok")
+	if o.Epoch != 0 {
+		fmt.Fprintf(&b, " epoch=%d", o.Epoch)
+	}
+	if o.Bumped {
+		b.WriteString(" bumped")
+	}
+	if o.Intent != 0 {
+		fmt.Fprintf(&b, " intent=%d", o.Intent)
+	}
+	b.WriteByte('\n')
+	if o.Warning != "" {
+		fmt.Fprintf(&b, "warning: %s\n", o.Warning)
+	}
+	if a := o.Admit; a != nil {
+		fmt.Fprintf(&b, "%s cluster=%d meta=%d index=%d", a.Status, a.ClusterID, a.MetaID, a.Index)
+		for _, p := range a.Peers {
+			fmt.Fprintf(&b, " peer=%d:%d:%s", p.Node, p.MetaID, p.RaftAddr)
+		}
+		b.WriteByte('\n')
+		if a.Text != "" {
+			b.WriteString(a.Text + "\n")
+		}
+	}
+	if j := o.Join; j != nil {
+		fmt.Fprintf(&b, "brings token=%d node=%d epoch=%d/%d raft<=%d slotepoch=%d\n",
+			j.Token, j.Node, j.ConfigEpoch, j.Epoch, j.MaxRaftID, j.SlotEpoch)
+		for _, im := range j.Shards {
+			fmt.Fprintf(&b, "  shard %d slots %v residue %s\n", im.Shard.ID, im.Slots, im.Residue)
+		}
+	}
+	return b.String()
+}
+
+func printState(s *State) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "cluster %d index=%d epoch=%d slotepoch=%d raftid=%d feature=%d\n",
+		s.ClusterID, s.Index, s.Epoch, s.SlotEpoch, s.RaftID, s.Feature)
+	for _, n := range s.Nodes {
+		fmt.Fprintf(&b, "node %d %s epoch=%d meta=%d", n.ID, n.Address.Raft, n.ConfigEpoch, n.MetaID)
+		for _, flag := range []struct {
+			name string
+			set  bool
+		}{{"voter", n.MetaVoter}, {"pinned", n.Pinned}, {"failed", n.Failed}} {
+			if flag.set {
+				b.WriteString(" " + flag.name)
+			}
+		}
+		if n.Follows != 0 {
+			fmt.Fprintf(&b, " follows=%d", n.Follows)
+		}
+		b.WriteByte('\n')
+	}
+	for _, r := range s.Shards {
+		fmt.Fprintf(&b, "shard %d v%d master=%d term=%d members%s leaving%s",
+			r.ID, r.Version, r.Master, r.MasterTerm, printMembers(r.Members), printMembers(r.Leaving))
+		if r.Unled {
+			b.WriteString(" unled")
+		}
+		b.WriteByte('\n')
+		if r.ReportTerm != 0 {
+			fmt.Fprintf(&b, "  report %d/%d: voters=%d outgoing=%d\n", r.ReportTerm, r.ReportSeq, r.Voters, r.Outgoing)
+		}
+	}
+	for _, run := range s.Slots.Runs() {
+		fmt.Fprintf(&b, "slots %d-%d shard=%d epoch=%d\n", run.Start, run.End, run.Group, run.Epoch)
+	}
+	for _, r := range s.Residue {
+		fmt.Fprintf(&b, "residue shard=%d %s\n", r.Group, r.Slots)
+	}
+	for _, in := range s.Intents {
+		fmt.Fprintf(&b, "intent %d epoch=%d created=%d slots=%s pending=%d\n", in.ID, in.Epoch, in.Created, in.Slots, in.Pending)
+	}
+	for _, f := range s.Finished {
+		fmt.Fprintf(&b, "finished %d %q\n", f.ID, f.Error)
+	}
+	for _, id := range s.Tombstones {
+		fmt.Fprintf(&b, "tombstone %d\n", id)
+	}
+	for _, token := range s.Tokens {
+		fmt.Fprintf(&b, "token %d node=%d %s\n", token.Token, token.Node, token.Status)
+	}
+	if f := s.Frozen; f != nil {
+		fmt.Fprintf(&b, "frozen token=%d target=%s/%d\n", f.Token, f.TargetAddr, f.TargetCluster)
+	}
+	if f := s.Dissolved; f != nil {
+		fmt.Fprintf(&b, "dissolved token=%d target=%s/%d\n", f.Token, f.TargetAddr, f.TargetCluster)
+	}
+	return b.String()
+}
+
+func printMembers(members []topology.Member) string {
+	var b strings.Builder
+	for _, m := range members {
+		fmt.Fprintf(&b, " %d:%d:%s", m.Node, m.RaftID, m.Kind)
+		if m.Synced {
+			b.WriteString(":synced")
+		}
+	}
+	return b.String()
+}
