@@ -3,11 +3,10 @@
 package admin
 
 import (
-	"context"
 	"slices"
+	"strings"
 
 	"github.com/genuineh/aikv/node/command"
-	"github.com/genuineh/aikv/node/resp"
 )
 
 // admin is what the handlers have in common.
@@ -21,21 +20,5 @@ func Commands(node Node) []*command.Command {
 	)
 }
 
-// call is what a former handler works with.
-type call struct {
-	*command.Env
-	Node Node
-}
-
-// old makes a handler of a former one, which returns its reply.
-func (a *admin) old(f func(ctx context.Context, c *call, args [][]byte) resp.Value) func(context.Context, *command.Env, *command.Args, *resp.Reply) error {
-	return func(ctx context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
-		before := e.Session.Proto()
-		reply := f(ctx, &call{e, a.node}, args.All())
-		if now := e.Session.Proto(); now != before {
-			r.SetProto(now)
-		}
-		r.Value(reply)
-		return nil
-	}
-}
+// lower returns arg in lower case.
+func lower(arg []byte) string { return strings.ToLower(string(arg)) }

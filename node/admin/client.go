@@ -17,17 +17,17 @@ func (a *admin) clientSubcommands() []*command.Command {
 		{
 			Name: "caching", Arity: 3, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "(YES|NO)", Summary: "Says whether the keys of the next command are tracked.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientCaching),
+			Local: a.clientCaching,
 		},
 		{
 			Name: "getname", Arity: 2, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Summary: "Returns the connection's name.", Since: "2.6.9", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientGetName),
+			Local: a.clientGetName,
 		},
 		{
 			Name: "getredir", Arity: 2, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Summary: "Returns the id that tracking notifications go to.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientGetRedir),
+			Local: a.clientGetRedir,
 		},
 		{
 			Name: "help", Arity: 2, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
@@ -37,88 +37,90 @@ func (a *admin) clientSubcommands() []*command.Command {
 		{
 			Name: "id", Arity: 2, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Summary: "Returns the connection's id.", Since: "5.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientID),
+			Local: a.clientID,
 		},
 		{
 			Name: "info", Arity: 2, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Describes the connection.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientInfo),
+			Local: a.clientInfo,
 		},
 		{
 			Name: "kill", Arity: -3, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "(<ip:port> | ID <id> | TYPE <type> | ADDR <ip:port> | LADDR <ip:port> | USER <name> | SKIPME (YES|NO) | MAXAGE <maxage>) ...", Summary: "Closes client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
-			Local: a.old(clientKill),
+			Local: a.clientKill,
 		},
 		{
 			Name: "list", Arity: -2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Usage: "[TYPE <type>] [ID <id> [<id> ...]]", Summary: "Describes the client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
-			Local: a.old(clientList),
+			Local: a.clientList,
 		},
 		{
 			Name: "no-evict", Arity: 3, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "(ON|OFF)", Summary: "Protects the connection from eviction.", Since: "7.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientNoEvict),
+			Local: a.clientNoEvict,
 		},
 		{
 			Name: "pause", Arity: -3, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "<timeout> [WRITE|ALL]", Summary: "Holds back commands for some time.", Since: "2.9.50", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientPause),
+			Local: a.clientPause,
 		},
 		{
 			Name: "reply", Arity: 3, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "(ON|OFF|SKIP)", Summary: "Switches the replies of the connection on or off.", Since: "3.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientReply),
+			Local: a.clientReply,
 		},
 		{
 			Name: "setname", Arity: 3, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "<name>", Summary: "Names the connection.", Since: "2.6.9", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientSetName),
+			Local: a.clientSetName,
 		},
 		{
 			Name: "tracking", Arity: -3, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "OFF", Summary: "Switches key tracking off; it cannot be switched on yet.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientTracking),
+			Local: a.clientTracking,
 		},
 		{
 			Name: "trackinginfo", Arity: 2, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Summary: "Says how keys are tracked.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientTrackingInfo),
+			Local: a.clientTrackingInfo,
 		},
 		{
 			Name: "unblock", Arity: -3, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "<clientid> [TIMEOUT|ERROR]", Summary: "Ends the wait of a blocked client.", Since: "5.0.0", Group: "connection", Complexity: "O(log N)"},
-			Local: a.old(clientUnblock),
+			Local: a.clientUnblock,
 		},
 		{
 			Name: "unpause", Arity: 2, InPause: true, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Summary: "Ends CLIENT PAUSE.", Since: "6.2.0", Group: "connection", Complexity: "O(N)"},
-			Local: a.old(clientUnpause),
+			Local: a.clientUnpause,
 		},
 		{
 			Name: "setinfo", Arity: 4, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "<attribute> <value>", Summary: "Tells the name or version of the client library.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientSetInfo),
+			Local: a.clientSetInfo,
 		},
 		{
 			Name: "no-touch", Arity: 3, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "(ON|OFF)", Summary: "Accepted: access times are not kept.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(clientNoTouch),
+			Local: a.clientNoTouch,
 		},
 	}
 }
 
-func clientID(_ context.Context, c *call, _ [][]byte) resp.Value {
-	return resp.Int(int64(c.Session.ID))
+func (a *admin) clientID(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Int(int64(e.Session.ID))
+	return nil
 }
 
-func clientGetName(_ context.Context, c *call, _ [][]byte) resp.Value {
-	name := c.Session.Name()
-	if name == "" {
-		return resp.Null
+func (a *admin) clientGetName(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	if name := e.Session.Name(); name != "" {
+		r.BulkString(name)
+	} else {
+		r.Null()
 	}
-	return resp.BulkString(name)
+	return nil
 }
 
 // printableName reports whether b may stand in CLIENT LIST without breaking it.
@@ -131,92 +133,110 @@ func printableName(b []byte) bool {
 	return true
 }
 
-func errClientName() resp.Value {
-	return resp.Err("Client names cannot contain spaces, newlines or special characters.")
-}
+const errClientName = resp.Error("ERR Client names cannot contain spaces, newlines or special characters.")
 
-func clientSetName(_ context.Context, c *call, args [][]byte) resp.Value {
-	if !printableName(args[2]) {
-		return errClientName()
+func (a *admin) clientSetName(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	name := args.Next()
+	if !printableName(name) {
+		return errClientName
 	}
-	c.Session.SetName(string(args[2]))
-	return resp.OK
+	e.Session.SetName(string(name))
+	r.OK()
+	return nil
 }
 
-func clientSetInfo(_ context.Context, c *call, args [][]byte) resp.Value {
-	kind := lower(args[2])
+func (a *admin) clientSetInfo(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	option, value := args.Next(), args.Next()
+	kind := lower(option)
 	if kind != "lib-name" && kind != "lib-ver" {
-		return resp.Err("Unrecognized option '%s'", command.Printable(args[2], 128))
+		return command.Errorf("Unrecognized option '%s'", command.Printable(option, 128))
 	}
-	if !printableName(args[3]) {
-		return resp.Err("%s cannot contain spaces, newlines or special characters.", lower(args[2]))
+	if !printableName(value) {
+		return command.Errorf("%s cannot contain spaces, newlines or special characters.", kind)
 	}
-	c.Session.SetLibrary(kind, string(args[3]))
-	return resp.OK
+	e.Session.SetLibrary(kind, string(value))
+	r.OK()
+	return nil
 }
 
-// onOff reads an argument that must be ON or OFF.
-func onOff(arg []byte) (on, ok bool) {
-	return command.Is(arg, "on"), command.Is(arg, "on") || command.Is(arg, "off")
-}
-
-func clientNoEvict(_ context.Context, c *call, args [][]byte) resp.Value {
-	on, ok := onOff(args[2])
-	if !ok {
-		return errSyntax()
+// onOff takes an argument that must be ON or OFF.
+func onOff(args *command.Args) (on bool, err error) {
+	if args.Is("on") {
+		return true, nil
 	}
-	c.Session.SetNoEvict(on)
-	return resp.OK
-}
-
-func clientNoTouch(_ context.Context, _ *call, args [][]byte) resp.Value {
-	if _, ok := onOff(args[2]); !ok {
-		return errSyntax()
+	if args.Is("off") {
+		return false, nil
 	}
-	return resp.OK
+	return false, command.ErrSyntax
 }
 
-func clientReply(_ context.Context, c *call, args [][]byte) resp.Value {
+func (a *admin) clientNoEvict(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	on, err := onOff(args)
+	if err != nil {
+		return err
+	}
+	e.Session.SetNoEvict(on)
+	r.OK()
+	return nil
+}
+
+func (a *admin) clientNoTouch(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	if _, err := onOff(args); err != nil {
+		return err
+	}
+	r.OK()
+	return nil
+}
+
+func (a *admin) clientReply(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
 	switch {
-	case command.Is(args[2], "on"):
-		c.Session.SetReplies(true)
-	case command.Is(args[2], "off"):
-		c.Session.SetReplies(false)
-	case command.Is(args[2], "skip"):
-		c.Session.SkipReply()
+	case args.Is("on"):
+		e.Session.SetReplies(true)
+	case args.Is("off"):
+		e.Session.SetReplies(false)
+	case args.Is("skip"):
+		e.Session.SkipReply()
 	default:
-		return errSyntax()
+		return command.ErrSyntax
 	}
-	return resp.OK
+	r.OK()
+	return nil
 }
 
 // clientTracking accepts OFF, which is what clients send that have no cache.
-func clientTracking(_ context.Context, _ *call, args [][]byte) resp.Value {
-	on, ok := onOff(args[2])
+func (a *admin) clientTracking(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	on, err := onOff(args)
 	switch {
-	case !ok:
-		return errSyntax()
+	case err != nil:
+		return err
 	case on:
-		return resp.Err("CLIENT TRACKING is not supported: AiKv does not send invalidations")
-	default:
-		return resp.OK
+		return command.Errorf("CLIENT TRACKING is not supported: AiKv does not send invalidations")
 	}
+	r.OK()
+	return nil
 }
 
-func clientTrackingInfo(context.Context, *call, [][]byte) resp.Value {
-	return resp.Map(
-		resp.BulkString("flags"), resp.Set(resp.BulkString("off")),
-		resp.BulkString("redirect"), resp.Int(-1),
-		resp.BulkString("prefixes"), resp.Array(),
-	)
+func (a *admin) clientTrackingInfo(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Map(3)
+	r.BulkString("flags")
+	r.Set(1)
+	r.BulkString("off")
+	r.BulkString("redirect")
+	r.Int(-1)
+	r.BulkString("prefixes")
+	r.Array(0)
+	return nil
 }
 
-func clientCaching(context.Context, *call, [][]byte) resp.Value {
-	return resp.Err("CLIENT CACHING can be called only when the client is in tracking mode " +
+func (a *admin) clientCaching(_ context.Context, _ *command.Env, _ *command.Args, _ *resp.Reply) error {
+	return command.Errorf("CLIENT CACHING can be called only when the client is in tracking mode " +
 		"with OPTIN or OPTOUT mode enabled")
 }
 
-func clientGetRedir(context.Context, *call, [][]byte) resp.Value { return resp.Int(-1) }
+func (a *admin) clientGetRedir(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Int(-1)
+	return nil
+}
 
 // clientLine describes a session as CLIENT LIST does, with the fields of Redis in
 // its order. Those of buffers that a connection of AiKv does not have are 0: of
@@ -253,55 +273,56 @@ func clientFlags(s command.SessionInfo) string {
 
 func seconds(d time.Duration) int64 { return int64(max(d, 0) / time.Second) }
 
-func clientInfo(_ context.Context, c *call, _ [][]byte) resp.Value {
-	return resp.Verbatim(clientLine(c.Session.Info(), time.Now()))
+func (a *admin) clientInfo(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Verbatim(clientLine(e.Session.Info(), time.Now()))
+	return nil
 }
 
 // clientTypes are the types that CLIENT LIST and KILL know; every connection of
 // AiKv is "normal".
-func clientType(arg []byte) (normal bool, bad *resp.Value) {
+func clientType(arg []byte) (normal bool, err error) {
 	switch lower(arg) {
 	case "normal":
 		return true, nil
 	case "master", "replica", "slave", "pubsub":
 		return false, nil
 	default:
-		v := resp.Err("Unknown client type '%s'", command.Printable(arg, 128))
-		return false, &v
+		return false, command.Errorf("Unknown client type '%s'", command.Printable(arg, 128))
 	}
 }
 
-func clientList(_ context.Context, c *call, args [][]byte) resp.Value {
+func (a *admin) clientList(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
 	wanted := func(uint64) bool { return true }
 	switch {
-	case len(args) == 2:
-	case len(args) == 4 && command.Is(args[2], "type"):
-		normal, bad := clientType(args[3])
-		if bad != nil {
-			return *bad
+	case !args.More():
+	case args.Len() == 2 && args.Is("type"):
+		normal, err := clientType(args.Next())
+		if err != nil {
+			return err
 		}
 		wanted = func(uint64) bool { return normal }
-	case len(args) > 3 && command.Is(args[2], "id"):
+	case args.IsWith("id", 1):
 		ids := make(map[uint64]bool)
-		for _, arg := range args[3:] {
-			id, ok := command.ParseInt(arg)
-			if !ok || id < 1 {
-				return resp.Err("Invalid client ID")
+		for args.More() {
+			id, err := args.Int()
+			if err != nil || id < 1 {
+				return command.Errorf("Invalid client ID")
 			}
 			ids[uint64(id)] = true
 		}
 		wanted = func(id uint64) bool { return ids[id] }
 	default:
-		return errSyntax()
+		return command.ErrSyntax
 	}
 	var list strings.Builder
 	now := time.Now()
-	for _, s := range c.Node.Sessions().List() {
+	for _, s := range a.node.Sessions().List() {
 		if wanted(s.ID) {
 			list.WriteString(clientLine(s.Info(), now))
 		}
 	}
-	return resp.Verbatim(list.String())
+	r.Verbatim(list.String())
+	return nil
 }
 
 // killFilter says which clients CLIENT KILL closes: those that every given
@@ -321,128 +342,128 @@ func (f killFilter) matches(s command.SessionInfo, me uint64, now time.Time) boo
 		!f.abnormal && (!f.skipMe || s.ID != me)
 }
 
-func parseKill(args [][]byte) (f killFilter, bad *resp.Value) {
-	fail := func(v resp.Value) (killFilter, *resp.Value) { return f, &v }
+func takeKill(args *command.Args) (f killFilter, err error) {
 	f.skipMe = true
-	for ; len(args) > 0; args = args[2:] {
-		if len(args) < 2 {
-			return fail(errSyntax())
-		}
-		value := args[1]
-		switch lower(args[0]) {
-		case "id":
-			id, ok := command.ParseInt(value)
-			if !ok || id < 1 {
-				return fail(resp.Err("client-id should be greater than 0"))
+	for args.More() && err == nil {
+		switch {
+		case args.IsWith("id", 1):
+			if f.id, err = args.Int(); err != nil || f.id < 1 {
+				err = command.Errorf("client-id should be greater than 0")
 			}
-			f.id = id
-		case "maxage":
-			age, ok := command.ParseInt(value)
-			switch {
-			case !ok:
-				return fail(resp.Err("maxage is not an integer or out of range"))
-			case age <= 0:
-				return fail(resp.Err("maxage should be greater than 0"))
+		case args.IsWith("maxage", 1):
+			if f.maxAge, err = args.Int(); err != nil {
+				err = command.Errorf("maxage is not an integer or out of range")
+			} else if f.maxAge <= 0 {
+				err = command.Errorf("maxage should be greater than 0")
 			}
-			f.maxAge = age
-		case "addr":
-			f.addr = value
-		case "laddr":
-			f.laddr = value
-		case "type":
-			normal, bad := clientType(value)
-			if bad != nil {
-				return f, bad
-			}
+		case args.IsWith("addr", 1):
+			f.addr = args.Next()
+		case args.IsWith("laddr", 1):
+			f.laddr = args.Next()
+		case args.IsWith("type", 1):
+			var normal bool
+			normal, err = clientType(args.Next())
 			f.abnormal = !normal
-		case "user":
-			if string(value) != "default" {
-				return fail(resp.Err("No such user '%s'", command.Printable(value, 128)))
+		case args.IsWith("user", 1):
+			if user := args.Next(); string(user) != "default" {
+				err = command.Errorf("No such user '%s'", command.Printable(user, 128))
 			}
-		case "skipme":
-			if !command.Is(value, "yes") && !command.Is(value, "no") {
-				return fail(errSyntax())
+		case args.IsWith("skipme", 1):
+			if f.skipMe = args.Is("yes"); !f.skipMe && !args.Is("no") {
+				err = command.ErrSyntax
 			}
-			f.skipMe = command.Is(value, "yes")
 		default:
-			return fail(errSyntax())
+			err = command.ErrSyntax
 		}
 	}
-	return f, nil
+	return f, err
 }
 
 // clientKill has an old form, CLIENT KILL addr:port, and one with filters.
-func clientKill(_ context.Context, c *call, args [][]byte) resp.Value {
-	oldForm := len(args) == 3
-	f := killFilter{addr: args[2]}
+func (a *admin) clientKill(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	oldForm := args.Len() == 1
+	f := killFilter{addr: args.Peek()}
 	if !oldForm {
-		var bad *resp.Value
-		if f, bad = parseKill(args[2:]); bad != nil {
-			return *bad
+		var err error
+		if f, err = takeKill(args); err != nil {
+			return err
 		}
 	}
 	killed, now := int64(0), time.Now()
-	for _, s := range c.Node.Sessions().List() {
-		if !f.matches(s.Info(), c.Session.ID, now) {
+	for _, s := range a.node.Sessions().List() {
+		if !f.matches(s.Info(), e.Session.ID, now) {
 			continue
 		}
 		killed++
-		if s.ID == c.Session.ID {
-			c.Session.CloseAfterReply = true // it hears of it first
+		if s.ID == e.Session.ID {
+			e.Session.CloseAfterReply = true // it hears of it first
 		} else {
-			c.Node.Sessions().Kill(s.ID)
+			a.node.Sessions().Kill(s.ID)
 		}
 	}
 	switch {
 	case !oldForm:
-		return resp.Int(killed)
+		r.Int(killed)
 	case killed == 0:
-		return resp.Err("No such client")
+		return command.Errorf("No such client")
 	default:
-		return resp.OK
+		r.OK()
 	}
+	return nil
 }
 
-func clientPause(_ context.Context, c *call, args [][]byte) resp.Value {
-	if len(args) > 4 {
-		return errSyntax()
+func (a *admin) clientPause(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	if args.Len() > 2 {
+		return command.ErrSyntax
 	}
-	ms, ok := command.ParseInt(args[2])
+	d, err := takeTimeout(args)
+	if err != nil {
+		return err
+	}
+	writesOnly := args.Is("write")
+	if args.More() && !args.Is("all") {
+		return command.Errorf("CLIENT PAUSE mode must be WRITE or ALL")
+	}
+	a.node.Sessions().Pause(time.Now().Add(d), writesOnly)
+	r.OK()
+	return nil
+}
+
+// takeTimeout takes a number of milliseconds.
+func takeTimeout(args *command.Args) (time.Duration, error) {
+	ms, err := args.Int()
 	switch {
-	case !ok || ms > math.MaxInt64/int64(time.Millisecond):
-		return resp.Err("timeout is not an integer or out of range")
+	case err != nil || ms > math.MaxInt64/int64(time.Millisecond):
+		return 0, command.Errorf("timeout is not an integer or out of range")
 	case ms < 0:
-		return resp.Err("timeout is negative")
+		return 0, command.Errorf("timeout is negative")
 	}
-	writesOnly := len(args) == 4 && command.Is(args[3], "write")
-	if len(args) == 4 && !writesOnly && !command.Is(args[3], "all") {
-		return resp.Err("CLIENT PAUSE mode must be WRITE or ALL")
-	}
-	c.Node.Sessions().Pause(time.Now().Add(time.Duration(ms)*time.Millisecond), writesOnly)
-	return resp.OK
+	return time.Duration(ms) * time.Millisecond, nil
 }
 
-func clientUnblock(_ context.Context, c *call, args [][]byte) resp.Value {
-	withError := false
+func (a *admin) clientUnblock(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	if args.Len() > 2 {
+		return args.ErrSubcommand()
+	}
+	number := args.Next()
+	withError := args.Is("error")
+	if args.More() && !args.Is("timeout") {
+		return command.Errorf("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+	}
+	id, ok := command.ParseInt(number)
 	switch {
-	case len(args) > 4:
-		return errSubcommand(args)
-	case len(args) == 4 && command.Is(args[3], "error"):
-		withError = true
-	case len(args) == 4 && !command.Is(args[3], "timeout"):
-		return resp.Err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+	case !ok:
+		return command.ErrNotInteger
+	case id > 0 && a.node.Sessions().Unblock(uint64(id), withError):
+		r.Int(1)
+	default:
+		r.Int(0)
 	}
-	id, ok := command.ParseInt(args[2])
-	if !ok {
-		return errNotInteger()
-	}
-	if id > 0 && c.Node.Sessions().Unblock(uint64(id), withError) {
-		return resp.Int(1)
-	}
-	return resp.Int(0)
+	return nil
 }
 
-func clientUnpause(_ context.Context, c *call, _ [][]byte) resp.Value {
-	c.Node.Sessions().Pause(time.Time{}, false)
-	return resp.OK
+func (a *admin) clientUnpause(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	a.node.Sessions().Pause(time.Time{}, false)
+	r.OK()
+	return nil
 }

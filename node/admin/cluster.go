@@ -39,7 +39,7 @@ func (a *admin) clusterReadRows() []*command.Command {
 			Name: "count-failure-reports", Arity: 3, Flags: command.FlagAdmin | command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Usage: "<node-id>", Summary: "Says whether this node suspects another one.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterCountFailureReports),
+			Local: a.clusterCountFailureReports,
 		},
 		{
 			Name: "getkeysinslot", Arity: 4, Flags: command.FlagStale,
@@ -56,53 +56,53 @@ func (a *admin) clusterReadRows() []*command.Command {
 			Name: "info", Arity: 2, Flags: command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Describes the state of the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterInfo),
+			Local: a.clusterInfo,
 		},
 		{
 			Name: "keyslot", Arity: 3, Flags: command.FlagStale,
 			Doc:   command.Doc{Usage: "<key>", Summary: "Returns the slot of a key.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterKeySlot),
+			Local: a.clusterKeySlot,
 		},
 		{
 			Name: "links", Arity: 2, Flags: command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Describes the streams to the other nodes.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterLinks),
+			Local: a.clusterLinks,
 		},
 		{
 			Name: "myid", Arity: 2, Flags: command.FlagStale,
 			Doc:   command.Doc{Summary: "Returns the node's id.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterMyID),
+			Local: a.clusterMyID,
 		},
 		{
 			Name: "nodes", Arity: 2, Flags: command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Describes every node of the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterNodes),
+			Local: a.clusterNodes,
 		},
 		{
 			Name: "replicas", Arity: 3, Flags: command.FlagAdmin | command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Usage: "<node-id>", Summary: "Describes the replicas of a master.", Since: "5.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterReplicas),
+			Local: a.clusterReplicas,
 		},
 		{
 			Name: "shards", Arity: 2, Flags: command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Describes every shard of the cluster.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterShards),
+			Local: a.clusterShards,
 		},
 		{
 			Name: "slaves", Arity: 3, Flags: command.FlagAdmin | command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Usage: "<node-id>", Summary: "Describes the replicas of a master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)", DeprecatedSince: "5.0.0", ReplacedBy: "`CLUSTER REPLICAS`"},
-			Local: a.old(clusterReplicas),
+			Local: a.clusterReplicas,
 		},
 		{
 			Name: "slots", Arity: 2, Flags: command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Says which nodes serve which slots.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)", DeprecatedSince: "7.0.0", ReplacedBy: "`CLUSTER SHARDS`"},
-			Local: a.old(clusterSlots),
+			Local: a.clusterSlots,
 		},
 	}
 }
@@ -114,7 +114,7 @@ func (a *admin) clusterOwnRows() []*command.Command {
 			Name: "myshardid", Arity: 2, Flags: command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Returns the id of this node's shard.", Since: "7.2.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterMyShardID),
+			Local: a.clusterMyShardID,
 		},
 		{
 			Name: "metaraft", Arity: -3, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
@@ -124,35 +124,41 @@ func (a *admin) clusterOwnRows() []*command.Command {
 				Summary: "Shows and changes the Raft group that holds the topology.", Since: "aikv", Group: "cluster",
 				Complexity: "O(N)",
 			},
-			Local: a.old(clusterMetaRaft),
+			Local: a.clusterMetaRaft,
 		},
 	}
 }
 
-func clusterInfo(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	return resp.Verbatim(topology.InfoText(c.Node.View(ctx), c.Node.Live(), fullCoverage(c.Node.Config())))
+func (a *admin) clusterInfo(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Verbatim(topology.InfoText(a.node.View(ctx), a.node.Live(), fullCoverage(a.node.Config())))
+	return nil
 }
 
-func clusterNodes(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	return resp.Verbatim(topology.NodesText(c.Node.View(ctx), c.Node.Live(), time.Now()))
+func (a *admin) clusterNodes(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Verbatim(topology.NodesText(a.node.View(ctx), a.node.Live(), time.Now()))
+	return nil
 }
 
-func clusterMyID(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	return resp.BulkString(c.Node.View(ctx).Self.String())
+func (a *admin) clusterMyID(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.BulkString(a.node.View(ctx).Self.String())
+	return nil
 }
 
 // clusterMyShardID answers for a node without a shard with its own id: some id
 // it must have.
-func clusterMyShardID(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	v := c.Node.View(ctx)
+func (a *admin) clusterMyShardID(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	v := a.node.View(ctx)
 	if me := v.Me(); me != nil && me.Shard != nil {
-		return resp.BulkString(me.Shard.ID.String())
+		r.BulkString(me.Shard.ID.String())
+	} else {
+		r.BulkString(v.Self.String())
 	}
-	return resp.BulkString(v.Self.String())
+	return nil
 }
 
-func clusterKeySlot(_ context.Context, _ *call, args [][]byte) resp.Value {
-	return resp.Int(int64(slot.Of(args[2])))
+func (a *admin) clusterKeySlot(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	r.Int(int64(slot.Of(args.Next())))
+	return nil
 }
 
 func clusterCountKeysInSlot(v *command.View, args *command.Args, r *resp.Reply) error {
@@ -193,73 +199,93 @@ func clusterGetKeysInSlot(v *command.View, args *command.Args, r *resp.Reply) er
 }
 
 // knownNode returns the node that arg names, or Redis's error.
-func knownNode(v *topology.View, arg []byte) (*topology.Node, *resp.Value) {
+func knownNode(v *topology.View, arg []byte) (*topology.Node, error) {
 	if id, err := topology.ParseNodeID(lower(arg)); err == nil {
 		if n := v.Node(id); n != nil {
 			return n, nil
 		}
 	}
-	bad := errUnknownNode(arg)
-	return nil, &bad
+	return nil, errUnknownNode(arg)
 }
 
-func errUnknownNode(arg []byte) resp.Value {
-	return resp.Err("Unknown node %s", command.Printable(arg, 128))
+func errUnknownNode(arg []byte) error {
+	return command.Errorf("Unknown node %s", command.Printable(arg, 128))
 }
 
-func clusterReplicas(ctx context.Context, c *call, args [][]byte) resp.Value {
-	v := c.Node.View(ctx)
-	n, bad := knownNode(v, args[2])
-	if bad != nil {
-		return *bad
+func (a *admin) clusterReplicas(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	v := a.node.View(ctx)
+	n, err := knownNode(v, args.Next())
+	if err != nil {
+		return err
 	}
 	if n.Replica() {
-		return resp.Err("The specified node is not a master")
+		return command.Errorf("The specified node is not a master")
 	}
-	lines := []resp.Value{}
+	var replicas []*topology.Node
 	if n.Shard != nil {
-		live, now := c.Node.Live(), time.Now()
-		for _, replica := range v.Replicas(n.Shard) {
-			lines = append(lines, resp.BulkString(topology.NodeLine(v, replica, live, now)))
-		}
+		replicas = v.Replicas(n.Shard)
 	}
-	return resp.Array(lines...)
+	live, now := a.node.Live(), time.Now()
+	r.Array(len(replicas))
+	for _, replica := range replicas {
+		r.BulkString(topology.NodeLine(v, replica, live, now))
+	}
+	return nil
 }
 
 // clusterCountFailureReports knows one reporter, this node: liveness is
 // committed by MetaRaft, not gathered from gossip.
-func clusterCountFailureReports(ctx context.Context, c *call, args [][]byte) resp.Value {
-	v := c.Node.View(ctx)
-	n, bad := knownNode(v, args[2])
-	if bad != nil {
-		return *bad
+func (a *admin) clusterCountFailureReports(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	v := a.node.View(ctx)
+	n, err := knownNode(v, args.Next())
+	switch {
+	case err != nil:
+		return err
+	case n.ID != v.Self && (n.Failed || a.node.Live().Contact(n.ID).Suspect):
+		r.Int(1)
+	default:
+		r.Int(0)
 	}
-	if n.ID != v.Self && (n.Failed || c.Node.Live().Contact(n.ID).Suspect) {
-		return resp.Int(1)
-	}
-	return resp.Int(0)
+	return nil
 }
 
 // clusterSlots names for each range the master, then the replicas that have
 // the data and have not failed.
-func clusterSlots(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	v := c.Node.View(ctx)
-	endpoint := endpointType(c.Node.Config())
-	ranges := []resp.Value{}
-	for _, r := range v.SlotRanges() {
-		master := v.Master(r.Shard)
-		if master == nil {
+func (a *admin) clusterSlots(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	v := a.node.View(ctx)
+	endpoint := endpointType(a.node.Config())
+	list, ranges := r.Here(), 0
+	for _, owned := range v.SlotRanges() {
+		nodes := offered(v, owned.Shard)
+		if nodes == nil {
 			continue
 		}
-		entry := []resp.Value{resp.Int(int64(r.Start)), resp.Int(int64(r.End)), slotsNode(master, endpoint)}
-		for _, replica := range v.Replicas(r.Shard) {
-			if !replica.Failed && replica.Synced() {
-				entry = append(entry, slotsNode(replica, endpoint))
-			}
+		ranges++
+		r.Array(2 + len(nodes))
+		r.Int(int64(owned.Start))
+		r.Int(int64(owned.End))
+		for _, n := range nodes {
+			writeSlotsNode(r, n, endpoint)
 		}
-		ranges = append(ranges, resp.Array(entry...))
 	}
-	return resp.Array(ranges...)
+	r.ArrayAt(list, ranges)
+	return nil
+}
+
+// offered returns a shard's master, and its replicas that have the data and have not
+// failed; nil without a master.
+func offered(v *topology.View, s *topology.Shard) []*topology.Node {
+	master := v.Master(s)
+	if master == nil {
+		return nil
+	}
+	nodes := []*topology.Node{master}
+	for _, replica := range v.Replicas(s) {
+		if !replica.Failed && replica.Synced() {
+			nodes = append(nodes, replica)
+		}
+	}
+	return nodes
 }
 
 // endpointType is the value of cluster-preferred-endpoint-type.
@@ -269,59 +295,69 @@ func endpointType(config *Config) string { return config.Value("cluster-preferre
 // slot is served.
 func fullCoverage(config *Config) bool { return config.Value("cluster-require-full-coverage") != "no" }
 
-// slotsNode is a node in CLUSTER SLOTS; what is known beside the preferred
+// writeSlotsNode writes a node in CLUSTER SLOTS; what is known beside the preferred
 // endpoint stands in a map at its end.
-func slotsNode(n *topology.Node, preferred string) resp.Value {
+func writeSlotsNode(r *resp.Reply, n *topology.Node, preferred string) {
 	host, kind := n.Endpoint(preferred)
-	endpoint := resp.BulkString(host)
+	r.Array(4)
 	if kind == "unknown-endpoint" {
-		endpoint = resp.Null
+		r.Null()
+	} else {
+		r.BulkString(host)
 	}
-	var more []resp.Value
+	r.Int(int64(n.Address.Port))
+	r.BulkString(n.ID.String())
+	more, pairs := r.Here(), 0
 	if kind != "ip" {
-		more = append(more, resp.BulkString("ip"), resp.BulkString(n.Address.Host))
+		text(r, "ip", n.Address.Host)
+		pairs++
 	}
 	if kind != "hostname" && n.Address.Hostname != "" {
-		more = append(more, resp.BulkString("hostname"), resp.BulkString(n.Address.Hostname))
+		text(r, "hostname", n.Address.Hostname)
+		pairs++
 	}
-	return resp.Array(endpoint, resp.Int(int64(n.Address.Port)), resp.BulkString(n.ID.String()), resp.Map(more...))
+	r.MapAt(more, pairs)
 }
 
 // clusterShards describes the shards, and each node without one as a shard of
 // its own, as Redis does.
-func clusterShards(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	v := c.Node.View(ctx)
-	endpoint := endpointType(c.Node.Config())
-	offsets := shardOffsets(c.Node)
-	describe := func(ranges []slot.Range, nodes []*topology.Node) resp.Value {
-		bounds := []resp.Value{}
-		for _, r := range ranges {
-			bounds = append(bounds, resp.Int(int64(r.Start)), resp.Int(int64(r.End)))
+func (a *admin) clusterShards(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	v := a.node.View(ctx)
+	endpoint := endpointType(a.node.Config())
+	offsets := shardOffsets(a.node)
+	list, shards := r.Here(), 0
+	write := func(ranges []slot.Range, nodes []*topology.Node) {
+		shards++
+		r.Map(2)
+		r.BulkString("slots")
+		r.Array(2 * len(ranges))
+		for _, owned := range ranges {
+			r.Int(int64(owned.Start))
+			r.Int(int64(owned.End))
 		}
-		described := []resp.Value{}
+		r.BulkString("nodes")
+		r.Array(len(nodes))
 		for _, n := range nodes {
-			offset := max(offsets[n.ID], c.Node.Live().Contact(n.ID).Offset)
-			described = append(described, shardNode(v, n, endpoint, offset, c.Node))
+			offset := max(offsets[n.ID], a.node.Live().Contact(n.ID).Offset)
+			a.writeShardNode(r, v, n, endpoint, offset)
 		}
-		return resp.Map(resp.BulkString("slots"), resp.Array(bounds...),
-			resp.BulkString("nodes"), resp.Array(described...))
 	}
-	shards := []resp.Value{}
 	for _, s := range v.Shards {
 		var nodes []*topology.Node
 		if master := v.Master(s); master != nil {
 			nodes = append(nodes, master)
 		}
 		if nodes = append(nodes, v.Replicas(s)...); len(nodes) > 0 {
-			shards = append(shards, describe(s.Slots.Ranges(), nodes))
+			write(s.Slots.Ranges(), nodes)
 		}
 	}
 	for _, n := range v.Nodes {
 		if n.Shard == nil {
-			shards = append(shards, describe(nil, []*topology.Node{n}))
+			write(nil, []*topology.Node{n})
 		}
 	}
-	return resp.Array(shards...)
+	r.ArrayAt(list, shards)
+	return nil
 }
 
 // shardOffsets returns how far nodes of this node's own shards are known to
@@ -342,59 +378,65 @@ func shardOffsets(n Node) map[topology.NodeID]uint64 {
 	return offsets
 }
 
-// shardNode is a node in CLUSTER SHARDS.
-func shardNode(v *topology.View, n *topology.Node, endpoint string, offset uint64, node Node) resp.Value {
-	role, health := "master", "online"
+// writeShardNode writes a node in CLUSTER SHARDS.
+func (a *admin) writeShardNode(r *resp.Reply, v *topology.View, n *topology.Node, endpoint string, offset uint64) {
+	role := "master"
 	if n.Replica() {
 		role = "replica"
 	}
-	switch {
-	case n.ID == v.Self && node.Info().Loading:
-		health = "loading"
-	case n.ID != v.Self && n.Failed:
-		health = "fail"
-	case n.ID != v.Self && n.Replica() && !n.Synced():
-		health = "loading"
-	}
 	if n.ID == v.Self {
-		for _, s := range node.ShardStatuses() {
+		for _, s := range a.node.ShardStatuses() {
 			if n.Shard != nil && s.Group == n.Shard.ID {
 				offset = s.Applied
 			}
 		}
 	}
 	host, _ := n.Endpoint(endpoint)
-	pairs := []resp.Value{
-		resp.BulkString("id"), resp.BulkString(n.ID.String()),
-		resp.BulkString("port"), resp.Int(int64(n.Address.Port)),
-		resp.BulkString("ip"), resp.BulkString(n.Address.Host),
-		resp.BulkString("endpoint"), resp.BulkString(host), // not null as in SLOTS: so it is in Redis
-	}
+	pairs := 7
 	if n.Address.Hostname != "" {
-		pairs = append(pairs, resp.BulkString("hostname"), resp.BulkString(n.Address.Hostname))
+		pairs++
 	}
-	return resp.Map(append(pairs,
-		resp.BulkString("role"), resp.BulkString(role),
-		resp.BulkString("replication-offset"), resp.Int(int64(offset)),
-		resp.BulkString("health"), resp.BulkString(health),
-	)...)
+	r.Map(pairs)
+	text(r, "id", n.ID.String(), "port")
+	r.Int(int64(n.Address.Port))
+	text(r, "ip", n.Address.Host, "endpoint", host) // not null as in SLOTS: so it is in Redis
+	if n.Address.Hostname != "" {
+		text(r, "hostname", n.Address.Hostname)
+	}
+	text(r, "role", role, "replication-offset")
+	r.Int(int64(offset))
+	text(r, "health", a.health(v, n))
+}
+
+// health is what CLUSTER SHARDS says of a node's.
+func (a *admin) health(v *topology.View, n *topology.Node) string {
+	switch {
+	case n.ID == v.Self && a.node.Info().Loading:
+		return "loading"
+	case n.ID != v.Self && n.Failed:
+		return "fail"
+	case n.ID != v.Self && n.Replica() && !n.Synced():
+		return "loading"
+	default:
+		return "online"
+	}
 }
 
 // clusterLinks describes the streams to each peer and from it. Frames go only one
 // way: what comes in has no send buffer.
-func clusterLinks(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	v := c.Node.View(ctx)
-	live := c.Node.Live()
-	links := []resp.Value{}
-	add := func(direction string, n *topology.Node, since time.Time, events string, queued int) {
-		links = append(links, resp.Map(
-			resp.BulkString("direction"), resp.BulkString(direction),
-			resp.BulkString("node"), resp.BulkString(n.ID.String()),
-			resp.BulkString("create-time"), resp.Int(since.UnixMilli()),
-			resp.BulkString("events"), resp.BulkString(events),
-			resp.BulkString("send-buffer-allocated"), resp.Int(int64(queued)),
-			resp.BulkString("send-buffer-used"), resp.Int(int64(queued)),
-		))
+func (a *admin) clusterLinks(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	v := a.node.View(ctx)
+	live := a.node.Live()
+	list, streams := r.Here(), 0
+	write := func(direction string, n *topology.Node, since time.Time, events string, queued int) {
+		streams++
+		r.Map(6)
+		text(r, "direction", direction, "node", n.ID.String(), "create-time")
+		r.Int(since.UnixMilli())
+		text(r, "events", events, "send-buffer-allocated")
+		r.Int(int64(queued))
+		r.BulkString("send-buffer-used")
+		r.Int(int64(queued))
 	}
 	for _, n := range v.Nodes {
 		if n.ID == v.Self {
@@ -402,11 +444,12 @@ func clusterLinks(ctx context.Context, c *call, _ [][]byte) resp.Value {
 		}
 		contact := live.Contact(n.ID)
 		if contact.Connected {
-			add("to", n, contact.Since, "rw", contact.SendBuffer)
+			write("to", n, contact.Since, "rw", contact.SendBuffer)
 		}
 		if !contact.From.IsZero() {
-			add("from", n, contact.From, "r", 0)
+			write("from", n, contact.From, "r", 0)
 		}
 	}
-	return resp.Array(links...)
+	r.ArrayAt(list, streams)
+	return nil
 }

@@ -18,84 +18,84 @@ func (a *admin) clusterChangeRows() []*command.Command {
 		{
 			Name: "addslots", Arity: -3, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "<slot> [<slot> ...]", Summary: "Gives unassigned slots to this node.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterAddSlots),
+			Local: a.clusterAddSlots,
 		},
 		{
 			Name: "addslotsrange", Arity: -4, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "<start-slot> <end-slot> [<start-slot> <end-slot> ...]", Summary: "Gives ranges of unassigned slots to this node.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterAddSlotsRange),
+			Local: a.clusterAddSlotsRange,
 		},
 		{
 			Name: "bumpepoch", Arity: 2, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Gives this node the largest epoch.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterBumpEpoch),
+			Local: a.clusterBumpEpoch,
 		},
 		{
 			Name: "delslots", Arity: -3, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "<slot> [<slot> ...]", Summary: "Takes slots from their owners.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterDelSlots),
+			Local: a.clusterDelSlots,
 		},
 		{
 			Name: "delslotsrange", Arity: -4, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "<start-slot> <end-slot> [<start-slot> <end-slot> ...]", Summary: "Takes ranges of slots from their owners.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterDelSlotsRange),
+			Local: a.clusterDelSlotsRange,
 		},
 		{
 			Name: "failover", Arity: -2, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "[FORCE|TAKEOVER]", Summary: "Makes this replica the master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterFailover),
+			Local: a.clusterFailover,
 		},
 		{
 			Name: "flushslots", Arity: 2, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Summary: "Takes all slots from this node.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterFlushSlots),
+			Local: a.clusterFlushSlots,
 		},
 		{
 			Name: "forget", Arity: -3, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "<node-id> [FORCE]", Summary: "Removes a node from the cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterForget),
+			Local: a.clusterForget,
 		},
 		{
 			Name: "meet", Arity: -4, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "<ip> <port> [<bus-port>]", Summary: "Joins the cluster of another node.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterMeet),
+			Local: a.clusterMeet,
 		},
 		{
 			Name: "replicate", Arity: 3, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "<node-id>", Summary: "Makes this node a replica of a master.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterReplicate),
+			Local: a.clusterReplicate,
 		},
 		{
 			Name: "reset", Arity: -2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagStale,
 			Doc:   command.Doc{Usage: "[HARD|SOFT]", Summary: "Makes this node leave its cluster.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)"},
-			Local: a.old(clusterReset),
+			Local: a.clusterReset,
 		},
 		{
 			Name: "saveconfig", Arity: 2, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Summary: "Syncs the topology to disk.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterSaveConfig),
+			Local: a.clusterSaveConfig,
 		},
 		{
 			Name: "set-config-epoch", Arity: 3, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "<epoch>", Summary: "Gives an epoch to a node that is alone.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterSetConfigEpoch),
+			Local: a.clusterSetConfigEpoch,
 		},
 		{
 			Name: "setslot", Arity: -4, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
 			Doc:   command.Doc{Usage: "<slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)", Summary: "Moves a slot; not built yet.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(clusterSetSlot),
+			Local: a.clusterSetSlot,
 		},
 	}
 }
 
-// slotList reads slot numbers. Those that lie outside or come twice are
+// takeSlots takes slot numbers. Those that lie outside or come twice are
 // Redis's errors; everything else about them is checked where they change.
-func slotList(args [][]byte) (slots slot.Set, bad *resp.Value) {
-	for _, arg := range args {
-		n, bad := parseSlot(arg)
-		if bad != nil {
-			return slots, bad
+func takeSlots(args *command.Args) (slots slot.Set, err error) {
+	for args.More() {
+		n, err := takeSlot(args)
+		if err != nil {
+			return slots, err
 		}
 		if slots.Has(n) {
 			return slots, errSlotTwice(n)
@@ -105,24 +105,22 @@ func slotList(args [][]byte) (slots slot.Set, bad *resp.Value) {
 	return slots, nil
 }
 
-// slotRanges reads pairs of first and last slot.
-func slotRanges(c *command.Command, args [][]byte) (slots slot.Set, bad *resp.Value) {
-	if len(args)%2 != 0 {
-		v := errArityValue(c.FullName())
-		return slots, &v
+// takeSlotRanges takes pairs of first and last slot.
+func takeSlotRanges(args *command.Args) (slots slot.Set, err error) {
+	if args.Len()%2 != 0 {
+		return slots, args.ErrArity()
 	}
-	for ; len(args) > 0; args = args[2:] {
-		start, bad := parseSlot(args[0])
-		if bad != nil {
-			return slots, bad
+	for args.More() {
+		start, err := takeSlot(args)
+		if err != nil {
+			return slots, err
 		}
-		end, bad := parseSlot(args[1])
-		if bad != nil {
-			return slots, bad
+		end, err := takeSlot(args)
+		if err != nil {
+			return slots, err
 		}
 		if start > end {
-			v := resp.Err("start slot number %d is greater than end slot number %d", start, end)
-			return slots, &v
+			return slots, command.Errorf("start slot number %d is greater than end slot number %d", start, end)
 		}
 		for n := int(start); n <= int(end); n++ {
 			if slots.Has(uint16(n)) {
@@ -134,84 +132,77 @@ func slotRanges(c *command.Command, args [][]byte) (slots slot.Set, bad *resp.Va
 	return slots, nil
 }
 
-func parseSlot(arg []byte) (uint16, *resp.Value) {
-	n, ok := command.ParseInt(arg)
-	if !ok || n < 0 || n >= slot.Count {
-		v := resp.Err("Invalid or out of range slot")
-		return 0, &v
+func takeSlot(args *command.Args) (uint16, error) {
+	n, err := args.Int()
+	if err != nil || n < 0 || n >= slot.Count {
+		return 0, command.Errorf("Invalid or out of range slot")
 	}
 	return uint16(n), nil
 }
 
-func errSlotTwice(n uint16) *resp.Value {
-	v := resp.Err("Slot %d specified multiple times", n)
-	return &v
-}
+func errSlotTwice(n uint16) error { return command.Errorf("Slot %d specified multiple times", n) }
 
-// changeSlots runs change with the slots that parsing found.
-func changeSlots(ctx context.Context, slots slot.Set, bad *resp.Value,
-	change func(context.Context, slot.Set) error,
-) resp.Value {
-	if bad != nil {
-		return *bad
+func (a *admin) clusterAddSlots(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	slots, err := takeSlots(args)
+	if err != nil {
+		return err
 	}
-	return okOr(change(ctx, slots))
+	return ok(r, a.node.AddSlots(ctx, slots))
 }
 
-func clusterAddSlots(ctx context.Context, c *call, args [][]byte) resp.Value {
-	slots, bad := slotList(args[2:])
-	return changeSlots(ctx, slots, bad, c.Node.AddSlots)
+func (a *admin) clusterDelSlots(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	slots, err := takeSlots(args)
+	if err != nil {
+		return err
+	}
+	return ok(r, a.node.DelSlots(ctx, slots))
 }
 
-func clusterDelSlots(ctx context.Context, c *call, args [][]byte) resp.Value {
-	slots, bad := slotList(args[2:])
-	return changeSlots(ctx, slots, bad, c.Node.DelSlots)
+func (a *admin) clusterAddSlotsRange(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	slots, err := takeSlotRanges(args)
+	if err != nil {
+		return err
+	}
+	return ok(r, a.node.AddSlots(ctx, slots))
 }
 
-func clusterAddSlotsRange(ctx context.Context, c *call, args [][]byte) resp.Value {
-	slots, bad := slotRanges(c.row(args), args[2:])
-	return changeSlots(ctx, slots, bad, c.Node.AddSlots)
+func (a *admin) clusterDelSlotsRange(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	slots, err := takeSlotRanges(args)
+	if err != nil {
+		return err
+	}
+	return ok(r, a.node.DelSlots(ctx, slots))
 }
 
-func clusterDelSlotsRange(ctx context.Context, c *call, args [][]byte) resp.Value {
-	slots, bad := slotRanges(c.row(args), args[2:])
-	return changeSlots(ctx, slots, bad, c.Node.DelSlots)
-}
-
-// row returns the row that args, which passed Lookup, name.
-func (c *call) row(args [][]byte) *command.Command {
-	row, _ := c.Table.Lookup(args)
-	return row
-}
-
-func clusterFlushSlots(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	return okOr(c.Node.FlushSlots(ctx))
+func (a *admin) clusterFlushSlots(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	return ok(r, a.node.FlushSlots(ctx))
 }
 
 // clusterMeet checks as Redis does: the base port, the bus port, then the
 // address. Redis takes IPs alone; a name that resolves is welcome here, since
 // in containers there is nothing else to go by.
-func clusterMeet(ctx context.Context, c *call, args [][]byte) resp.Value {
-	if len(args) > 5 {
-		return errSubcommand(args)
+func (a *admin) clusterMeet(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	if args.Len() > 3 {
+		return args.ErrSubcommand()
 	}
-	port, ok := command.ParseInt(args[3])
-	if !ok {
-		return resp.Err("Invalid base port specified: %s", command.Printable(args[3], 128))
+	host, base := args.Next(), args.Next()
+	port, isPort := command.ParseInt(base)
+	if !isPort {
+		return command.Errorf("Invalid base port specified: %s", command.Printable(base, 128))
 	}
-	busPort, named := int64(0), len(args) == 5
+	busPort, named := int64(0), args.More()
 	if named {
-		if busPort, ok = command.ParseInt(args[4]); !ok {
-			return resp.Err("Invalid bus port specified: %s", command.Printable(args[4], 128))
+		bus := args.Next()
+		if busPort, isPort = command.ParseInt(bus); !isPort {
+			return command.Errorf("Invalid bus port specified: %s", command.Printable(bus, 128))
 		}
 	}
-	host := string(args[2])
 	// A client port near the end has no bus port 10000 above it; nothing here
 	// listens on that one, so only what was named is checked.
-	if port < 1 || port > math.MaxUint16 || named && busPort < 1 || busPort > math.MaxUint16 || !resolves(ctx, host) {
-		return resp.Err("Invalid node address specified: %s:%s", command.Printable(args[2], 128), command.Printable(args[3], 128))
+	if port < 1 || port > math.MaxUint16 || named && busPort < 1 || busPort > math.MaxUint16 || !resolves(ctx, string(host)) {
+		return command.Errorf("Invalid node address specified: %s:%s", command.Printable(host, 128), command.Printable(base, 128))
 	}
-	return okOr(c.Node.Meet(ctx, host, int(port), int(busPort)))
+	return ok(r, a.node.Meet(ctx, string(host), int(port), int(busPort)))
 }
 
 // resolves reports whether host is an IP address or a name that has one.
@@ -227,139 +218,138 @@ func resolves(ctx context.Context, host string) bool {
 }
 
 // nodeID reads a node's id; a text that is none is a node that nobody knows.
-func nodeID(arg []byte) (topology.NodeID, *resp.Value) {
+func nodeID(arg []byte) (topology.NodeID, error) {
 	id, err := topology.ParseNodeID(lower(arg))
 	if err != nil {
-		v := errUnknownNode(arg)
-		return 0, &v
+		return 0, errUnknownNode(arg)
 	}
 	return id, nil
 }
 
-// okOrUnknown is okOr for a command that names a node: that nobody knows it is said
+// okOrUnknown is ok for a command that names a node: that nobody knows it is said
 // in the client's form of its id.
-func okOrUnknown(err error, id topology.NodeID, arg []byte) resp.Value {
+func okOrUnknown(r *resp.Reply, err error, id topology.NodeID, arg []byte) error {
 	if err != nil && err.Error() == "ERR Unknown node "+id.String() {
 		return errUnknownNode(arg)
 	}
-	return okOr(err)
+	return ok(r, err)
 }
 
-func clusterForget(ctx context.Context, c *call, args [][]byte) resp.Value {
-	id, bad := nodeID(args[2])
-	if bad != nil {
-		return *bad
-	}
-	force := false
-	switch {
-	case len(args) == 3:
-	case len(args) == 4 && lower(args[3]) == "force":
-		force = true
-	default:
-		return errSyntax()
-	}
-	warning, err := c.Node.Forget(ctx, id, force)
-	if err == nil && warning != "" {
-		return resp.Simple("OK " + warning)
-	}
-	return okOrUnknown(err, id, args[2])
-}
-
-func clusterReplicate(ctx context.Context, c *call, args [][]byte) resp.Value {
-	id, bad := nodeID(args[2])
-	if bad != nil {
-		return *bad
-	}
-	return okOrUnknown(c.Node.Replicate(ctx, id), id, args[2])
-}
-
-func clusterReset(ctx context.Context, c *call, args [][]byte) resp.Value {
-	if len(args) > 3 {
-		return errSubcommand(args)
-	}
-	hard := len(args) == 3 && command.Is(args[2], "hard")
-	if len(args) == 3 && !hard && !command.Is(args[2], "soft") {
-		return errSyntax()
-	}
-	return okOr(c.Node.Reset(ctx, hard))
-}
-
-func clusterSetConfigEpoch(ctx context.Context, c *call, args [][]byte) resp.Value {
-	epoch, ok := command.ParseInt(args[2])
-	switch {
-	case !ok:
-		return errNotInteger()
-	case epoch < 0:
-		return resp.Err("Invalid config epoch specified: %d", epoch)
-	default:
-		return okOr(c.Node.SetConfigEpoch(ctx, uint64(epoch)))
-	}
-}
-
-func clusterBumpEpoch(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	epoch, bumped, err := c.Node.BumpEpoch(ctx)
+func (a *admin) clusterForget(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	arg := args.Next()
+	id, err := nodeID(arg)
 	if err != nil {
-		return resp.FromError(err)
+		return err
+	}
+	force := args.Is("force")
+	if err := args.End(); err != nil {
+		return err
+	}
+	warning, err := a.node.Forget(ctx, id, force)
+	if err == nil && warning != "" {
+		r.Simple("OK " + warning)
+		return nil
+	}
+	return okOrUnknown(r, err, id, arg)
+}
+
+func (a *admin) clusterReplicate(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	arg := args.Next()
+	id, err := nodeID(arg)
+	if err != nil {
+		return err
+	}
+	return okOrUnknown(r, a.node.Replicate(ctx, id), id, arg)
+}
+
+func (a *admin) clusterReset(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	if args.Len() > 1 {
+		return args.ErrSubcommand()
+	}
+	hard := args.Is("hard")
+	if args.More() && !args.Is("soft") {
+		return command.ErrSyntax
+	}
+	return ok(r, a.node.Reset(ctx, hard))
+}
+
+func (a *admin) clusterSetConfigEpoch(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	epoch, err := args.Int()
+	switch {
+	case err != nil:
+		return err
+	case epoch < 0:
+		return command.Errorf("Invalid config epoch specified: %d", epoch)
+	default:
+		return ok(r, a.node.SetConfigEpoch(ctx, uint64(epoch)))
+	}
+}
+
+func (a *admin) clusterBumpEpoch(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	epoch, bumped, err := a.node.BumpEpoch(ctx)
+	if err != nil {
+		return err
 	}
 	word := "STILL "
 	if bumped {
 		word = "BUMPED "
 	}
-	return resp.Simple(word + strconv.FormatUint(epoch, 10))
+	r.Simple(word + strconv.FormatUint(epoch, 10))
+	return nil
 }
 
-func clusterSaveConfig(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	return okOr(c.Node.SaveConfig(ctx))
+func (a *admin) clusterSaveConfig(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	return ok(r, a.node.SaveConfig(ctx))
 }
 
 // clusterFailover makes this replica the master. FORCE does without the master's
 // consent; TAKEOVER means the same, because a minority can decide nothing here.
-func clusterFailover(ctx context.Context, c *call, args [][]byte) resp.Value {
-	if len(args) > 3 {
-		return errSubcommand(args)
+func (a *admin) clusterFailover(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	if args.Len() > 1 {
+		return args.ErrSubcommand()
 	}
-	if len(args) == 3 && !command.Is(args[2], "force") && !command.Is(args[2], "takeover") {
-		return errSyntax()
+	force := args.Is("force") || args.Is("takeover")
+	if err := args.End(); err != nil {
+		return err
 	}
-	v := c.Node.View(ctx)
+	v := a.node.View(ctx)
 	me := v.Me()
 	if me == nil || !me.Replica() {
-		return resp.Err("You should send CLUSTER FAILOVER to a replica")
+		return command.Errorf("You should send CLUSTER FAILOVER to a replica")
 	}
-	force := len(args) == 3
 	if master := v.Master(me.Shard); !force {
 		switch {
 		case master == nil:
-			return resp.Err("I'm a replica but my master is unknown to me")
-		case master.Failed || c.Node.Live().Contact(master.ID).Suspect:
-			return resp.Err("Master is down or failed, please use CLUSTER FAILOVER FORCE")
+			return command.Errorf("I'm a replica but my master is unknown to me")
+		case master.Failed || a.node.Live().Contact(master.ID).Suspect:
+			return command.Errorf("Master is down or failed, please use CLUSTER FAILOVER FORCE")
 		}
 	}
-	return okOr(c.Node.Failover(ctx, force))
+	return ok(r, a.node.Failover(ctx, force))
 }
 
 // clusterSetSlot checks what can be checked, then says that it cannot.
-func clusterSetSlot(ctx context.Context, c *call, args [][]byte) resp.Value {
-	v := c.Node.View(ctx)
+func (a *admin) clusterSetSlot(ctx context.Context, _ *command.Env, args *command.Args, _ *resp.Reply) error {
+	v := a.node.View(ctx)
 	if me := v.Me(); me != nil && me.Replica() {
-		return resp.Err("Please use SETSLOT only with masters.")
+		return command.Errorf("Please use SETSLOT only with masters.")
 	}
-	if _, bad := parseSlot(args[2]); bad != nil {
-		return *bad
+	if _, err := takeSlot(args); err != nil {
+		return err
 	}
-	action := lower(args[3])
-	switch {
-	case len(args) == 4 && action == "stable":
-	case len(args) == 5 && (action == "migrating" || action == "importing"):
-		if _, bad := knownNode(v, args[4]); bad != nil {
-			return resp.Err("I don't know about node %s", command.Printable(args[4], 128))
+	switch n := args.Len(); {
+	case n == 1 && args.Is("stable"):
+	case n == 2 && (args.Is("migrating") || args.Is("importing")):
+		arg := args.Next()
+		if _, err := knownNode(v, arg); err != nil {
+			return command.Errorf("I don't know about node %s", command.Printable(arg, 128))
 		}
-	case len(args) == 5 && action == "node":
-		if _, bad := knownNode(v, args[4]); bad != nil {
-			return *bad
+	case n == 2 && args.Is("node"):
+		if _, err := knownNode(v, args.Next()); err != nil {
+			return err
 		}
 	default:
-		return resp.Err("Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP")
+		return command.Errorf("Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP")
 	}
-	return resp.Err("CLUSTER SETSLOT is not built yet: give slots away with DELSLOTS and ADDSLOTS")
+	return command.Errorf("CLUSTER SETSLOT is not built yet: give slots away with DELSLOTS and ADDSLOTS")
 }

@@ -16,20 +16,23 @@ import (
 
 // clusterMetaRaft is CLUSTER METARAFT, which has subcommands of its own: the
 // table knows two levels, as Redis does.
-func clusterMetaRaft(ctx context.Context, c *call, args [][]byte) resp.Value {
-	switch sub := lower(args[2]); {
-	case sub == "members" && len(args) == 3:
-		return metaMembers(ctx, c)
-	case sub == "status" && len(args) == 3:
-		return metaStatus(ctx, c)
-	case sub == "addlearner" && len(args) == 5:
-		return metaAddLearner(ctx, c, args[3], args[4])
-	case sub == "promote" && len(args) > 3:
-		return metaPromote(ctx, c, args[3:])
+func (a *admin) clusterMetaRaft(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	arg := args.Next()
+	switch sub, n := lower(arg), args.Len(); {
+	case sub == "members" && n == 0:
+		r.Verbatim(a.metaMembers(ctx))
+		return nil
+	case sub == "status" && n == 0:
+		r.Verbatim(a.metaStatus(ctx))
+		return nil
+	case sub == "addlearner" && n == 2:
+		return a.metaAddLearner(ctx, args, r)
+	case sub == "promote" && n > 0:
+		return a.metaPromote(ctx, args, r)
 	case sub == "members" || sub == "status" || sub == "addlearner" || sub == "promote":
-		return errArityValue("cluster|metaraft " + sub)
+		return command.Errorf("wrong number of arguments for '%s %s' command", args.Name(), sub)
 	default:
-		return resp.Err("unknown METARAFT subcommand '%s'. Try CLUSTER HELP.", command.Printable(args[2], 128))
+		return command.Errorf("unknown METARAFT subcommand '%s'. Try CLUSTER HELP.", command.Printable(arg, 128))
 	}
 }
 
@@ -82,17 +85,17 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(d.Milliseconds(), 10)
 }
 
-func metaMembers(ctx context.Context, c *call) resp.Value {
+func (a *admin) metaMembers(ctx context.Context) string {
 	var lines strings.Builder
-	for _, m := range c.Node.MetaStatus(ctx).Members {
+	for _, m := range a.node.MetaStatus(ctx).Members {
 		lines.WriteString(memberLine(m) + "\n")
 	}
-	return resp.Verbatim(lines.String())
+	return lines.String()
 }
 
-func metaStatus(ctx context.Context, c *call) resp.Value {
-	s := c.Node.MetaStatus(ctx)
-	v := c.Node.View(ctx)
+func (a *admin) metaStatus(ctx context.Context) string {
+	s := a.node.MetaStatus(ctx)
+	v := a.node.View(ctx)
 	voters := 0
 	for _, m := range s.Members {
 		if m.Voter {
@@ -117,19 +120,20 @@ func metaStatus(ctx context.Context, c *call) resp.Value {
 	for i, m := range s.Members {
 		w.line("member"+strconv.Itoa(i), memberLine(m))
 	}
-	return resp.Verbatim(w.String())
+	return w.String()
 }
 
-func metaAddLearner(ctx context.Context, c *call, arg, addr []byte) resp.Value {
-	id, err := metaNodeID(arg)
+func (a *admin) metaAddLearner(ctx context.Context, args *command.Args, r *resp.Reply) error {
+	id, err := metaNodeID(args.Next())
 	if err != nil {
-		return resp.FromError(err)
+		return err
 	}
+	addr := args.Next()
 	if host, port, err := net.SplitHostPort(string(addr)); err != nil || host == "" || !validPort(port) {
-		return resp.Err("Invalid Raft address '%s': host:port of the node's Raft listener is wanted",
+		return command.Errorf("Invalid Raft address '%s': host:port of the node's Raft listener is wanted",
 			command.Printable(addr, 128))
 	}
-	return okOr(c.Node.MetaAddLearner(ctx, id, string(addr)))
+	return ok(r, a.node.MetaAddLearner(ctx, id, string(addr)))
 }
 
 func validPort(text string) bool {
@@ -137,25 +141,22 @@ func validPort(text string) bool {
 	return err == nil && n > 0
 }
 
-func metaPromote(ctx context.Context, c *call, args [][]byte) resp.Value {
-	ids := make([]topology.NodeID, len(args))
-	for i, arg := range args {
-		id, err := metaNodeID(arg)
+func (a *admin) metaPromote(ctx context.Context, args *command.Args, r *resp.Reply) error {
+	var ids []topology.NodeID
+	for args.More() {
+		id, err := metaNodeID(args.Next())
 		if err != nil {
-			return resp.FromError(err)
+			return err
 		}
-		if slices.Contains(ids[:i], id) {
-			return resp.Err("Node %s specified multiple times", id)
+		if slices.Contains(ids, id) {
+			return command.Errorf("Node %s specified multiple times", id)
 		}
-		ids[i] = id
+		ids = append(ids, id)
 	}
-	warning, err := c.Node.MetaPromote(ctx, ids)
-	switch {
-	case err != nil:
-		return resp.FromError(err)
-	case warning != "":
-		return resp.Simple("OK " + warning)
-	default:
-		return resp.OK
+	warning, err := a.node.MetaPromote(ctx, ids)
+	if err == nil && warning != "" {
+		r.Simple("OK " + warning)
+		return nil
 	}
+	return ok(r, err)
 }

@@ -280,7 +280,7 @@ func (a *admin) configSubcommands() []*command.Command {
 		{
 			Name: "get", Arity: -3, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
 			Doc:   command.Doc{Usage: "<pattern> [<pattern> ...]", Summary: "Returns parameters and their values.", Since: "2.0.0", Group: "server", Complexity: "O(N)"},
-			Local: a.old(configGet),
+			Local: a.configGet,
 		},
 		{
 			Name: "help", Arity: 2, Flags: command.FlagLoading | command.FlagStale,
@@ -290,54 +290,55 @@ func (a *admin) configSubcommands() []*command.Command {
 		{
 			Name: "resetstat", Arity: 2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
 			Doc:   command.Doc{Summary: "Sets the counters of INFO to zero.", Since: "2.0.0", Group: "server", Complexity: "O(1)"},
-			Local: a.old(configResetStat),
+			Local: a.configResetStat,
 		},
 		{
 			Name: "rewrite", Arity: 2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
 			Doc:   command.Doc{Summary: "Writes the parameters to the configuration file.", Since: "2.8.0", Group: "server", Complexity: "O(1)"},
-			Local: a.old(configRewrite),
+			Local: a.configRewrite,
 		},
 		{
 			Name: "set", Arity: -4, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
 			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Usage: "<parameter> <value> [<parameter> <value> ...]", Summary: "Sets parameters.", Since: "2.0.0", Group: "server", Complexity: "O(N)"},
-			Local: a.old(configSet),
+			Local: a.configSet,
 		},
 	}
 }
 
-func configGet(_ context.Context, c *call, args [][]byte) resp.Value {
-	names, values := c.Node.Config().Get(args[2:]...)
-	pairs := make([]resp.Value, 0, 2*len(names))
+func (a *admin) configGet(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	names, values := a.node.Config().Get(args.Rest()...)
+	r.Map(len(names))
 	for _, name := range names {
-		pairs = append(pairs, resp.BulkString(name), resp.BulkString(values[name]))
+		r.BulkString(name)
+		r.BulkString(values[name])
 	}
-	return resp.Map(pairs...)
+	return nil
 }
 
-func configSet(ctx context.Context, c *call, args [][]byte) resp.Value {
-	pairs := args[2:]
-	if len(pairs)%2 != 0 {
-		return errArityValue("config|set")
+func (a *admin) configSet(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	if args.Len()%2 != 0 {
+		return args.ErrArity()
 	}
-	return okOr(c.Node.Config().Set(ctx, pairs))
+	return ok(r, a.node.Config().Set(ctx, args.Rest()))
 }
 
-// okOr returns OK, or err as an error reply.
-func okOr(err error) resp.Value {
-	if err != nil {
-		return resp.FromError(err)
+// ok answers OK, or err.
+func ok(r *resp.Reply, err error) error {
+	if err == nil {
+		r.OK()
 	}
-	return resp.OK
+	return err
 }
 
-func configRewrite(_ context.Context, c *call, _ [][]byte) resp.Value {
-	return okOr(c.Node.Config().Rewrite())
+func (a *admin) configRewrite(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	return ok(r, a.node.Config().Rewrite())
 }
 
-func configResetStat(_ context.Context, c *call, _ [][]byte) resp.Value {
-	if f := c.Node.Config().opts.ResetStat; f != nil {
+func (a *admin) configResetStat(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	if f := a.node.Config().opts.ResetStat; f != nil {
 		f()
 	}
-	return resp.OK
+	r.OK()
+	return nil
 }

@@ -16,39 +16,39 @@ func (a *admin) connectionCommands() []*command.Command {
 			Name: "ping", Arity: -1, Flags: command.FlagFast, ACL: command.CatConnection,
 			Tips:  []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Usage: "[message]", Summary: "Answers PONG, or the message.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(ping),
+			Local: a.ping,
 		},
 		{
 			Name: "echo", Arity: 2, Flags: command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "message", Summary: "Returns the message.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(echo),
+			Local: a.echo,
 		},
 		{
 			Name: "quit", Arity: -1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
 			InMulti: true,
 			Doc:     command.Doc{Summary: "Closes the connection once the reply is out.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
-			Local:   a.old(quit),
+			Local:   a.quit,
 		},
 		{
 			Name: "reset", Arity: 1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
 			InMulti: true,
 			Doc:     command.Doc{Summary: "Puts the connection into the state of a new one.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
-			Local:   a.old(reset),
+			Local:   a.reset,
 		},
 		{
 			Name: "auth", Arity: -2, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "[username] password", Summary: "Authenticates the connection.", Since: "1.0.0", Group: "connection", Complexity: "O(N)"},
-			Local: a.old(auth),
+			Local: a.auth,
 		},
 		{
 			Name: "hello", Arity: -1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "[protover [AUTH username password] [SETNAME name]]", Summary: "Switches the protocol version; optionally authenticates and names the connection.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(hello),
+			Local: a.hello,
 		},
 		{
 			Name: "select", Arity: 2, Flags: command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "index", Summary: "Selects a database; a cluster has database 0 alone.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.old(selectDB),
+			Local: a.selectDB,
 		},
 		{
 			Name: "client", Arity: -2,
@@ -58,104 +58,115 @@ func (a *admin) connectionCommands() []*command.Command {
 		{
 			Name: "readonly", Arity: 1, Flags: command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatConnection,
 			Doc:   command.Doc{Summary: "Lets the connection read from a replica.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(readOnly),
+			Local: a.readOnly,
 		},
 		{
 			Name: "readwrite", Arity: 1, Flags: command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatConnection,
 			Doc:   command.Doc{Summary: "Undoes READONLY.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(readWrite),
+			Local: a.readWrite,
 		},
 		{
 			Name: "asking", Arity: 1, KeepsAsking: true, Flags: command.FlagFast, ACL: command.CatConnection,
 			Doc:   command.Doc{Summary: "Lets the next command use a slot that is being imported.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
-			Local: a.old(asking),
+			Local: a.asking,
 		},
 	}
 }
 
-func ping(_ context.Context, _ *call, args [][]byte) resp.Value {
-	switch len(args) {
+func (a *admin) ping(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	switch args.Len() {
+	case 0:
+		r.Simple("PONG")
 	case 1:
-		return resp.Simple("PONG")
-	case 2:
-		return bulkCopy(args[1])
+		r.Bulk(args.Next())
 	default:
-		return errArityValue("ping")
+		return args.ErrArity()
 	}
+	return nil
 }
 
-func echo(_ context.Context, _ *call, args [][]byte) resp.Value { return bulkCopy(args[1]) }
-
-// bulkCopy returns an argument as a reply, which outlives the arguments.
-func bulkCopy(arg []byte) resp.Value { return resp.BulkString(string(arg)) }
-
-func quit(_ context.Context, c *call, _ [][]byte) resp.Value {
-	c.Session.CloseAfterReply = true
-	return resp.OK
+func (a *admin) echo(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	r.Bulk(args.Next())
+	return nil
 }
 
-func reset(_ context.Context, c *call, _ [][]byte) resp.Value {
-	c.Session.Reset(c.Node.Config().Value("requirepass") == "")
-	return resp.Simple("RESET")
+func (a *admin) quit(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	e.Session.CloseAfterReply = true
+	r.OK()
+	return nil
+}
+
+func (a *admin) reset(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	e.Session.Reset(a.node.Config().Value("requirepass") == "")
+	r.Simple("RESET")
+	return nil
 }
 
 // selectDB accepts database 0, the only one of a cluster.
-func selectDB(_ context.Context, _ *call, args [][]byte) resp.Value {
-	n, ok := command.ParseInt(args[1])
+func (a *admin) selectDB(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	n, err := args.Int()
 	switch {
-	case !ok:
-		return errNotInteger()
+	case err != nil:
+		return err
 	case n != 0:
-		return resp.Err("SELECT is not allowed in cluster mode")
-	default:
-		return resp.OK
+		return command.Errorf("SELECT is not allowed in cluster mode")
 	}
+	r.OK()
+	return nil
 }
 
-func readOnly(_ context.Context, c *call, _ [][]byte) resp.Value {
-	c.Session.ReadOnly.Store(true)
-	return resp.OK
+func (a *admin) readOnly(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	e.Session.ReadOnly.Store(true)
+	r.OK()
+	return nil
 }
 
-func readWrite(_ context.Context, c *call, _ [][]byte) resp.Value {
-	c.Session.ReadOnly.Store(false)
-	return resp.OK
+func (a *admin) readWrite(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	e.Session.ReadOnly.Store(false)
+	r.OK()
+	return nil
 }
 
-func asking(_ context.Context, c *call, _ [][]byte) resp.Value {
-	c.Session.Asking = true
-	return resp.OK
+func (a *admin) asking(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	e.Session.Asking = true
+	r.OK()
+	return nil
 }
 
-func auth(_ context.Context, c *call, args [][]byte) resp.Value {
-	user, password := []byte("default"), args[1]
+func (a *admin) auth(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	user := []byte("default")
 	switch {
-	case len(args) > 3:
-		return errSyntax()
-	case len(args) == 3:
-		user, password = args[1], args[2]
-	case c.Node.Config().Value("requirepass") == "":
-		return resp.Err("AUTH <password> called without any password configured for the default user. " +
+	case args.Len() > 2:
+		return command.ErrSyntax
+	case args.Len() == 2:
+		user = args.Next()
+	case a.node.Config().Value("requirepass") == "":
+		return command.Errorf("AUTH <password> called without any password configured for the default user. " +
 			"Are you sure your configuration is correct?")
 	}
-	if !authenticate(c, user, password) {
-		return errWrongPass()
+	if !a.authenticate(e, user, args.Next()) {
+		return errWrongPass
 	}
-	return resp.OK
+	r.OK()
+	return nil
 }
 
-func errWrongPass() resp.Value {
-	return resp.FromError(resp.Error("WRONGPASS invalid username-password pair or user is disabled."))
-}
+const (
+	errWrongPass = resp.Error("WRONGPASS invalid username-password pair or user is disabled.")
+	errNoProto   = resp.Error("NOPROTO unsupported protocol version")
+	errHello     = resp.Error("NOAUTH HELLO must be called with the client already authenticated, " +
+		"otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and " +
+		"select the RESP protocol version at the same time")
+)
 
 // authenticate checks a password of the one user, "default"; without a
 // required password any will do.
-func authenticate(c *call, user, password []byte) bool {
-	want := c.Node.Config().Value("requirepass")
+func (a *admin) authenticate(e *command.Env, user, password []byte) bool {
+	want := a.node.Config().Value("requirepass")
 	if string(user) != "default" || want != "" && subtle.ConstantTimeCompare([]byte(want), password) == 0 {
 		return false
 	}
-	c.Session.Authenticated = true
+	e.Session.Authenticated = true
 	return true
 }
 
@@ -166,65 +177,66 @@ type helloOptions struct {
 	name           []byte
 }
 
-func parseHello(args [][]byte) (o helloOptions, bad *resp.Value) {
-	fail := func(v resp.Value) (helloOptions, *resp.Value) { return o, &v }
-	if len(args) < 2 {
+func takeHello(args *command.Args) (o helloOptions, err error) {
+	if !args.More() {
 		return o, nil
 	}
-	n, ok := command.ParseInt(args[1])
-	if !ok {
-		return fail(resp.Err("Protocol version is not an integer or out of range"))
+	if o.proto, err = args.Int(); err != nil {
+		return o, command.Errorf("Protocol version is not an integer or out of range")
 	}
-	if n != 2 && n != 3 {
-		return fail(resp.FromError(resp.Error("NOPROTO unsupported protocol version")))
+	if o.proto != 2 && o.proto != 3 {
+		return o, errNoProto
 	}
-	o.proto = n
-	for rest := args[2:]; len(rest) > 0; {
+	for args.More() {
 		switch {
-		case command.Is(rest[0], "auth") && len(rest) >= 3:
-			o.user, o.password = rest[1], rest[2]
-			rest = rest[3:]
-		case command.Is(rest[0], "setname") && len(rest) >= 2:
-			if !printableName(rest[1]) {
-				return fail(errClientName())
+		case args.IsWith("auth", 2):
+			o.user, o.password = args.Next(), args.Next()
+		case args.IsWith("setname", 1):
+			if o.name = args.Next(); !printableName(o.name) {
+				return o, errClientName
 			}
-			o.name = rest[1]
-			rest = rest[2:]
 		default:
-			return fail(resp.Err("Syntax error in HELLO option '%s'", command.Printable(rest[0], 128)))
+			return o, command.Errorf("Syntax error in HELLO option '%s'", command.Printable(args.Next(), 128))
 		}
 	}
 	return o, nil
 }
 
-func hello(_ context.Context, c *call, args [][]byte) resp.Value {
-	o, bad := parseHello(args)
-	if bad != nil {
-		return *bad
+func (a *admin) hello(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	o, err := takeHello(args)
+	if err != nil {
+		return err
 	}
-	if o.user != nil && !authenticate(c, o.user, o.password) {
-		return errWrongPass()
+	if o.user != nil && !a.authenticate(e, o.user, o.password) {
+		return errWrongPass
 	}
-	if !c.Session.Authenticated && c.Node.Config().Value("requirepass") != "" {
-		return resp.FromError(resp.Error("NOAUTH HELLO must be called with the client already authenticated, " +
-			"otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and " +
-			"select the RESP protocol version at the same time"))
+	if !e.Session.Authenticated && a.node.Config().Value("requirepass") != "" {
+		return errHello
 	}
 	if o.name != nil {
-		c.Session.SetName(string(o.name))
+		e.Session.SetName(string(o.name))
 	}
 	if o.proto != 0 {
-		c.Session.SetProto(int(o.proto))
+		e.Session.SetProto(int(o.proto))
+		r.SetProto(int(o.proto)) // this reply is the first one
 	}
-	return resp.Map(
-		resp.BulkString("server"), resp.BulkString("redis"),
-		resp.BulkString("version"), resp.BulkString(RedisVersion),
-		resp.BulkString("proto"), resp.Int(int64(c.Session.Proto())),
-		resp.BulkString("id"), resp.Int(int64(c.Session.ID)),
-		resp.BulkString("mode"), resp.BulkString("cluster"),
-		resp.BulkString("role"), resp.BulkString(localRole(c.Node)),
-		resp.BulkString("modules"), resp.Array(),
-	)
+	r.Map(7)
+	text(r, "server", "redis", "version", RedisVersion)
+	r.BulkString("proto")
+	r.Int(int64(e.Session.Proto()))
+	r.BulkString("id")
+	r.Int(int64(e.Session.ID))
+	text(r, "mode", "cluster", "role", localRole(a.node))
+	r.BulkString("modules")
+	r.Array(0)
+	return nil
+}
+
+// text writes bulk strings.
+func text(r *resp.Reply, texts ...string) {
+	for _, s := range texts {
+		r.BulkString(s)
+	}
 }
 
 // RedisVersion is the version of Redis whose behaviour AiKv has.

@@ -17,46 +17,50 @@ func (a *admin) debugCommands() []*command.Command {
 			Summary: "Cuts the node off from others, for tests.", Since: "1.0.0", Group: "server",
 			Complexity: "Depends on subcommand.",
 		},
-		Local: a.old(debug),
+		Local: a.debug,
 	}}
 }
 
 // debug: PARTITION loses what other nodes send (IN), what is sent to them (OUT),
 // or both; it replaces an earlier one. HEAL ends it.
-func debug(ctx context.Context, c *call, args [][]byte) resp.Value {
-	if !c.Node.Faults() {
-		return resp.Err("DEBUG command not allowed. It needs debug.faults = true in the configuration, which is for tests.")
+func (a *admin) debug(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	if !a.node.Faults() {
+		return command.Errorf("DEBUG command not allowed. It needs debug.faults = true in the configuration, which is for tests.")
 	}
 	switch {
-	case command.Is(args[1], "heal") && len(args) == 2:
-		c.Node.Partition(nil, nil)
-		return resp.OK
-	case command.Is(args[1], "partition") && len(args) >= 4:
-		return debugPartition(ctx, c, args)
+	case args.Len() == 1 && args.Is("heal"):
+		a.node.Partition(nil, nil)
+	case args.IsWith("partition", 2):
+		if err := a.debugPartition(ctx, args); err != nil {
+			return err
+		}
 	default:
-		return errSubcommand(args)
+		return args.ErrSubcommand()
 	}
+	r.OK()
+	return nil
 }
 
-func debugPartition(ctx context.Context, c *call, args [][]byte) resp.Value {
-	v := c.Node.View(ctx)
+func (a *admin) debugPartition(ctx context.Context, args *command.Args) error {
+	v := a.node.View(ctx)
+	where := lower(args.Next())
 	var nodes []topology.NodeID
-	for _, arg := range args[3:] {
-		n, bad := knownNode(v, arg)
-		if bad != nil {
-			return *bad
+	for args.More() {
+		n, err := knownNode(v, args.Next())
+		if err != nil {
+			return err
 		}
 		nodes = append(nodes, n.ID)
 	}
-	switch lower(args[2]) {
+	switch where {
 	case "in":
-		c.Node.Partition(nodes, nil)
+		a.node.Partition(nodes, nil)
 	case "out":
-		c.Node.Partition(nil, nodes)
+		a.node.Partition(nil, nodes)
 	case "both":
-		c.Node.Partition(nodes, nodes)
+		a.node.Partition(nodes, nodes)
 	default:
-		return errSyntax()
+		return command.ErrSyntax
 	}
-	return resp.OK
+	return nil
 }

@@ -14,7 +14,7 @@ func (a *admin) slowlogSubcommands() []*command.Command {
 			Name: "get", Arity: -2, Flags: command.FlagAdmin | command.FlagLoading | command.FlagStale,
 			Tips:  []string{"request_policy:all_nodes", "nondeterministic_output"},
 			Doc:   command.Doc{Usage: "[<count>]", Summary: "Returns the entries.", Since: "2.2.12", Group: "server", Complexity: "O(N)"},
-			Local: a.old(slowlogGet),
+			Local: a.slowlogGet,
 		},
 		{
 			Name: "help", Arity: 2, Flags: command.FlagLoading | command.FlagStale,
@@ -25,13 +25,13 @@ func (a *admin) slowlogSubcommands() []*command.Command {
 			Name: "len", Arity: 2, Flags: command.FlagAdmin | command.FlagLoading | command.FlagStale,
 			Tips:  []string{"request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Returns the number of entries.", Since: "2.2.12", Group: "server", Complexity: "O(1)"},
-			Local: a.old(slowlogLen),
+			Local: a.slowlogLen,
 		},
 		{
 			Name: "reset", Arity: 2, Flags: command.FlagAdmin | command.FlagLoading | command.FlagStale,
 			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Summary: "Deletes the entries.", Since: "2.2.12", Group: "server", Complexity: "O(N)"},
-			Local: a.old(slowlogReset),
+			Local: a.slowlogReset,
 		},
 	}
 }
@@ -48,13 +48,13 @@ func (a *admin) latencySubcommands() []*command.Command {
 			Name: "latest", Arity: 2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
 			Tips:  []string{"nondeterministic_output", "request_policy:all_nodes", "response_policy:special"},
 			Doc:   command.Doc{Summary: "Returns the last events.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
-			Local: a.old(latencyLatest),
+			Local: a.latencyLatest,
 		},
 		{
 			Name: "reset", Arity: -2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
 			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Usage: "[<event> ...]", Summary: "Deletes events.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
-			Local: a.old(latencyReset),
+			Local: a.latencyReset,
 		},
 	}
 }
@@ -71,7 +71,7 @@ func (a *admin) moduleSubcommands() []*command.Command {
 			Name: "list", Arity: 2, Flags: command.FlagAdmin | command.FlagNoScript,
 			Tips:  []string{"nondeterministic_output_order"},
 			Doc:   command.Doc{Summary: "Lists the modules.", Since: "4.0.0", Group: "server", Complexity: "O(N)"},
-			Local: a.old(emptyList),
+			Local: a.emptyList,
 		},
 	}
 }
@@ -83,7 +83,7 @@ func (a *admin) functionSubcommands() []*command.Command {
 			Name: "flush", Arity: -2, Flags: command.FlagWrite | command.FlagNoScript, ACL: command.CatScripting,
 			Tips:  []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Usage: "[ASYNC|SYNC]", Summary: "Deletes all libraries, of which there are none.", Since: "7.0.0", Group: "scripting", Complexity: "O(N)"},
-			Local: a.old(functionFlush),
+			Local: a.functionFlush,
 		},
 		{
 			Name: "help", Arity: 2, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatScripting,
@@ -94,58 +94,76 @@ func (a *admin) functionSubcommands() []*command.Command {
 			Name: "list", Arity: -2, Flags: command.FlagNoScript, ACL: command.CatScripting,
 			Tips:  []string{"nondeterministic_output_order"},
 			Doc:   command.Doc{Usage: "[LIBRARYNAME <pattern>] [WITHCODE]", Summary: "Lists the function libraries.", Since: "7.0.0", Group: "scripting", Complexity: "O(N)"},
-			Local: a.old(functionList),
+			Local: a.functionList,
 		},
 	}
 }
 
-func functionFlush(_ context.Context, _ *call, args [][]byte) resp.Value {
+func (a *admin) functionFlush(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
 	switch {
-	case len(args) > 3:
-		return errSubcommand(args)
-	case len(args) == 3 && !command.Is(args[2], "async") && !command.Is(args[2], "sync"):
-		return resp.Err("FUNCTION FLUSH only supports SYNC|ASYNC option")
+	case args.Len() > 1:
+		return args.ErrSubcommand()
+	case args.More() && !args.Is("async") && !args.Is("sync"):
+		return command.Errorf("FUNCTION FLUSH only supports SYNC|ASYNC option")
 	}
-	return resp.OK
+	r.OK()
+	return nil
 }
 
-func functionList(_ context.Context, _ *call, args [][]byte) resp.Value {
+func (a *admin) functionList(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
 	named, withCode := false, false
-	for rest := args[2:]; len(rest) > 0; rest = rest[1:] {
+	for args.More() {
 		switch {
-		case !withCode && command.Is(rest[0], "withcode"):
+		case !withCode && args.Is("withcode"):
 			withCode = true
-		case !named && command.Is(rest[0], "libraryname"):
-			if len(rest) < 2 {
-				return resp.Err("library name argument was not given")
+		case !named && args.Is("libraryname"):
+			if !args.More() {
+				return command.Errorf("library name argument was not given")
 			}
-			named, rest = true, rest[1:]
+			named = args.Next() != nil
 		default:
-			return resp.Err("Unknown argument %s", command.Printable(rest[0], 128))
+			return command.Errorf("Unknown argument %s", command.Printable(args.Next(), 128))
 		}
 	}
-	return resp.Array()
+	r.Array(0)
+	return nil
 }
 
-func slowlogGet(_ context.Context, _ *call, args [][]byte) resp.Value {
-	if len(args) > 3 {
-		return errSyntax()
+func (a *admin) slowlogGet(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+	if args.Len() > 1 {
+		return command.ErrSyntax
 	}
-	if len(args) == 3 {
-		if n, ok := command.ParseInt(args[2]); !ok || n < -1 {
-			return resp.Err("count should be greater than or equal to -1")
+	if args.More() {
+		if n, err := args.Int(); err != nil || n < -1 {
+			return command.Errorf("count should be greater than or equal to -1")
 		}
 	}
-	return resp.Array()
+	r.Array(0)
+	return nil
 }
 
-func slowlogLen(context.Context, *call, [][]byte) resp.Value { return resp.Int(0) }
+func (a *admin) slowlogLen(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Int(0)
+	return nil
+}
 
-func slowlogReset(context.Context, *call, [][]byte) resp.Value { return resp.OK }
+func (a *admin) slowlogReset(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.OK()
+	return nil
+}
 
-func latencyLatest(context.Context, *call, [][]byte) resp.Value { return resp.Array() }
+func (a *admin) latencyLatest(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Array(0)
+	return nil
+}
 
-func latencyReset(context.Context, *call, [][]byte) resp.Value { return resp.Int(0) }
+func (a *admin) latencyReset(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Int(0)
+	return nil
+}
 
 // emptyList is the answer where AiKv has nothing of a kind that Redis has.
-func emptyList(context.Context, *call, [][]byte) resp.Value { return resp.Array() }
+func (a *admin) emptyList(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Array(0)
+	return nil
+}

@@ -12,14 +12,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/topology"
 )
 
 // infoSource is what the sections of one INFO are made from.
 type infoSource struct {
-	call *call
-	node NodeInfo
+	node Node
+	info NodeInfo
 	ctx  context.Context
 	view *topology.View
 	repl replication
@@ -58,11 +59,11 @@ type infoWriter struct{ strings.Builder }
 
 func (w *infoWriter) line(name string, value any) { fmt.Fprintf(w, "%s:%v\r\n", name, value) }
 
-func info(ctx context.Context, c *call, args [][]byte) resp.Value {
+func (a *admin) info(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
 	wanted := make(map[string]bool)
-	usual, all := len(args) == 1, false
-	for _, arg := range args[1:] {
-		switch name := lower(arg); name {
+	usual, all := !args.More(), false
+	for args.More() {
+		switch name := lower(args.Next()); name {
 		case "default":
 			usual = true
 		case "all", "everything":
@@ -71,8 +72,8 @@ func info(ctx context.Context, c *call, args [][]byte) resp.Value {
 			wanted[name] = true
 		}
 	}
-	view := c.Node.View(ctx)
-	s := infoSource{ctx: ctx, call: c, node: c.Node.Info(), view: view, repl: replicationOf(view, c.Node), now: time.Now()}
+	view := a.node.View(ctx)
+	s := infoSource{ctx: ctx, node: a.node, info: a.node.Info(), view: view, repl: replicationOf(view, a.node), now: time.Now()}
 	var w infoWriter
 	for _, section := range infoSections() {
 		if !all && !(usual && !section.extra) && !wanted[section.name] {
@@ -88,16 +89,17 @@ func info(ctx context.Context, c *call, args [][]byte) resp.Value {
 		w.WriteString("# " + title + "\r\n")
 		section.write(&w, &s)
 	}
-	return resp.Verbatim(w.String())
+	r.Verbatim(w.String())
+	return nil
 }
 
 func infoServer(w *infoWriter, s *infoSource) {
 	executable, _ := os.Executable() // an empty line tells as much as an error
-	up := seconds(s.now.Sub(s.node.Started))
+	up := seconds(s.now.Sub(s.info.Started))
 	w.line("redis_version", RedisVersion)
 	w.line("redis_git_sha1", "00000000") // as Redis's releases say
 	w.line("redis_git_dirty", 0)
-	w.line("aikv_version", s.node.Version)
+	w.line("aikv_version", s.info.Version)
 	w.line("redis_mode", "cluster")
 	w.line("os", runtime.GOOS+" "+runtime.GOARCH)
 	w.line("arch_bits", strconv.IntSize)
@@ -105,23 +107,23 @@ func infoServer(w *infoWriter, s *infoSource) {
 	w.line("go_version", runtime.Version())
 	w.line("process_id", os.Getpid())
 	w.line("process_supervised", "no")
-	w.line("run_id", s.node.RunID)
-	w.line("tcp_port", s.node.Port)
-	w.line("raft_addr", s.node.RaftAddr)
+	w.line("run_id", s.info.RunID)
+	w.line("tcp_port", s.info.Port)
+	w.line("raft_addr", s.info.RaftAddr)
 	w.line("server_time_usec", s.now.UnixMicro())
 	w.line("uptime_in_seconds", up)
 	w.line("uptime_in_days", up/(24*60*60))
 	w.line("executable", executable)
-	w.line("config_file", s.node.ConfigFile)
-	w.line("data_dir", s.node.DataDir)
+	w.line("config_file", s.info.ConfigFile)
+	w.line("data_dir", s.info.DataDir)
 }
 
 func infoClients(w *infoWriter, s *infoSource) {
-	w.line("connected_clients", s.node.ConnectedClients)
+	w.line("connected_clients", s.info.ConnectedClients)
 	w.line("cluster_connections", len(s.view.Nodes)-1)
-	w.line("maxclients", s.call.Node.Config().Value("maxclients"))
-	w.line("client_output_backlog", s.node.OutputBacklog)
-	w.line("blocked_clients", s.node.BlockedClients)
+	w.line("maxclients", s.node.Config().Value("maxclients"))
+	w.line("client_output_backlog", s.info.OutputBacklog)
+	w.line("blocked_clients", s.info.BlockedClients)
 	w.line("tracking_clients", 0)
 }
 
@@ -136,7 +138,7 @@ func infoMemory(w *infoWriter, s *infoSource) {
 	bytesLine("used_memory_peak", m.peak)
 	w.line("go_memory_total", m.total)
 	bytesLine("maxmemory", 0)
-	w.line("maxmemory_policy", s.call.Node.Config().Value("maxmemory-policy"))
+	w.line("maxmemory_policy", s.node.Config().Value("maxmemory-policy"))
 	ratio := 0.0
 	if m.used > 0 {
 		ratio = float64(m.rss) / float64(m.used)
@@ -191,16 +193,16 @@ func humanBytes(n uint64) string {
 // file: every acknowledged write is in it, synced.
 func infoPersistence(w *infoWriter, s *infoSource) {
 	loading := 0
-	if s.node.Loading {
+	if s.info.Loading {
 		loading = 1
 	}
 	w.line("loading", loading)
 	w.line("async_loading", 0)
-	w.line("rdb_changes_since_last_save", s.node.Unsynced)
+	w.line("rdb_changes_since_last_save", s.info.Unsynced)
 	w.line("rdb_bgsave_in_progress", 0)
-	saved := s.node.Store.Last
+	saved := s.info.Store.Last
 	if saved.IsZero() {
-		saved = s.node.Started
+		saved = s.info.Started
 	}
 	w.line("rdb_last_save_time", saved.Unix())
 	w.line("rdb_last_bgsave_status", "ok")
@@ -209,11 +211,11 @@ func infoPersistence(w *infoWriter, s *infoSource) {
 	w.line("aof_rewrite_scheduled", 0)
 	w.line("aof_last_bgrewrite_status", "ok")
 	w.line("aof_last_write_status", "ok") // the process ends when one fails
-	w.line("raft_log_fsyncs", s.node.Fsyncs)
-	store := &s.node.Store
+	w.line("raft_log_fsyncs", s.info.Fsyncs)
+	store := &s.info.Store
 	w.line("store_dirty_bytes", store.Dirty)
 	w.line("store_clean_bytes", store.Clean)
-	w.line("store_unsynced_entries", s.node.Unsynced)
+	w.line("store_unsynced_entries", s.info.Unsynced)
 	w.line("store_checkpoints", store.Checkpoints)
 	w.line("store_checkpoint_age", int64(s.now.Sub(saved).Seconds()))
 	w.line("store_waiting", digit(store.Waiting))
@@ -222,7 +224,7 @@ func infoPersistence(w *infoWriter, s *infoSource) {
 }
 
 func infoStats(w *infoWriter, s *infoSource) {
-	n := &s.node
+	n := &s.info
 	w.line("total_connections_received", n.TotalConnections)
 	w.line("total_commands_processed", n.TotalCommands)
 	w.line("instantaneous_ops_per_sec", n.OpsPerSec)
@@ -298,7 +300,7 @@ func infoCluster(w *infoWriter, _ *infoSource) { w.line("cluster_enabled", 1) }
 // infoKeyspace shows a database only if it has keys: tools take "db0:" for
 // "not empty".
 func infoKeyspace(w *infoWriter, s *infoSource) {
-	if s.node.Keys > 0 {
-		w.line("db0", fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", s.node.Keys, s.node.Expires))
+	if s.info.Keys > 0 {
+		w.line("db0", fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", s.info.Keys, s.info.Expires))
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func infoCommandStats(w *infoWriter, s *infoSource) {
-	for _, c := range s.call.Node.Sessions().CallStats() {
+	for _, c := range s.node.Sessions().CallStats() {
 		perCall := 0.0
 		if c.Calls > 0 {
 			perCall = microseconds(c.Time) / float64(c.Calls)
@@ -19,7 +19,7 @@ func infoCommandStats(w *infoWriter, s *infoSource) {
 }
 
 func infoErrorStats(w *infoWriter, s *infoSource) {
-	for _, e := range s.call.Node.Sessions().ErrorCounts() {
+	for _, e := range s.node.Sessions().ErrorCounts() {
 		w.line("errorstat_"+e.Kind, "count="+strconv.FormatInt(e.Count, 10))
 	}
 }
@@ -27,12 +27,12 @@ func infoErrorStats(w *infoWriter, s *infoSource) {
 // infoLatencyStats shows the percentiles that latency-tracking-info-percentiles
 // names, in microseconds.
 func infoLatencyStats(w *infoWriter, s *infoSource) {
-	config := s.call.Node.Config()
+	config := s.node.Config()
 	if config.Value("latency-tracking") == "no" {
 		return
 	}
 	percentiles := strings.Fields(config.Value("latency-tracking-info-percentiles"))
-	for _, c := range s.call.Node.Sessions().CallStats() {
+	for _, c := range s.node.Sessions().CallStats() {
 		if c.Calls == 0 || len(percentiles) == 0 {
 			continue
 		}

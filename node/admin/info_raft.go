@@ -11,7 +11,7 @@ import (
 // and one for each shard replica or arbiter. lag and settled are the leader's
 // to know; elsewhere they are 0. copy is 1 for an arbiter that has a copy of the data.
 func infoRaft(w *infoWriter, s *infoSource) {
-	meta := s.call.Node.MetaStatus(s.ctx)
+	meta := s.node.MetaStatus(s.ctx)
 	voters := 0
 	for _, m := range meta.Members {
 		if m.Voter {
@@ -20,7 +20,7 @@ func infoRaft(w *infoWriter, s *infoSource) {
 	}
 	w.line("metaraft", fmt.Sprintf("role=%s,term=%d,commit=%d,applied=%d,leader=%s,voters=%d,learners=%d,settled=%s",
 		meta.Role, meta.Term, meta.Commit, meta.Applied, meta.Leader, voters, len(meta.Members)-voters, digit(meta.Settled)))
-	groups := s.call.Node.ShardStatuses()
+	groups := s.node.ShardStatuses()
 	slices.SortFunc(groups, func(a, b ShardStatus) int { return cmp.Compare(a.Group, b.Group) })
 	for i, g := range groups {
 		w.line("group_"+strconv.Itoa(i), fmt.Sprintf(

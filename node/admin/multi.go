@@ -19,41 +19,42 @@ func (a *admin) multiCommands() []*command.Command {
 		{
 			Name: "multi", Arity: 1, Flags: flags | command.FlagFast | command.FlagAllowBusy, ACL: command.CatTransaction, InMulti: true,
 			Doc:   command.Doc{Summary: "Refused, with all commands up to EXEC or DISCARD: there are no transactions yet.", Since: "1.2.0", Group: "transactions", Complexity: "O(1)"},
-			Local: a.old(multi),
+			Local: a.multi,
 		},
 		{
 			Name: "exec", Arity: 1, Flags: flags | command.FlagSkipSlowlog, ACL: command.CatTransaction, InMulti: true,
 			Doc:   command.Doc{Summary: "Ends what MULTI began: nothing was executed.", Since: "1.2.0", Group: "transactions", Complexity: "O(1)"},
-			Local: a.old(execMulti),
+			Local: a.execMulti,
 		},
 		{
 			Name: "discard", Arity: 1, Flags: flags | command.FlagFast | command.FlagAllowBusy, ACL: command.CatTransaction, InMulti: true,
 			Doc:   command.Doc{Summary: "Ends what MULTI began.", Since: "2.0.0", Group: "transactions", Complexity: "O(1)"},
-			Local: a.old(discard),
+			Local: a.discard,
 		},
 	}
 }
 
-func multi(_ context.Context, c *call, _ [][]byte) resp.Value {
-	if c.Session.InMulti {
-		return resp.Err("MULTI calls can not be nested")
+func (a *admin) multi(_ context.Context, e *command.Env, _ *command.Args, _ *resp.Reply) error {
+	if e.Session.InMulti {
+		return command.Errorf("MULTI calls can not be nested")
 	}
-	c.Session.InMulti = true
-	return resp.Err("MULTI is not supported yet: the commands up to EXEC or DISCARD are refused, none is executed")
+	e.Session.InMulti = true
+	return command.Errorf("MULTI is not supported yet: the commands up to EXEC or DISCARD are refused, none is executed")
 }
 
-func execMulti(_ context.Context, c *call, _ [][]byte) resp.Value {
-	if !c.Session.InMulti {
-		return resp.Err("EXEC without MULTI")
+func (a *admin) execMulti(_ context.Context, e *command.Env, _ *command.Args, _ *resp.Reply) error {
+	if !e.Session.InMulti {
+		return command.Errorf("EXEC without MULTI")
 	}
-	c.Session.InMulti = false
-	return resp.FromError(resp.Error("EXECABORT Transaction discarded because of previous errors."))
+	e.Session.InMulti = false
+	return resp.Error("EXECABORT Transaction discarded because of previous errors.")
 }
 
-func discard(_ context.Context, c *call, _ [][]byte) resp.Value {
-	if !c.Session.InMulti {
-		return resp.Err("DISCARD without MULTI")
+func (a *admin) discard(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	if !e.Session.InMulti {
+		return command.Errorf("DISCARD without MULTI")
 	}
-	c.Session.InMulti = false
-	return resp.OK
+	e.Session.InMulti = false
+	r.OK()
+	return nil
 }

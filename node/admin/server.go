@@ -30,29 +30,29 @@ func (a *admin) serverCommands() []*command.Command {
 			Name: "info", Arity: -1, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatDangerous,
 			Tips:  []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
 			Doc:   command.Doc{Usage: "[section [section ...]]", Summary: "Returns information and statistics about the node.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
-			Local: a.old(info),
+			Local: a.info,
 		},
 		{
 			Name: "time", Arity: 1, Flags: command.FlagLoading | command.FlagStale | command.FlagFast,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Returns the node's clock.", Since: "2.6.0", Group: "server", Complexity: "O(1)"},
-			Local: a.old(serverTime),
+			Local: a.serverTime,
 		},
 		{
 			Name: "lolwut", Arity: -1, Flags: command.FlagReadOnly | command.FlagFast,
 			Doc:   command.Doc{Usage: "[VERSION version]", Summary: "Shows the version.", Since: "5.0.0", Group: "server", Complexity: "O(1)"},
-			Local: a.old(lolwut),
+			Local: a.lolwut,
 		},
 		{
 			Name: "lastsave", Arity: 1, Flags: command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatAdmin | command.CatDangerous,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Returns the current time: every acknowledged write is saved.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
-			Local: a.old(lastSave),
+			Local: a.lastSave,
 		},
 		{
 			Name: "role", Arity: 1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatAdmin | command.CatDangerous,
 			Doc:   command.Doc{Summary: "Returns the node's role in its shard.", Since: "2.8.12", Group: "server", Complexity: "O(1)"},
-			Local: a.old(role),
+			Local: a.role,
 		},
 		{
 			Name: "slowlog", Arity: -2,
@@ -99,7 +99,7 @@ func (a *admin) serverCommands() []*command.Command {
 			Name: "wait", Arity: 3, Flags: command.FlagNoScript, ACL: command.CatConnection,
 			Tips:  []string{"request_policy:all_shards", "response_policy:agg_min"},
 			Doc:   command.Doc{Usage: "numreplicas timeout", Summary: "Waits until replicas store all earlier writes of this node's shard.", Since: "3.0.0", Group: "generic", Complexity: "O(1)"},
-			Local: a.old(wait),
+			Local: a.wait,
 		},
 	}
 }
@@ -111,61 +111,64 @@ func refuse(text string) func(context.Context, *command.Env, *command.Args, *res
 	}
 }
 
-func serverTime(context.Context, *call, [][]byte) resp.Value {
+func (a *admin) serverTime(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
 	now := time.Now()
-	return resp.Array(
-		resp.BulkString(strconv.FormatInt(now.Unix(), 10)),
-		resp.BulkString(strconv.Itoa(now.Nanosecond()/1000)),
-	)
+	r.Array(2)
+	r.BulkInt(now.Unix())
+	r.BulkInt(int64(now.Nanosecond() / 1000))
+	return nil
 }
 
-func lolwut(_ context.Context, c *call, _ [][]byte) resp.Value {
-	return resp.Verbatim("AiKv ver. " + c.Node.Info().Version + "\n")
+func (a *admin) lolwut(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Verbatim("AiKv ver. " + a.node.Info().Version + "\n")
+	return nil
 }
 
 // lastSave answers now: a write is on disk before it is acknowledged.
-func lastSave(context.Context, *call, [][]byte) resp.Value { return resp.Int(time.Now().Unix()) }
+func (a *admin) lastSave(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	r.Int(time.Now().Unix())
+	return nil
+}
 
 // wait is WAIT numreplicas timeout.
-func wait(_ context.Context, c *call, args [][]byte) resp.Value {
-	if localRole(c.Node) == "replica" {
-		return resp.Err("WAIT cannot be used with replica instances. Please also note that since Redis 4.0 " +
+func (a *admin) wait(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	if localRole(a.node) == "replica" {
+		return command.Errorf("WAIT cannot be used with replica instances. Please also note that since Redis 4.0 " +
 			"if a replica is configured to be writable (which is not the default) writes to replicas are just " +
 			"local and are not propagated.")
 	}
-	replicas, ok := command.ParseInt(args[1])
-	if !ok {
-		return errNotInteger()
+	replicas, err := args.Int()
+	if err != nil {
+		return err
 	}
-	ms, ok := command.ParseInt(args[2])
-	switch {
-	case !ok || ms > math.MaxInt64/int64(time.Millisecond):
-		return resp.Err("timeout is not an integer or out of range")
-	case ms < 0:
-		return resp.Err("timeout is negative")
+	d, err := takeTimeout(args)
+	if err != nil {
+		return err
 	}
-	w := c.Node.AwaitReplicas(int(min(max(replicas, 0), math.MaxInt32)), c.Wake)
+	w := a.node.AwaitReplicas(int(min(max(replicas, 0), math.MaxInt32)), e.Wake)
 	if w == nil {
-		return resp.Int(0)
+		r.Int(0)
+		return nil
 	}
 	defer w.Stop()
 	var until time.Time
-	if ms > 0 {
-		until = time.Now().Add(time.Duration(ms) * time.Millisecond)
+	if d > 0 {
+		until = time.Now().Add(d)
 	}
-	err := c.Park(until, func() bool {
+	err = e.Park(until, func() bool {
 		_, done, lost := w.State()
 		return done || lost
 	})
 	if err != nil {
-		return resp.FromError(err)
+		return err
 	}
 	stored, _, lost := w.State()
 	if lost {
-		c.Session.CloseAfterReply = true
-		return resp.FromError(errInstanceState)
+		e.Session.CloseAfterReply = true
+		return errInstanceState
 	}
-	return resp.Int(int64(stored))
+	r.Int(int64(stored))
+	return nil
 }
 
 // errInstanceState is what Redis tells blocked clients, before it closes their
@@ -173,30 +176,34 @@ func wait(_ context.Context, c *call, args [][]byte) resp.Value {
 var errInstanceState = resp.Error("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 
 // role is ROLE; offsets are indexes of the shard's Raft log.
-func role(ctx context.Context, c *call, _ [][]byte) resp.Value {
-	r := replicationOf(c.Node.View(ctx), c.Node)
-	if r.master != nil {
+func (a *admin) role(ctx context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
+	place := replicationOf(a.node.View(ctx), a.node)
+	if place.master != nil {
 		state := "connect"
 		switch {
-		case r.linkUp:
+		case place.linkUp:
 			state = "connected"
-		case r.syncing:
+		case place.syncing:
 			state = "sync"
 		}
-		return resp.Array(
-			resp.BulkString("slave"), resp.BulkString(r.master.Address.Host), resp.Int(int64(r.master.Address.Port)),
-			resp.BulkString(state), resp.Int(int64(r.offset)),
-		)
+		r.Array(5)
+		text(r, "slave", place.master.Address.Host)
+		r.Int(int64(place.master.Address.Port))
+		r.BulkString(state)
+		r.Int(int64(place.offset))
+		return nil
 	}
-	replicas := []resp.Value{}
-	for _, replica := range r.replicas {
-		replicas = append(replicas, resp.Array(
-			resp.BulkString(replica.node.Address.Host),
-			resp.BulkString(strconv.Itoa(int(replica.node.Address.Port))),
-			resp.BulkString(strconv.FormatUint(replica.offset, 10)),
-		))
+	r.Array(3)
+	r.BulkString("master")
+	r.Int(int64(place.offset))
+	r.Array(len(place.replicas))
+	for _, replica := range place.replicas {
+		r.Array(3)
+		r.BulkString(replica.node.Address.Host)
+		r.BulkInt(int64(replica.node.Address.Port))
+		r.BulkString(strconv.FormatUint(replica.offset, 10))
 	}
-	return resp.Array(resp.BulkString("master"), resp.Int(int64(r.offset)), resp.Array(replicas...))
+	return nil
 }
 
 // replication is a node's place in its shard.

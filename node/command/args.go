@@ -60,9 +60,6 @@ func (a *Args) Peek() []byte {
 	return a.all[a.next]
 }
 
-// All returns the whole command, its name first.
-func (a *Args) All() [][]byte { return a.all }
-
 // Rest takes all arguments that are left.
 func (a *Args) Rest() [][]byte {
 	rest := a.all[a.next:]

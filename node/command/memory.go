@@ -62,10 +62,3 @@ func (m *Memory) Used() int64 { return m.taken + m.reply }
 
 // Short reports whether the read was denied something.
 func (m *Memory) Short() bool { return m.short }
-
-// elementSize is about what an element of a reply takes, beside its text: the
-// value, the text's place, and a head on the wire.
-const elementSize = 64 + 16 + 16
-
-// takeText is Take for an element with a text of n bytes.
-func (r Reading) takeText(n int) bool { return r.Memory.Take(elementSize + 2*n) }
