@@ -49,10 +49,10 @@ type Replica interface {
 	// every write that was acknowledged before. It does not block.
 	Barrier(call *multiraft.Call)
 	// Lease returns a token under which applied state may be read without a
-	// barrier, or 0. What was read counts only if Holds says afterwards that the
+	// barrier, or 0. What was read counts only if LeaseValid says afterwards that the
 	// token is still good.
 	Lease() uint64
-	Holds(token uint64) bool
+	LeaseValid(token uint64) bool
 	// Read evaluates a Read command, which args names, against applied state, and
 	// writes the reply to r. behind is true if the reply depends on a key that has
 	// expired by the local clock but not by the replicated one: then the caller drops

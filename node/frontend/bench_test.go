@@ -26,7 +26,7 @@ func (n *instantNode) Age() (time.Duration, bool)       { return 0, true }
 func (n *instantNode) Complete() bool                   { return true }
 func (n *instantNode) Barrier(call *multiraft.Call)     { call.Done.Done() }
 func (n *instantNode) Lease() uint64                    { return 1 }
-func (n *instantNode) Holds(uint64) bool                { return true }
+func (n *instantNode) LeaseValid(uint64) bool           { return true }
 
 func (n *instantNode) Submit(calls ...*multiraft.Call) {
 	for _, call := range calls {

@@ -28,7 +28,7 @@ func (c *conn) execute(args [][]byte) {
 	}
 	if c.server.pause.active.Load() && !cmd.InPause {
 		c.finish()
-		if !c.hold(cmd) {
+		if !c.awaitPause(cmd) {
 			return
 		}
 		c.lap() // it was not the command that took so long

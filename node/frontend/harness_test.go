@@ -47,7 +47,7 @@ type testReplica struct {
 	submitErrs, barrierErrs []error
 	// gate, if not nil, holds calls back until it is closed.
 	gate chan struct{}
-	// leases are what Holds answers next; without any there is no lease.
+	// leases are what LeaseValid answers next; without any there is no lease.
 	leases []bool
 	// limit, if not nil, is what the node puts into its entries.
 	limit func() int
@@ -176,7 +176,7 @@ func (r *testReplica) Lease() uint64 {
 	return uint64(min(len(r.leases), 1))
 }
 
-func (r *testReplica) Holds(uint64) bool {
+func (r *testReplica) LeaseValid(uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	holds := r.leases[0]

@@ -155,13 +155,13 @@ func (c *conn) parkCommand(until time.Time, ready func() bool) error {
 	return c.park(until, true, ready)
 }
 
-// hold keeps a command back while CLIENT PAUSE says so. It returns false if it
+// awaitPause keeps a command back while CLIENT PAUSE says so. It returns false if it
 // must not run at all: the client has gone, or the server drains.
-func (c *conn) hold(cmd *command.Command) bool {
+func (c *conn) awaitPause(cmd *command.Command) bool {
 	p := &c.server.pause
 	writes := cmd.Flags&(command.FlagWrite|command.FlagMayReplicate) != 0
 	for {
-		until := p.holds(writes, c.server.opts.Now())
+		until := p.waitUntil(writes, c.server.opts.Now())
 		if until.IsZero() {
 			return true
 		}
@@ -170,7 +170,7 @@ func (c *conn) hold(cmd *command.Command) bool {
 			return false
 		}
 		stop := p.watch(c)
-		err := c.park(until, false, func() bool { return !p.holds(writes, c.server.opts.Now()).Equal(until) })
+		err := c.park(until, false, func() bool { return !p.waitUntil(writes, c.server.opts.Now()).Equal(until) })
 		stop()
 		if err != nil {
 			return false
@@ -185,22 +185,22 @@ type pause struct {
 	mu         sync.Mutex
 	until      time.Time
 	writesOnly bool
-	held       map[*conn]struct{}
+	waiting    map[*conn]struct{}
 }
 
-// set changes the pause, and has those look again whom it holds.
+// set changes the pause, and has those look again who wait for its end.
 func (p *pause) set(until time.Time, writesOnly bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.until, p.writesOnly = until, writesOnly
 	p.active.Store(!until.IsZero())
-	for c := range p.held {
+	for c := range p.waiting {
 		c.rouse()
 	}
 }
 
-// holds returns until when a command must wait as things are; zero: not at all.
-func (p *pause) holds(writes bool, now time.Time) time.Time {
+// waitUntil returns until when a command must wait as things are; zero: not at all.
+func (p *pause) waitUntil(writes bool, now time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.until.After(now) {
@@ -217,13 +217,13 @@ func (p *pause) holds(writes bool, now time.Time) time.Time {
 func (p *pause) watch(c *conn) (stop func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held == nil {
-		p.held = make(map[*conn]struct{})
+	if p.waiting == nil {
+		p.waiting = make(map[*conn]struct{})
 	}
-	p.held[c] = struct{}{}
+	p.waiting[c] = struct{}{}
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		delete(p.held, c)
+		delete(p.waiting, c)
 	}
 }

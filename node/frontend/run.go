@@ -242,7 +242,7 @@ func (c *conn) deliver(ops []op) {
 func (c *conn) evaluateUnderLease(from int) (to int) {
 	replica := c.run.replica
 	if token := replica.Lease(); token != 0 {
-		if to = c.evaluateFrom(from, nil); replica.Holds(token) {
+		if to = c.evaluateFrom(from, nil); replica.LeaseValid(token) {
 			return to
 		}
 		c.out.reply.Cut(c.run.ops[from].start)

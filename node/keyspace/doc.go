@@ -1,4 +1,4 @@
-// Package keyspace keeps the keys of one shard replica, in memory and in an ordered
+// Package keyspace keeps the keys of one shard, in memory and in an ordered
 // store: typed values with expiry, in Redis Cluster's slots, changed by one transaction
 // at a time and read by many views next to it.
 //
@@ -10,7 +10,7 @@
 // means. The keyspace knows what both must not: how a key becomes records, and
 // that key, expiry index and counts of one commit belong together. It has no
 // clock and no randomness, and no goroutine of its own: everything it stores is a
-// function of the entries applied, so replicas that applied the same entries
+// function of the entries applied, so members that applied the same entries
 // answer alike, whatever their caches, views and batch borders were. (What it
 // stores as bytes is the same too.)
 //
@@ -64,7 +64,8 @@
 // Counts are stored (one small record for each slot whose count a batch
 // changes; overwriting a key changes none) rather than counted on opening: that
 // would have to read all values too, as they lie between the keys. Opening
-// reads at most 16384 small records, whatever the number of keys.
+// reads the counts, at most one record a slot, and neither keys nor values; of a
+// store of the former format, the expiry index too.
 //
 // # Room for big values
 //
@@ -75,7 +76,7 @@
 //
 // An object's number is unique in the cluster and outlives renaming, which makes
 // deleting a big value O(1): the metadata goes, a record of class 50 comes, and
-// each replica sweeps the pages in the background; a new value of that name has
+// each member sweeps the pages in the background; a new value of that name has
 // another number, so it never meets the old pages. Classes from 10 to 7f are what
 // Flush deletes.
 //

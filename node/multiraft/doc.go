@@ -23,7 +23,7 @@
 //     (Group.Leads), which also closes the hole that a restarted one-voter
 //     group would leave. A barrier ends only after a ReadIndex round that began
 //     after it was asked for. reader_test.go
-//     A read under a lease counts only if Group.Holds says so after the state was
+//     A read under a lease counts only if Group.LeaseValid says so after the state was
 //     read; lease.go says why nobody else can lead meanwhile. lease_test.go
 //  5. A frame is stepped only if its cluster, group, sender and receiver are
 //     known; Raft ids are never reused by the callers. codec_test.go

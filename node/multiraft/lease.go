@@ -48,7 +48,7 @@ func VoteDelay(tick time.Duration, electionTicks int) time.Duration {
 }
 
 // Lease returns a token for reading the applied state without a Barrier, or 0.
-// Whoever got one reads, and then asks Holds: if the token is still good, what
+// Whoever got one reads, and then asks LeaseValid: if the token is still good, what
 // was read had not been overtaken by anybody when it was read.
 func (g *Group) Lease() uint64 {
 	l := g.reader.lease.Load()
@@ -58,10 +58,10 @@ func (g *Group) Lease() uint64 {
 	return l.term
 }
 
-// Holds reports whether nobody else can have led between Lease, which returned
+// LeaseValid reports whether nobody else can have led between Lease, which returned
 // the token, and now. It also has the lease renewed in time, so one that is in
 // use does not end.
-func (g *Group) Holds(token uint64) bool {
+func (g *Group) LeaseValid(token uint64) bool {
 	l := g.reader.lease.Load()
 	if l == nil || l.term != token {
 		return false
@@ -116,7 +116,7 @@ func (r *reader) takeLease(round *round) {
 	r.lease.Store(&lease{term: l.term, until: round.began + shorten(promise)})
 }
 
-// dropLease ends the lease; reads that have not asked Holds yet begin anew.
+// dropLease ends the lease; reads that have not asked LeaseValid yet begin anew.
 func (r *reader) dropLease() { r.lease.Store(nil) }
 
 // campaignTransfer is raft's mark on the vote requests of a member that was

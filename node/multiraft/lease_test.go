@@ -19,11 +19,11 @@ func TestLeaseEndsAndIsRenewed(t *testing.T) {
 	g := n.replicas[testGroup].group
 	l.finish(l.barrier(n, testGroup))
 	token := g.Lease()
-	if token == 0 || !g.Holds(token) {
+	if token == 0 || !g.LeaseValid(token) {
 		t.Fatal("no lease after a barrier")
 	}
 	for range 50 { // ticks; far longer than one lease
-		if !g.Holds(token) {
+		if !g.LeaseValid(token) {
 			t.Fatal("a lease in use has ended")
 		}
 		l.ticks(1)
@@ -32,7 +32,7 @@ func TestLeaseEndsAndIsRenewed(t *testing.T) {
 	for l.now.Before(end) {
 		l.ticks(1)
 	}
-	if g.Holds(token) {
+	if g.LeaseValid(token) {
 		t.Error("an unused lease has not ended")
 	}
 }
@@ -60,7 +60,7 @@ func TestLeaseIsDropped(t *testing.T) {
 			g := n.replicas[testGroup].group
 			l.finish(l.barrier(n, testGroup))
 			token := g.Lease()
-			if !g.Holds(token) {
+			if !g.LeaseValid(token) {
 				t.Fatal("no lease to begin with")
 			}
 			_, term := g.Leader()
@@ -279,7 +279,7 @@ func (s *leaseSim) check() {
 		if s.now.Before(r.check) {
 			return false
 		}
-		if r.group.Holds(r.token) {
+		if r.group.LeaseValid(r.token) {
 			s.held++
 			if r.seen < r.floor {
 				s.t.Errorf("%v: a read of %d under the lease of term %d, acknowledged was %d",

@@ -48,7 +48,7 @@ func (s *sim) checkLeased() {
 			return true
 		case s.now.Before(r.check):
 			return false
-		case r.group.Holds(r.token):
+		case r.group.LeaseValid(r.token):
 			s.stats.leased++
 			s.note("leased", r.node.id, r.seen)
 			if r.seen < r.floor {

@@ -296,12 +296,12 @@ func (r *Replica) Submit(calls ...*multiraft.Call) { r.group.Submit(calls...) }
 // Barrier ends call once reads of applied state are linearizable.
 func (r *Replica) Barrier(call *multiraft.Call) { r.group.Barrier(call) }
 
-// Lease and Holds let applied state be read without a Barrier: see
+// Lease and LeaseValid let applied state be read without a Barrier: see
 // multiraft.Group.
 func (r *Replica) Lease() uint64 { return r.group.Lease() }
 
-// Holds reports whether the token's lease has held since Lease.
-func (r *Replica) Holds(token uint64) bool { return r.group.Holds(token) }
+// LeaseValid reports whether the token's lease has held since Lease.
+func (r *Replica) LeaseValid(token uint64) bool { return r.group.LeaseValid(token) }
 
 // Age returns how old the applied state may be; ok is false if the replica has not
 // caught up with its leader yet: see multiraft.Group.

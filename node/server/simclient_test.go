@@ -52,7 +52,7 @@ func (n *node) serve(args [][]byte, held func()) simReply {
 	if token := r.Lease(); token != 0 {
 		answer := outcome(simRead(r, cmd, args), nil)
 		held()
-		if r.Holds(token) {
+		if r.LeaseValid(token) {
 			return answer
 		}
 	}
