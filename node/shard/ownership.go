@@ -34,8 +34,8 @@ type slotTable [slot.Count]slotState
 
 // change applies an own or seal record and reports whether anything changed.
 func (t *slotTable) change(r record) (changed bool) {
-	for _, span := range r.ranges {
-		for n := int(span.Start); n <= int(span.End); n++ {
+	for _, run := range r.ranges {
+		for n := int(run.Start); n <= int(run.End); n++ {
 			if r.epoch > t[n].epoch() {
 				t[n] = newSlotState(r.kind == kindOwn, r.epoch)
 				changed = true

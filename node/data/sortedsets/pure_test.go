@@ -132,7 +132,7 @@ func TestBetween(t *testing.T) {
 		{"-inf", "+inf", 0, 5}, {"(-inf", "(inf", 1, 4}, {"1", "1", 1, 3}, {"(1", "1", 3, 3}, {"1", "(1", 1, 1},
 		{"2", "1", 3, 3}, {"1.5", "9", 3, 4}, {"inf", "inf", 4, 5}, {"(inf", "inf", 5, 5},
 	} {
-		s, err := parseSpan(byScore, []byte(c.lowest), []byte(c.highest))
+		s, err := parseRange(byScore, []byte(c.lowest), []byte(c.highest))
 		if from, to := s.of(scores); err != nil || from != c.from || to != c.to {
 			t.Errorf("scores %s to %s: %d to %d", c.lowest, c.highest, from, to)
 		}
@@ -145,7 +145,7 @@ func TestBetween(t *testing.T) {
 		{"-", "+", 0, 4}, {"+", "-", 4, 4}, {"-", "-", 0, 0}, {"+", "+", 4, 4}, {"[", "(b", 0, 2}, {"(", "[b", 1, 3},
 		{"(b", "[b", 3, 3}, {"[b", "[a", 2, 2}, {"(a", "+", 2, 4},
 	} {
-		s, err := parseSpan(byLex, []byte(c.lowest), []byte(c.highest))
+		s, err := parseRange(byLex, []byte(c.lowest), []byte(c.highest))
 		if from, to := s.of(members); err != nil || from != c.from || to != c.to {
 			t.Errorf("members %s to %s: %d to %d", c.lowest, c.highest, from, to)
 		}

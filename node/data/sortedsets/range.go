@@ -16,7 +16,7 @@ const (
 // selection is a range of elements in one of the two directions, and what part of it
 // is wanted.
 type selection struct {
-	span          span
+	spec          rangeSpec
 	reverse       bool
 	withScores    bool
 	offset, count int64
@@ -67,18 +67,18 @@ func parseSelection(args *command.Args, d dialect) (q selection, err error) {
 	case q.reverse && kind != byRank:
 		lowest, highest = highest, lowest
 	}
-	q.span, err = parseSpan(kind, lowest, highest)
+	q.spec, err = parseRange(kind, lowest, highest)
 	return q, err
 }
 
 // of returns the positions of the wanted elements: the first one, and the one behind
 // the last.
 func (q *selection) of(set places) (from, to int64) {
-	if q.span.kind != byRank {
-		from, to = q.span.of(set)
+	if q.spec.kind != byRank {
+		from, to = q.spec.of(set)
 		return limited(from, to, q.offset, q.count, q.reverse)
 	}
-	from, to = q.span.of(set)
+	from, to = q.spec.of(set)
 	if q.reverse { // ranks count from the end
 		return set.Len() - to, set.Len() - from
 	}

@@ -21,16 +21,16 @@ const (
 	byLex
 )
 
-// span is a range of elements, before it is known where they stand.
-type span struct {
+// rangeSpec is a range of elements, before it is known where they stand.
+type rangeSpec struct {
 	kind                 rangeKind
 	first, last          int64
 	minScore, maxScore   scoreBound
 	minMember, maxMember lexBound
 }
 
-// parseSpan reads the ends of a range.
-func parseSpan(kind rangeKind, lowest, highest []byte) (s span, err error) {
+// parseRange reads the ends of a range.
+func parseRange(kind rangeKind, lowest, highest []byte) (s rangeSpec, err error) {
 	s.kind = kind
 	var ok1, ok2 bool
 	switch kind {
@@ -55,7 +55,7 @@ func parseSpan(kind rangeKind, lowest, highest []byte) (s span, err error) {
 
 // of returns the positions of the range's elements in a set: the first one, and the
 // one behind the last. They are equal if there is none.
-func (s *span) of(set places) (from, to int64) {
+func (s *rangeSpec) of(set places) (from, to int64) {
 	switch s.kind {
 	case byScore:
 		from = set.FirstByScore(s.minScore.score, s.minScore.exclusive)
@@ -140,7 +140,7 @@ func lexPosition(set places, bound lexBound, more bool) int64 {
 	}
 }
 
-// betweenRanks is span.of for a range of ranks, in which a negative one counts from
+// betweenRanks is rangeSpec.of for a range of ranks, in which a negative one counts from
 // the end, among length elements.
 func betweenRanks(first, last, length int64) (from, to int64) {
 	if first < 0 {

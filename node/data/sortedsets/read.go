@@ -98,7 +98,7 @@ func zlexcount(v *command.View, args *command.Args, r *resp.Reply) error {
 
 func count(v *command.View, args *command.Args, kind rangeKind, r *resp.Reply) error {
 	key := args.Next()
-	span, err := parseSpan(kind, args.Next(), args.Next())
+	spec, err := parseRange(kind, args.Next(), args.Next())
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func count(v *command.View, args *command.Args, kind rangeKind, r *resp.Reply) e
 	if err != nil {
 		return err
 	}
-	from, to := span.of(set)
+	from, to := spec.of(set)
 	r.Int(to - from)
 	return nil
 }

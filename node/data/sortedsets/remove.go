@@ -34,7 +34,7 @@ func zremrangebylex(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 
 func removeRange(tx *command.Tx, args *command.Args, kind rangeKind, r *resp.Reply) error {
 	key := args.Next()
-	span, err := parseSpan(kind, args.Next(), args.Next())
+	spec, err := parseRange(kind, args.Next(), args.Next())
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func removeRange(tx *command.Tx, args *command.Args, kind rangeKind, r *resp.Rep
 	if err != nil {
 		return err
 	}
-	from, to := span.of(set)
+	from, to := spec.of(set)
 	set.DeleteRange(from, to)
 	r.Int(to - from)
 	return nil
