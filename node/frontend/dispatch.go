@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/resp"
@@ -107,7 +108,7 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 	c.own.Begin()
 	c.args.Set(cmd, args)
 	failed := 0
-	if err := cmd.Local(ctx, &c.env, &c.args, &c.own); err != nil {
+	if err := c.runLocal(ctx, cmd); err != nil {
 		c.own.Fail(err)
 	}
 	if c.own.Failed() {
@@ -124,6 +125,24 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 	if c.session.CloseAfterReply {
 		c.closing = true
 	}
+}
+
+// errPanicked answers a Local command whose handler has panicked.
+const errPanicked = resp.Error("ERR internal error: the node's log has the details")
+
+// runLocal runs a Local handler. One that panics costs its client an error, and no more.
+func (c *conn) runLocal(ctx context.Context, cmd *command.Command) (err error) {
+	if told := c.server.opts.Recovered; told != nil {
+		defer func() {
+			if reason := recover(); reason != nil {
+				c.server.counters.panics.Add(1)
+				told(cmd.FullName(), reason, debug.Stack())
+				c.own.Restart()
+				err = errPanicked
+			}
+		}()
+	}
+	return cmd.Local(ctx, &c.env, &c.args, &c.own)
 }
 
 // answer sends the reply to the next command in line, unless the client wants none.

@@ -49,6 +49,9 @@ type Options struct {
 	// seconds by default.
 	CommandTimeout time.Duration
 	Logger         *slog.Logger
+	// Recovered is told when a Local handler has panicked. Without it the panic goes
+	// on, as it should in tests.
+	Recovered func(command string, reason any, stack []byte)
 	// Now is the clock for ages and idle times; time.Now by default.
 	Now func() time.Time
 }

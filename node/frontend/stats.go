@@ -13,6 +13,7 @@ type counters struct {
 	commands, errors      atomic.Int64
 	received, sent        atomic.Int64
 	blocked, backlog      atomic.Int64
+	panics                atomic.Int64
 	// Connections that were closed because they used more than they may.
 	queryLimit, outputLimit atomic.Int64
 
@@ -43,6 +44,8 @@ type Stats struct {
 	Backlog int64
 	// Connections that were closed because they used more than they may.
 	QueryLimitDisconnections, OutputLimitDisconnections int64
+	// Panics are the Local handlers that have panicked.
+	Panics int64
 	// The rates of the last two seconds.
 	OpsPerSec             int64
 	InputKbps, OutputKbps float64
@@ -59,7 +62,7 @@ func (s *Server) Stats() Stats {
 		TotalConnections: c.connections.Load(), RejectedConnections: c.rejected.Load(),
 		TotalCommands: c.commands.Load(), TotalErrorReplies: c.errors.Load(),
 		NetInputBytes: c.received.Load(), NetOutputBytes: c.sent.Load(),
-		Backlog:                  c.backlog.Load(),
+		Backlog: c.backlog.Load(), Panics: c.panics.Load(),
 		QueryLimitDisconnections: c.queryLimit.Load(), OutputLimitDisconnections: c.outputLimit.Load(),
 	}
 	c.mu.Lock()
@@ -82,7 +85,7 @@ func (s *Server) ResetStats() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, n := range []*atomic.Int64{
-		&c.connections, &c.rejected, &c.commands, &c.errors, &c.received, &c.sent, &c.queryLimit, &c.outputLimit,
+		&c.connections, &c.rejected, &c.commands, &c.errors, &c.received, &c.sent, &c.queryLimit, &c.outputLimit, &c.panics,
 	} {
 		n.Store(0)
 	}

@@ -51,6 +51,7 @@ type Call struct {
 	Done interface{ Done() }
 
 	deadline int64 // host ticks
+	weight   int   // what the machine said of the payload
 }
 
 // Run hands a call to submit, which is a method of a Group, and returns how it

@@ -87,7 +87,7 @@ func (m *sumMachine) Apply(entries []Committed) error {
 	return nil
 }
 
-func (m *sumMachine) Check([]byte) error { return nil }
+func (m *sumMachine) Check([]byte) (int, error) { return 0, nil }
 
 func (m *sumMachine) Sync(uint64) (uint64, error) { return m.Applied(), nil }
 

@@ -36,8 +36,9 @@ type Machine interface {
 	Sync(applied uint64) (synced uint64, err error)
 	// Check returns why Apply could do nothing with a payload; such a call ends
 	// with ErrRefused before anything is proposed. Any number of goroutines may
-	// call it.
-	Check(payload []byte) error
+	// call it. Otherwise it returns how many bytes applying the payload may make and
+	// hold beyond the payload's own, roughly; entries are packed by that.
+	Check(payload []byte) (weight int, err error)
 	// Apply applies entries in log order, all of them in one atomic step. An
 	// error ends the process. It sets the Result of the calls in them.
 	Apply(entries []Committed) error

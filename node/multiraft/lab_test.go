@@ -126,7 +126,7 @@ func (m *labMachine) Apply(entries []Committed) error {
 	return nil
 }
 
-func (m *labMachine) Check([]byte) error { return nil }
+func (m *labMachine) Check([]byte) (int, error) { return 0, nil }
 
 func (m *labMachine) Sync(uint64) (uint64, error) {
 	if m.syncErr == nil {

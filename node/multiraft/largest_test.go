@@ -70,11 +70,11 @@ type refusing struct{ *labMachine }
 
 var errUnreadable = errors.New("cannot be read")
 
-func (refusing) Check(payload []byte) error {
+func (refusing) Check(payload []byte) (int, error) {
 	if bytes.Equal(payload, []byte("unreadable")) {
-		return errUnreadable
+		return 0, errUnreadable
 	}
-	return nil
+	return 0, nil
 }
 
 // What could not be applied, or carried, is not proposed; the calls beside it
@@ -100,5 +100,20 @@ func TestRefusedBeforeProposed(t *testing.T) {
 	}
 	if g.lead.Load().role != raft.StateLeader {
 		t.Error("the leader has stepped down")
+	}
+}
+
+// An entry holds no more than its commands may make in memory, however short they are.
+func TestEntriesAreBoundedByWeight(t *testing.T) {
+	calls := make([]*Call, 10)
+	for i := range calls {
+		calls[i] = &Call{Payload: []byte("x"), weight: maxEntryWeight / 4}
+	}
+	if got := packable(calls, 1<<20); got != 4 {
+		t.Errorf("%d of them are in one entry, not 4", got)
+	}
+	calls[0].weight = 9 * maxEntryWeight
+	if got := packable(calls, 1<<20); got != 1 {
+		t.Errorf("%d are in one entry with one that is too heavy", got)
 	}
 }

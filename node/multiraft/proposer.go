@@ -163,12 +163,17 @@ func (p *proposer) wantMore() int {
 	return p.gather.missing(p.group.host.now)
 }
 
+// maxEntryWeight bounds what applying one entry may make in memory, by what its
+// commands weigh; a single one may weigh more.
+const maxEntryWeight = 64 << 20
+
 // packable returns how many of the calls fit into one entry; at least one.
 func packable(calls []*Call, limit int) int {
-	size := 0
+	size, weight := 0, 0
 	for i, c := range calls {
 		size += len(c.Payload) + 3
-		if i > 0 && size > limit {
+		weight += c.weight
+		if i > 0 && (size > limit || weight > maxEntryWeight) {
 			return i
 		}
 	}

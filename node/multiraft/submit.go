@@ -12,7 +12,7 @@ func (g *Group) Submit(calls ...*Call) {
 	}
 	from := 0 // of what may be proposed
 	for i, c := range calls {
-		if err := g.check(c.Payload); err != nil {
+		if err := g.check(c); err != nil {
 			g.hand(calls[from:i])
 			c.end(err)
 			from = i + 1
@@ -28,13 +28,14 @@ func (g *Group) hand(calls []*Call) {
 	}
 }
 
-// check returns why a payload must not get into the log: what stands there has
-// to fit wherever entries go, and is read by everybody who applies it.
-func (g *Group) check(payload []byte) error {
-	if len(payload) > MaxPayload {
+// check returns why a call's payload must not get into the log: what stands there
+// has to fit wherever entries go, and is read by everybody who applies it. It takes
+// down what the payload weighs.
+func (g *Group) check(c *Call) (err error) {
+	if len(c.Payload) > MaxPayload {
 		return fmt.Errorf("%w: %w", ErrRefused, ErrTooLarge)
 	}
-	if err := g.applier.machine.Check(payload); err != nil {
+	if c.weight, err = g.applier.machine.Check(c.Payload); err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return nil

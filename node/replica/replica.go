@@ -220,7 +220,9 @@ func (m *machine) Sync(applied uint64) (uint64, error) {
 }
 
 // Check implements multiraft.Machine.
-func (m *machine) Check(payload []byte) error { return m.replica.machine.Check(payload) }
+func (m *machine) Check(payload []byte) (weight int, err error) {
+	return m.replica.machine.Check(payload)
+}
 
 // Apply implements multiraft.Machine.
 func (m *machine) Apply(committed []multiraft.Committed) error {

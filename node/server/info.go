@@ -43,6 +43,7 @@ func (b *backend) Info() admin.NodeInfo {
 	info.NetInputBytes, info.NetOutputBytes = s.NetInputBytes, s.NetOutputBytes
 	info.OutputBacklog = s.Backlog
 	info.QueryLimitDisconnections, info.OutputLimitDisconnections = s.QueryLimitDisconnections, s.OutputLimitDisconnections
+	info.InternalErrors = s.Panics
 	info.OpsPerSec, info.InputKbps, info.OutputKbps = s.OpsPerSec, s.InputKbps, s.OutputKbps
 	info.RaftMessagesSent, info.RaftMessagesReceived = int64(b.node.sent.Load()), int64(b.node.received.Load())
 	info.Fsyncs = b.node.data.log.Stats().Syncs
@@ -57,7 +58,7 @@ func (b *backend) Info() admin.NodeInfo {
 			Stalls: stats.Store.Stalls, Stalled: stats.Store.Stalled, Waiting: stats.Store.Waiting,
 		}
 		info.KeyspaceHits, info.KeyspaceMisses, info.ExpiredKeys = stats.Hits, stats.Misses, stats.Expired
-		info.InternalErrors = stats.Panics
+		info.InternalErrors += stats.Panics
 	}
 	return info
 }

@@ -22,9 +22,9 @@ func (m *metaMachine) Applied() uint64 { return m.machine.Applied() }
 func (m *metaMachine) Sync(uint64) (uint64, error) { return m.machine.Sync() }
 
 // Check implements multiraft.Machine.
-func (m *metaMachine) Check(payload []byte) error {
-	_, err := metaraft.DecodeProposal(payload)
-	return err
+func (m *metaMachine) Check(payload []byte) (weight int, err error) {
+	_, err = metaraft.DecodeProposal(payload)
+	return 0, err
 }
 
 // Apply implements multiraft.Machine.

@@ -266,7 +266,7 @@ func (n *node) metaOptions() metaraft.Options {
 
 // handlerPanicked logs a mistake of the program that a command has met.
 func (n *node) handlerPanicked(command string, reason any, stack []byte) {
-	n.log.Error("internal error: a command's handler has panicked; it was undone and the node goes on",
+	n.log.Error("internal error: a command's handler has panicked; the node goes on, and a write was undone",
 		"command", command, "reason", reason, "stack", string(stack))
 }
 
@@ -321,7 +321,7 @@ func (n *node) frontOptions() frontend.Options {
 		RequirePass: n.backend.password, MaxStaleness: time.Duration(n.cfg.Cluster.ReplicaMaxStaleness),
 		// A little more than the commands' own limits: their errors say more.
 		CommandTimeout: max(time.Duration(n.cfg.Cluster.CommandTimeout), time.Duration(n.cfg.Cluster.MeetTimeout)) + time.Second,
-		Logger:         n.log,
+		Logger:         n.log, Recovered: n.handlerPanicked,
 	}
 }
 

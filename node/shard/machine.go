@@ -42,6 +42,7 @@ type Machine struct {
 	tx      command.Tx
 	words   [][]byte
 	scratch command.Args
+	held    int // the weight of what the transaction has run
 
 	hits, misses atomic.Int64 // of reads that somebody was answered
 	expired      atomic.Int64 // of keys.Expired, what ResetStats has forgotten
@@ -193,21 +194,36 @@ func (m *Machine) Residue() slot.Set {
 }
 
 // Apply runs committed entries, in order and each exactly once, and commits
-// them together; the replies are in place when it returns. An error means that
-// the replica can go on no more: the node stops.
+// them together, or some after others where together they would hold too much; the
+// replies are in place when it returns. An error means that the replica can go on no
+// more: the node stops.
+func (m *Machine) Apply(entries []Entry) error {
+	for len(entries) > 0 {
+		n, err := m.applyTogether(entries)
+		if err != nil {
+			return err
+		}
+		entries = entries[n:]
+	}
+	return nil
+}
+
+// applyTogether runs as many of the entries as may be committed together, at least one,
+// and returns how many.
 //
 // Readers see a seal before, and an own after, the data that was committed with
 // it, so one that finds a slot owned before and after its look at the data, and
 // in the same epoch, has seen no data of a time when it was not.
-func (m *Machine) Apply(entries []Entry) error {
+func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 	tx := &m.tx
 	*tx = command.Tx{Tx: m.keys.Begin()}
 	defer tx.Discard()
 	changed := false
-	for i := range entries {
-		e := &entries[i]
+	m.held = 0
+	for ; n < len(entries) && m.held < maxHeld; n++ {
+		e := &entries[n]
 		if e.Level > command.Level {
-			return fmt.Errorf("shard: entry %d is of level %d, this program knows %d", e.Index, e.Level, command.Level)
+			return 0, fmt.Errorf("shard: entry %d is of level %d, this program knows %d", e.Index, e.Level, command.Level)
 		}
 		tx.StartEntry(e.Entry)
 		for j, payload := range e.Commands {
@@ -220,7 +236,7 @@ func (m *Machine) Apply(entries []Entry) error {
 				err = tx.Err()
 			}
 			if err != nil {
-				return fmt.Errorf("shard: entry %d, command %d: %w", e.Index, j, err)
+				return 0, fmt.Errorf("shard: entry %d, command %d: %w", e.Index, j, err)
 			}
 			changed = changed || slotsChanged
 		}
@@ -230,12 +246,12 @@ func (m *Machine) Apply(entries []Entry) error {
 		m.owned.publishSeals(&m.slots)
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("shard: %w", err)
+		return 0, fmt.Errorf("shard: %w", err)
 	}
 	if changed {
 		m.owned.publish(&m.slots)
 	}
-	return nil
+	return n, nil
 }
 
 // applyOne runs one payload; reply is nil if nobody waits for it. An error is one of
@@ -255,6 +271,7 @@ func (m *Machine) applyOne(tx *command.Tx, payload []byte, reply *resp.Reply) (s
 	case !m.mayRun(p.cmd, p.args):
 		reply.Fail(errChanging)
 	default:
+		m.held += weight(p.cmd, p.args)
 		m.run(tx, &p, reply)
 	}
 	return false, nil

@@ -35,10 +35,13 @@ func (m *Machine) decode(scratch [][]byte, payload []byte) (p parsed, err error)
 	return p, err
 }
 
-// Check returns why Apply could do nothing with a payload. It may be called
-// concurrently.
-func (m *Machine) Check(payload []byte) error {
+// Check returns why Apply could do nothing with a payload, else what it weighs. It may
+// be called concurrently.
+func (m *Machine) Check(payload []byte) (weighs int, err error) {
 	var few [16][]byte // most commands need no more
-	_, err := m.decode(few[:0], payload)
-	return err
+	p, err := m.decode(few[:0], payload)
+	if err == nil && p.cmd != nil {
+		weighs = weight(p.cmd, p.args)
+	}
+	return weighs, err
 }

@@ -46,7 +46,7 @@ func TestUnreadableCommandEndsNobody(t *testing.T) {
 		if v := replies[i]; !v.IsError() {
 			t.Errorf("payload %d was answered with %s", i, resp.FormatCLI(v, false))
 		}
-		if m.Check(payload) == nil {
+		if _, err := m.Check(payload); err == nil {
 			t.Errorf("payload %d may be proposed", i)
 		}
 	}
@@ -61,7 +61,7 @@ func TestUnknownKindsEndTheNode(t *testing.T) {
 		"a record": {recordMark, 99, 1, 0}, "a command": payload("frobnicate k"), "a local command": payload("ping"),
 	} {
 		m := open(t, storage.NewMemory())
-		if m.Check(payload) == nil {
+		if _, err := m.Check(payload); err == nil {
 			t.Errorf("%s may be proposed", name)
 		}
 		if err := m.Apply([]Entry{entry(1, 1000, payload)}); err == nil {
@@ -78,7 +78,7 @@ func TestWhatMayBeProposedCanBeApplied(t *testing.T) {
 		crowd(command.MaxArgs, "BITFIELD", "k"), crowd(command.MaxArgs, "DEL", "k"), payload("append k v"),
 		AppendSeal(nil, slot.Full(), 0), command.AppendTick(nil), command.AppendSweep(nil),
 	} {
-		if err := m.Check(payload); err != nil {
+		if _, err := m.Check(payload); err != nil {
 			t.Errorf("%.20q is refused: %v", payload, err)
 		}
 		e := entry(m.Applied()+1, 1000, payload)

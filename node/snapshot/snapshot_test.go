@@ -354,7 +354,7 @@ func (c *counter) Applied() uint64 {
 	return c.applied
 }
 
-func (c *counter) Check([]byte) error { return nil }
+func (c *counter) Check([]byte) (int, error) { return 0, nil }
 
 func (c *counter) Sync(uint64) (uint64, error) { return c.Applied(), nil }
 
