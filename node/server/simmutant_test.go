@@ -30,7 +30,7 @@ func simMutants() []simMutant {
 			"not of one node|not linearizable", "",
 		},
 		{
-			"read without barrier", "multiraft/group.go",
+			"read without barrier", "multiraft/submit.go",
 			"\tif !g.prompt && !g.leading() {\n\t\tcall.end(ErrNotLeader)\n",
 			"\tif mutant == \"read without barrier\" {\n\t\tcall.end(nil)\n\t\treturn\n\t}\n" +
 				"\tif !g.prompt && !g.leading() {\n\t\tcall.end(ErrNotLeader)\n",
@@ -79,9 +79,9 @@ func simMutants() []simMutant {
 			"let in a copy", "",
 		},
 		{
-			"acknowledge a superseded write", "multiraft/propose.go",
-			"\t\tp.end(ErrSuperseded)\n",
-			"\t\tif mutant == \"acknowledge a superseded write\" {\n\t\t\tp.end(nil)\n\t\t}\n\t\tp.end(ErrSuperseded)\n",
+			"acknowledge a superseded write", "multiraft/proposer.go",
+			"\t\to.end(ErrSuperseded)\n",
+			"\t\tif mutant == \"acknowledge a superseded write\" {\n\t\t\to.end(nil)\n\t\t}\n\t\to.end(ErrSuperseded)\n",
 			"not linearizable", "",
 		},
 		{
@@ -105,8 +105,8 @@ func simMutants() []simMutant {
 		},
 		{
 			"report a member synced too early", "multiraft/report.go",
-			"\t\tcase heard && !holds, pr.State ==",
-			"\t\tcase mutant == \"report a member synced too early\":\n\t\t\tr.Synced = append(r.Synced, id)\n\t\tcase heard && !holds, pr.State ==",
+			"\t\tcase heard && !complete, pr.State ==",
+			"\t\tcase mutant == \"report a member synced too early\":\n\t\t\tr.Synced = append(r.Synced, id)\n\t\tcase heard && !complete, pr.State ==",
 			"counts as synced and has not received anything", "TestSimulationCopies",
 		},
 		{
@@ -114,6 +114,35 @@ func simMutants() []simMutant {
 			"\t\tcase m.Copy && serving >= shardCopies:\n",
 			"\t\tcase m.Copy && (serving >= shardCopies || mutant == \"give a copy up too early\" && shard.data() >= shardCopies):\n",
 			"the copy was given up", "TestSimulationCopies",
+		},
+		{
+			"cut a checkpoint in two", "keyspace/records/checkpoint.go",
+			"\tif err := f.inner.each(w.inner); err != nil {\n",
+			"\tif mutant == \"cut a checkpoint in two\" {\n\t\tif err := tr.Commit(); err != nil {\n\t\t\treturn nil, err\n\t\t}\n" +
+				"\t\tsched.Wait(m.opts.Sched, m.opts.Sched.Now().Add(50*time.Millisecond))\n" +
+				"\t\tif tr, err = m.store.Begin(); err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\tw.tr = tr\n\t}\n" +
+				"\tif err := f.inner.each(w.inner); err != nil {\n",
+			"not linearizable|has another state", "",
+		},
+		{
+			"store an applied index one too high", "keyspace/records/checkpoint.go",
+			"\t\tformat: presentFormat, applied: f.mark.Applied, ",
+			"\t\tformat: presentFormat, applied: f.mark.Applied + map[bool]uint64{true: 1}[mutant == \"store an applied index one too high\"], ",
+			"not linearizable|has another state|the log ends at", "",
+		},
+		{
+			"evict a dirty record", "keyspace/records/table.go",
+			"\ts.changes++\n",
+			"\ts.changes++\n\tif at := int(s.changes); mutant == \"evict a dirty record\" && s.used > 1 {\n" +
+				"\t\tif at &= len(s.entries) - 1; s.entries[at].rec != nil && s.entries[at].code() != codeClean {\n\t\t\ts.remove(at)\n\t\t}\n\t}\n",
+			"not linearizable|has another state", "",
+		},
+		{
+			"cut the log at what is frozen", "keyspace/records/checkpoint.go",
+			"\t\tsynced = c.synced.Load()\n",
+			"\t\tsynced = c.synced.Load()\n\t\tif mutant == \"cut the log at what is frozen\" {\n\t\t\tm.mu.Lock()\n\t\t\tm.freeze()\n" +
+				"\t\t\tif m.pending != nil {\n\t\t\t\tdefer m.mu.Unlock()\n\t\t\t\treturn m.pending.mark.Applied, nil\n\t\t\t}\n\t\t\tm.mu.Unlock()\n\t\t}\n",
+			"but the log begins behind", "",
 		},
 	}
 }

@@ -26,6 +26,9 @@ func (p *process) damage(whole bool) (tables int) {
 	}
 	for _, path := range paths {
 		b, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) { // merged into others meanwhile
+			continue
+		}
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -35,6 +38,9 @@ func (p *process) damage(whole bool) (tables int) {
 			}
 		}
 		f, err := os.OpenFile(path, os.O_WRONLY, 0) // in place: it is open
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			p.t.Fatal(err)
 		}
