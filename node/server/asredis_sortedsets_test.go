@@ -72,7 +72,7 @@ func (g *generator) rank() string {
 
 func (g *generator) sorted() []string {
 	kinds := []func() []string{
-		g.zadd, g.zadd, g.zadd, g.zone, g.zone, g.zremove, g.zrange, g.zrange, g.zrangeOld, g.zpop, g.zlex, g.zlex, g.zwalk,
+		g.zadd, g.zadd, g.zadd, g.zone, g.zone, g.zremove, g.zrange, g.zrange, g.zrangeOld, g.zpop, g.zcombine, g.zcombine, g.zlex, g.zlex, g.zwalk,
 	}
 	return kinds[g.rnd.IntN(len(kinds))]()
 }
@@ -177,7 +177,7 @@ func (g *generator) zrangeOld() []string {
 }
 
 func (g *generator) zpop() []string {
-	switch g.rnd.IntN(2) {
+	switch g.rnd.IntN(4) {
 	case 0:
 		return []string{g.pick("ZPOPMIN", "ZPOPMAX"), g.sortedKey()}
 	case 1:

@@ -38,6 +38,44 @@ func pop(tx *command.Tx, args *command.Args, highest bool, r *resp.Reply) error 
 	return nil
 }
 
+// zmpop pops from the first of the keys that holds anything.
+func zmpop(tx *command.Tx, args *command.Args, r *resp.Reply) error {
+	keys, err := args.Keys("numkeys")
+	if err != nil {
+		return err
+	}
+	highest := args.Is("max")
+	if !highest && !args.Is("min") {
+		return command.ErrSyntax
+	}
+	count := 1
+	if args.IsWith("count", 1) {
+		if count, err = args.Count("count"); err != nil {
+			return err
+		}
+	}
+	if err := args.End(); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		set, err := tx.SortedSet(key)
+		switch {
+		case err != nil:
+			return err
+		case set.Len() == 0:
+			continue
+		}
+		n := min(int64(count), set.Len())
+		r.Array(2)
+		r.Bulk(key)
+		r.Array(int(n))
+		take(set, n, highest, r, func() { r.Array(2) })
+		return nil
+	}
+	r.NullArray()
+	return nil
+}
+
 // take writes and removes the first n elements of a set or, if highest, the last ones;
 // begin begins an element.
 func take(set *keyspace.SortedSet, n int64, highest bool, r *resp.Reply, begin func()) {

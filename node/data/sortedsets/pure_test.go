@@ -177,3 +177,21 @@ func TestLimited(t *testing.T) {
 		}
 	}
 }
+func TestAggregate(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	for _, c := range []struct {
+		how        aggregate
+		a, b, want float64
+	}{
+		{aggregateSum, 1, 2, 3}, {aggregateSum, inf, -inf, 0}, {aggregateSum, 5, nan, 0}, {aggregateSum, inf, 1, inf},
+		{aggregateMin, 1, 2, 1}, {aggregateMin, 2, -inf, -inf}, {aggregateMin, 3, nan, 3},
+		{aggregateMax, 1, 2, 2}, {aggregateMax, inf, 2, inf}, {aggregateMax, 3, nan, 3},
+	} {
+		if got := c.how.of(c.a, c.b); got != c.want {
+			t.Errorf("%d of %v and %v is %v", c.how, c.a, c.b, got)
+		}
+	}
+	if got := numberOrZero(weighted(inf, 0)); got != 0 {
+		t.Errorf("infinity times nothing is %v", got)
+	}
+}

@@ -165,5 +165,59 @@ func removeCommands() []*command.Command {
 			Doc:   command.Doc{Usage: "key [count]", Summary: "Removes the members with the highest scores from a sorted set and returns them.", Since: "5.0.0", Group: group, Complexity: "O(log(N)+M) with M members removed"},
 			Write: zpopmax,
 		},
+		{
+			Name: "zmpop", Arity: -4, Flags: command.FlagWrite, ACL: command.CatSortedSet,
+			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1, Count: &command.KeyCount{First: 1}}},
+			Doc:   command.Doc{Usage: "numkeys key [key ...] MIN|MAX [COUNT count]", Summary: "Removes the lowest or highest members from the first of some sorted sets that has any, and returns them.", Since: "7.0.0", Group: group, Complexity: "O(K)+O(log(N)+M) with K keys and M members removed"},
+			Write: zmpop,
+		},
+	}
+}
+
+// combineCommands are ZUNION, ZINTER and ZDIFF with their families.
+func combineCommands() []*command.Command {
+	return []*command.Command{
+		{
+			Name: "zunion", Arity: -3, Flags: command.FlagReadOnly, ACL: command.CatSortedSet,
+			Keys: []command.KeySpec{{Flags: command.KeyRO | command.KeyAccess, Begin: 1, Count: &command.KeyCount{First: 1}}},
+			Doc:  command.Doc{Usage: "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]", Summary: "Returns the union of sorted sets.", Since: "6.2.0", Group: group, Complexity: "O(N)+O(M*log(M)) with N members of all sets and M of the union"},
+			Read: zunion,
+		},
+		{
+			Name: "zinter", Arity: -3, Flags: command.FlagReadOnly, ACL: command.CatSortedSet,
+			Keys: []command.KeySpec{{Flags: command.KeyRO | command.KeyAccess, Begin: 1, Count: &command.KeyCount{First: 1}}},
+			Doc:  command.Doc{Usage: "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]", Summary: "Returns the intersection of sorted sets.", Since: "6.2.0", Group: group, Complexity: "O(N*K*log(L))+O(M*log(M)) with K sets, N members of the smallest and L of the largest, and M of the intersection"},
+			Read: zinter,
+		},
+		{
+			Name: "zdiff", Arity: -3, Flags: command.FlagReadOnly, ACL: command.CatSortedSet,
+			Keys: []command.KeySpec{{Flags: command.KeyRO | command.KeyAccess, Begin: 1, Count: &command.KeyCount{First: 1}}},
+			Doc:  command.Doc{Usage: "numkeys key [key ...] [WITHSCORES]", Summary: "Returns the members of a sorted set that are in none of the others.", Since: "6.2.0", Group: group, Complexity: "O(N*K*log(L)) with N members of the first set, and K other sets of up to L members"},
+			Read: zdiff,
+		},
+		{
+			Name: "zintercard", Arity: -3, Flags: command.FlagReadOnly, ACL: command.CatSortedSet,
+			Keys: []command.KeySpec{{Flags: command.KeyRO | command.KeyAccess, Begin: 1, Count: &command.KeyCount{First: 1}}},
+			Doc:  command.Doc{Usage: "numkeys key [key ...] [LIMIT limit]", Summary: "Counts the members of the intersection of sorted sets.", Since: "7.0.0", Group: group, Complexity: "O(N*K*log(L)) with K sets, N members of the smallest and L of the largest"},
+			Read: zintercard,
+		},
+		{
+			Name: "zunionstore", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSortedSet,
+			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Count: &command.KeyCount{First: 1}}},
+			Doc:   command.Doc{Usage: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]", Summary: "Stores the union of sorted sets.", Since: "2.0.0", Group: group, Complexity: "O(N)+O(M*log(M)) with N members of all sets and M of the union"},
+			Write: zunionstore,
+		},
+		{
+			Name: "zinterstore", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSortedSet,
+			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Count: &command.KeyCount{First: 1}}},
+			Doc:   command.Doc{Usage: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]", Summary: "Stores the intersection of sorted sets.", Since: "2.0.0", Group: group, Complexity: "O(N*K*log(L))+O(M*log(M)) with K sets, N members of the smallest and L of the largest, and M of the intersection"},
+			Write: zinterstore,
+		},
+		{
+			Name: "zdiffstore", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSortedSet,
+			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Count: &command.KeyCount{First: 1}}},
+			Doc:   command.Doc{Usage: "destination numkeys key [key ...]", Summary: "Stores the members of a sorted set that are in none of the others.", Since: "6.2.0", Group: group, Complexity: "O(N*K*log(L)) with N members of the first set, and K other sets of up to L members"},
+			Write: zdiffstore,
+		},
 	}
 }
