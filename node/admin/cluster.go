@@ -309,11 +309,11 @@ func writeSlotsNode(r *resp.Reply, n *topology.Node, preferred string) {
 	r.BulkString(n.ID.String())
 	more, pairs := r.Here(), 0
 	if kind != "ip" {
-		text(r, "ip", n.Address.Host)
+		bulks(r, "ip", n.Address.Host)
 		pairs++
 	}
 	if kind != "hostname" && n.Address.Hostname != "" {
-		text(r, "hostname", n.Address.Hostname)
+		bulks(r, "hostname", n.Address.Hostname)
 		pairs++
 	}
 	r.MapAt(more, pairs)
@@ -397,15 +397,15 @@ func (a *admin) writeShardNode(r *resp.Reply, v *topology.View, n *topology.Node
 		pairs++
 	}
 	r.Map(pairs)
-	text(r, "id", n.ID.String(), "port")
+	bulks(r, "id", n.ID.String(), "port")
 	r.Int(int64(n.Address.Port))
-	text(r, "ip", n.Address.Host, "endpoint", host) // not null as in SLOTS: so it is in Redis
+	bulks(r, "ip", n.Address.Host, "endpoint", host) // not null as in SLOTS: so it is in Redis
 	if n.Address.Hostname != "" {
-		text(r, "hostname", n.Address.Hostname)
+		bulks(r, "hostname", n.Address.Hostname)
 	}
-	text(r, "role", role, "replication-offset")
+	bulks(r, "role", role, "replication-offset")
 	r.Int(int64(offset))
-	text(r, "health", a.health(v, n))
+	bulks(r, "health", a.health(v, n))
 }
 
 // health is what CLUSTER SHARDS says of a node's.
@@ -431,9 +431,9 @@ func (a *admin) clusterLinks(ctx context.Context, _ *command.Env, _ *command.Arg
 	write := func(direction string, n *topology.Node, since time.Time, events string, queued int) {
 		streams++
 		r.Map(6)
-		text(r, "direction", direction, "node", n.ID.String(), "create-time")
+		bulks(r, "direction", direction, "node", n.ID.String(), "create-time")
 		r.Int(since.UnixMilli())
-		text(r, "events", events, "send-buffer-allocated")
+		bulks(r, "events", events, "send-buffer-allocated")
 		r.Int(int64(queued))
 		r.BulkString("send-buffer-used")
 		r.Int(int64(queued))

@@ -221,19 +221,19 @@ func (a *admin) hello(_ context.Context, e *command.Env, args *command.Args, r *
 		r.SetProto(int(o.proto)) // this reply is the first one
 	}
 	r.Map(7)
-	text(r, "server", "redis", "version", RedisVersion)
+	bulks(r, "server", "redis", "version", RedisVersion)
 	r.BulkString("proto")
 	r.Int(int64(e.Session.Proto()))
 	r.BulkString("id")
 	r.Int(int64(e.Session.ID))
-	text(r, "mode", "cluster", "role", localRole(a.node))
+	bulks(r, "mode", "cluster", "role", localRole(a.node))
 	r.BulkString("modules")
 	r.Array(0)
 	return nil
 }
 
-// text writes bulk strings.
-func text(r *resp.Reply, texts ...string) {
+// bulks writes bulk strings.
+func bulks(r *resp.Reply, texts ...string) {
 	for _, s := range texts {
 		r.BulkString(s)
 	}

@@ -187,7 +187,7 @@ func (a *admin) role(ctx context.Context, _ *command.Env, _ *command.Args, r *re
 			state = "sync"
 		}
 		r.Array(5)
-		text(r, "slave", place.master.Address.Host)
+		bulks(r, "slave", place.master.Address.Host)
 		r.Int(int64(place.master.Address.Port))
 		r.BulkString(state)
 		r.Int(int64(place.offset))
