@@ -101,19 +101,19 @@ func (c *conn) serve() {
 	err := c.loop()
 	// What was answered is the client's, however the connection ends.
 	if flushed := c.out.flush(); flushed == nil {
-		c.out.wait()
+		c.out.backlog.wait()
 	}
 	var broken protocolError
 	if errors.As(err, &broken) {
 		c.linger()
 	}
 	_ = c.nc.Close()
-	c.out.wait()
-	if _, _, reason := c.out.state(); reason != nil {
+	c.out.backlog.wait()
+	if _, _, reason := c.out.backlog.state(); reason != nil {
 		err = reason
 	}
 	c.report(err)
-	c.out.keep(0) // have flush look
+	c.out.charge(0) // have flush look
 	_ = c.out.flush()
 	c.in.forget()
 	c.giveBack()
@@ -149,7 +149,7 @@ func (c *conn) note() {
 
 // buffers is the connection's command.Session.Buffers.
 func (c *conn) buffers() command.Buffers {
-	pending, pieces, _ := c.out.state()
+	pending, pieces, _ := c.out.backlog.state()
 	return command.Buffers{
 		Query: c.unread.Load(), QueryFree: c.spare.Load(), Output: int64(pending), OutputPieces: int64(pieces),
 	}
@@ -262,7 +262,7 @@ func (c *conn) arm() error {
 // wake makes a connection that waits, for input or for its client to take
 // replies, look at its surroundings again. Any goroutine may call it.
 func (c *conn) wake() {
-	c.out.wake()
+	c.out.backlog.wake()
 	c.rouse()
 }
 

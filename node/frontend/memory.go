@@ -146,7 +146,7 @@ func (c *conn) endReads() {
 	if c.grant.held > 0 {
 		kept := min(max(c.grant.spent-freeRead, 0), c.grant.held)
 		c.server.reads.give(c.grant.held - kept)
-		c.out.keep(kept)
+		c.out.charge(kept)
 	}
 	c.grant.held, c.grant.spent = 0, 0
 }
