@@ -7,13 +7,6 @@ import "github.com/genuineh/aikv/node/keyspace/records"
 // snapshot; a larger one could be made, but never copied to another replica.
 const MaxRecord = 120 << 20
 
-// SetLimit sets what Limit returns.
-func (tx *Tx) SetLimit(n int) { tx.own.limit = n }
-
-// Limit returns how long a string may become by the command that runs, in bytes.
-// It comes with the entry: all replicas keep to the same.
-func (tx *Tx) Limit() int { return tx.own.limit }
-
 // TooLarge reports whether something was to be written since Save that is larger
 // than MaxRecord. It was not; whoever ran the command undoes the rest of it.
 func (tx *Tx) TooLarge() bool { return tx.own.large }

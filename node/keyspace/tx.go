@@ -37,10 +37,8 @@ type writeState struct {
 	// added and removed are the soonest times of expiry that have come and gone
 	// (since the flush, if there was one), 0: none.
 	added, removed int64
-	// limit is what SetLimit said; large is set when a record was refused.
-	limit   int
-	large   bool
-	scratch []byte // memory for bodies in the making
+	large          bool   // a record was refused
+	scratch        []byte // memory for bodies in the making
 	// undo is what Undo needs to take back what was done since Save.
 	undo []undone
 }

@@ -302,6 +302,26 @@ func TestEntryRoundTrip(t *testing.T) {
 	}
 }
 
+// Entries of the format before have neither seed nor level; those from before any
+// release are refused, and it says why.
+func TestEntriesOfOldFormats(t *testing.T) {
+	calls := []*Call{{Payload: []byte("a")}, {Payload: []byte("bc")}}
+	now := appendEntry(nil, entryHead{time: 77, Header: Header{Seed: 5, Level: 1, MaxString: 300}}, calls)
+	old := append([]byte{entryFormatNoSeed}, now[1:entryHeader]...)
+	old = append(old, now[entryHeader+8+1:]...)
+	head, payloads, err := decodeEntry(old)
+	if want := (entryHead{time: 77, Header: Header{MaxString: 300}}); err != nil || head != want || len(payloads) != 2 || string(payloads[1]) != "bc" {
+		t.Errorf("format 2 is read as %+v, %q, %v", head, payloads, err)
+	}
+	if !entryIsSound(old) {
+		t.Error("format 2 is not sound")
+	}
+	old[0] = entryFormatFirst
+	if _, _, err := decodeEntry(old); !errors.Is(err, errFirstFormat) || !errors.Is(err, errEntry) {
+		t.Errorf("format 1: %v", err)
+	}
+}
+
 // Frames of other groups, receivers and clusters never reach raft.
 func TestStrayMessagesAreDropped(t *testing.T) {
 	l := newLab(t, 3, 1, nil)
