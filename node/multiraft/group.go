@@ -210,7 +210,9 @@ func (g *Group) setApplied(index, term uint64) {
 
 // tick advances raft's clock and whatever else is counted in ticks.
 func (g *Group) tick(ticks int64) {
-	g.rn.Tick()
+	if g.leading() || !g.bound(g.host.opts.ElectionTicks) {
+		g.rn.Tick() // else it could stand for election while its vote is promised
+	}
 	g.proposer.expire(ticks)
 	g.reader.expire(ticks)
 	g.reader.retry(ticks)

@@ -67,7 +67,7 @@ type Header struct {
 	MaxString uint64 // how long a string may become by them, in bytes
 }
 
-// Options configures a Host. All fields but Header, Notify, Steady, Uptime and VoteDelay are
+// Options configures a Host. All fields but Header, Notify, Promised, Steady, Uptime and VoteDelay are
 // required.
 type Options struct {
 	Log *wal.Log
@@ -82,6 +82,10 @@ type Options struct {
 	Tick           time.Duration
 	ElectionTicks  int
 	HeartbeatTicks int
+	// Promised is for how long the members of this process may have promised their
+	// votes before it was started, if that is longer than an election timeout: until
+	// that has passed since a member was opened it votes for nobody, itself included.
+	Promised time.Duration
 	// Gather bounds how long a busy group waits for the commands of the clients
 	// that it has just answered before it makes the next entry.
 	Gather time.Duration

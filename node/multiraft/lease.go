@@ -131,6 +131,13 @@ func (g *Group) refuses(m *pb.Message) bool {
 	if t := m.GetType(); t != pb.MsgVote && t != pb.MsgPreVote {
 		return false
 	}
-	return g.host.ticks-g.opened < int64(g.host.opts.ElectionTicks) && !g.alone() &&
-		!bytes.Equal(m.GetContext(), campaignTransfer)
+	return g.bound(0) && !bytes.Equal(m.GetContext(), campaignTransfer)
+}
+
+// bound reports whether the member may have promised its vote before it was opened, so
+// that it must give it to nobody yet, less so many ticks.
+func (g *Group) bound(less int) bool {
+	opts := &g.host.opts
+	promised := max(int64(opts.ElectionTicks), int64((opts.Promised+opts.Tick-1)/opts.Tick))
+	return g.host.ticks-g.opened < promised-int64(less) && !g.alone()
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 )
 
@@ -294,4 +295,35 @@ func (s *leaseSim) check() {
 		}
 		return c.ended > 0
 	})
+}
+
+// Who was started with a shorter election timeout keeps the promise of the longer one:
+// it votes for nobody, and does not stand for election either.
+func TestRestartedVoterKeepsALongerPromise(t *testing.T) {
+	promised := 0
+	l := newLab(t, 3, 1, func(o *Options) { o.Promised = time.Duration(promised*o.ElectionTicks) * o.Tick })
+	l.found(testGroup, false, 1, 2, 3)
+	n := l.leader(testGroup)
+	election := n.host.opts.ElectionTicks
+	f := l.followers(testGroup, n)[0]
+	f.kill()
+	promised = 6
+	f.boot()
+	n.kill() // nobody leads, so it would stand soon
+	g := f.replicas[testGroup].group
+	term := g.rn.BasicStatus().GetTerm()
+	vote := &pb.Message{Type: pb.MsgPreVote.Enum()}
+	for tick := range 6*election - 1 {
+		if st := g.rn.BasicStatus(); !g.refuses(vote) || st.GetTerm() != term || st.RaftState == raft.StateCandidate || st.RaftState == raft.StatePreCandidate {
+			t.Fatalf("after %d ticks: refuses %v, term %d (was %d), %v", tick, g.refuses(vote), st.GetTerm(), term, st.RaftState)
+		}
+		if bound, err := g.campaign(); !bound || err != nil {
+			t.Fatalf("it may campaign after %d ticks, %v", tick, err)
+		}
+		l.ticks(1)
+	}
+	l.ticks(2 * election)
+	if g.refuses(vote) {
+		t.Error("no vote after the promise")
+	}
 }

@@ -79,7 +79,7 @@ func (g *Group) campaign() (bound bool, err error) {
 	switch {
 	case g.detached || g.leading():
 		return false, nil
-	case !g.alone() && g.quiet < g.host.opts.ElectionTicks:
+	case !g.alone() && g.quiet < g.host.opts.ElectionTicks, g.bound(0):
 		return true, nil
 	}
 	return false, g.rn.Campaign()

@@ -27,6 +27,7 @@ import (
 //	FORMAT      the layout's version
 //	UNSYNCED    what runs does not sync its log at once, see unsynced
 //	RESERVE     space to start with when the disk is full
+//	PROMISE     for how long the node has promised its votes, see votePromise
 //	INCARNATION which start of the node this is, see metaraft.Lineage
 //	wal/        the shared Raft log, and the node's identity in it
 //	meta/…/     the applied state of MetaRaft

@@ -43,6 +43,7 @@ type node struct {
 	uptime    func() time.Duration // the clock for leases; nil: none are taken
 	data      *dataDir
 	past      *folderPast
+	promise   *votePromise // nil in simulations
 	handler   *peerHandler
 	transport network
 	clients   metaraft.ClientPort // those of other nodes
@@ -162,6 +163,10 @@ func (n *node) open() error {
 	if n.past, err = openPast(n.cfg.Storage.DataDir, n.log); err != nil {
 		return fmt.Errorf("cannot use the data folder: %w", err)
 	}
+	r := n.cfg.Raft
+	if n.promise, err = openPromise(n.cfg.Storage.DataDir, time.Duration(r.ElectionTicks)*time.Duration(r.Tick)); err != nil {
+		return fmt.Errorf("cannot use the data folder: %w", err)
+	}
 	n.data.recovered = n.handlerPanicked
 	n.handler = newPeerHandler(n)
 	n.home = newHome(n)
@@ -202,7 +207,8 @@ func (n *node) hostOptions() multiraft.Options {
 		NodeName: func(id uint64) string { return topology.NodeID(id).String() },
 		Uptime:   n.uptime, Steady: n.steady, VoteDelay: n.transport.VoteDelay,
 		Log: n.data.log, Lossy: n.data.unsynced != nil && n.data.unsynced.lost, Transport: raftTransport{n}, Cluster: n.home.Identity().Cluster,
-		Tick: time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
+		Promised: n.promise.promised(),
+		Tick:     time.Duration(r.Tick), ElectionTicks: r.ElectionTicks, HeartbeatTicks: r.HeartbeatTicks,
 		Gather: time.Duration(r.Gather), MaxEntryBytes: int(r.MaxEntryBytes), InflightEntries: r.InflightEntries,
 		Header:         n.header(),
 		RequestTimeout: time.Duration(r.RequestTimeout), CommitDelay: time.Duration(r.CommitDelay),
@@ -311,6 +317,11 @@ func (n *node) takePart(ctx context.Context) error {
 	n.work.Go("home", func() { n.home.follow(ctx) })
 	n.work.Go("replicas", func() { n.replicas.Run(ctx) })
 	n.work.Go("beats", func() { n.sendBeats(ctx) })
+	n.work.Go("promise", func() {
+		if err := n.promise.settle(ctx, n.sched); err != nil {
+			n.log.Warn("cannot note that a longer promise of votes is over; the next start waits for it once more", "error", err)
+		}
+	})
 	n.work.Go("holder", func() { n.watchHolder(ctx) })
 	return nil
 }
