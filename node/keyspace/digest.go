@@ -3,6 +3,8 @@ package keyspace
 import (
 	"encoding/binary"
 	"io"
+
+	"github.com/genuineh/aikv/node/keyspace/tree"
 )
 
 // Digest writes everything that makes the live keys what they are to w, in an
@@ -20,8 +22,31 @@ func (v *View) Digest(w io.Writer) error {
 		if _, err := w.Write(b); err != nil {
 			return err
 		}
+		if err := v.digestPages(w, walk.rec); err != nil {
+			return err
+		}
 	}
 	return v.Err()
+}
+
+// digestPages writes the items of a big value's trees.
+func (v *View) digestPages(w io.Writer, rec *record) error {
+	id, ok := rec.object()
+	if !ok {
+		return nil
+	}
+	pages := v.pages(rec.stored.slot(), id)
+	var b []byte
+	var failed error
+	for _, root := range rec.roots() {
+		v.fail(tree.NewView(pages, root).Ascend(0, func(key, value []byte) bool {
+			b = append(binary.AppendUvarint(b[:0], uint64(len(key))), key...)
+			b = append(binary.AppendUvarint(b, uint64(len(value))), value...)
+			_, failed = w.Write(b)
+			return failed == nil
+		}))
+	}
+	return failed
 }
 
 func appendDigest(b []byte, rec *record) []byte {

@@ -49,7 +49,8 @@
 // lower), the time of expiry (0: none), the version's index and operation number
 // (uvarints), and then, to the end, what the type makes of it: a string's value.
 // That a value is inline makes a SET one put, and a GET one look-up. Hashes and
-// sorted sets are inline as well: see inlineHash and inlineSortedSet. An expiry
+// sorted sets are inline as well, while they are small: see inlineHash and
+// inlineSortedSet. An expiry
 // entry has no value, or, for a hash of which fields expire but not the key, the
 // byte 1; the number of keys that expire is that of entries without.
 //
@@ -67,18 +68,25 @@
 // reads the counts, at most one record a slot, and neither keys nor values; of a
 // store of the former format, the expiry index too.
 //
-// # Room for big values
+// # Big values
 //
-// Big values will be trees of pages, with a record for each page:
+// What outgrows a metadata record lies in trees (package tree), with a record for
+// each page. The metadata has the trees' roots: see pagedHash and pagedSortedSet.
 //
 //	40 slot:2 object:20 page:4    a page of a big value
-//	50 slot:2 object:20           remains of a deleted value
+//	50 slot:2 object:20           remains of one that is gone
 //
-// An object's number is unique in the cluster and outlives renaming, which makes
-// deleting a big value O(1): the metadata goes, a record of class 50 comes, and
-// each member sweeps the pages in the background; a new value of that name has
-// another number, so it never meets the old pages. Classes from 10 to 7f are what
-// Flush deletes.
+// An object's number (objectID) is unique in the cluster and outlives renaming.
+// That makes deleting a big value O(1), by DEL, by being overwritten, or because it
+// has expired: the metadata goes, a record of class 50 comes, and each member
+// sweeps the pages behind its checkpoints, outside the log (records.Options.Ended);
+// a new value of that name has another number, so it never meets the old pages. What
+// is swept, and when, nobody can see: views that need the pages are waited for.
+// COPY writes the pages anew. Classes from 10 to 7f are what Flush deletes.
+//
+// Where fields of a big hash expire, a command that changes it removes a few of
+// them, and the sweep of expired keys the rest; until then they are stored, and
+// looked past.
 //
 // # In memory, over a store
 //

@@ -67,16 +67,19 @@ func (ks *Keyspace) NextExpiry() (at int64, ok bool) {
 	return s.at, true
 }
 
-// DeleteExpired deletes up to limit keys that have expired by Now, or of whose
-// hashes fields have, which are removed: those that expired first first. It
-// returns how many. Which ones these are depends on the keys alone, not on what
-// the transaction has done before.
-func (tx *Tx) DeleteExpired(limit int) int {
+// DeleteExpired deletes up to limit keys and fields of hashes that have expired by
+// Now, and few more: those that expired first first. It returns how many. Which
+// ones these are depends on the keys alone, not on what the transaction has done
+// before.
+func (tx *Tx) DeleteExpired(limit int) (deleted int) {
 	if limit <= 0 || !tx.begun() {
 		return 0
 	}
 	due := tx.due(limit)
 	for _, key := range due {
+		if deleted >= limit {
+			break
+		}
 		r := tx.ref(key)
 		rec := tx.load(&r)
 		if rec == nil && tx.Err() == nil {
@@ -86,13 +89,14 @@ func (tx *Tx) DeleteExpired(limit int) int {
 			return 0
 		}
 		if at := rec.meta.ExpireAt; at != 0 && at <= tx.now {
-			tx.set(&r, rec, nil)
+			tx.remove(&r, rec)
+			deleted++
 			continue
 		}
 		h := Hash{HashView: HashView{&tx.View, rec}, tx: tx, r: r}
-		h.expire()
+		deleted += h.expire(limit - deleted)
 	}
-	return len(due)
+	return deleted
 }
 
 // due returns the keys of the first limit expiry entries that are due.

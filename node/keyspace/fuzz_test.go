@@ -52,6 +52,10 @@ func readAll(r *record) {
 	case TypeSortedSet:
 		z.rec = r
 	}
+	r.roots() // of a big value, whose pages are not here
+	if _, big := r.object(); big {
+		return
+	}
 	view.live(r)
 	h.Each(func(field, _ []byte, _ int64) bool { h.Get(field); return true })
 	h.At(h.Len() - 1)

@@ -31,6 +31,9 @@ func (h HashView) inline() inlineHash {
 
 // Len returns the number of fields.
 func (h HashView) Len() int64 {
+	if b, ok := h.big(); ok {
+		return b.length()
+	}
 	in := h.inline()
 	if in.soonest == 0 || in.soonest > max(h.view.now, h.view.localNow) {
 		return int64(in.count)
@@ -47,6 +50,9 @@ func (h HashView) Len() int64 {
 // Get returns the value of a field and its time of expiry, 0 for none, and
 // whether the field is there.
 func (h HashView) Get(field []byte) (value []byte, expireAt int64, ok bool) {
+	if b, ok := h.big(); ok {
+		return b.get(field)
+	}
 	in := h.inline()
 	f := in.find(field)
 	if !f.ok || !h.view.lasts(f.expireAt) {
@@ -57,6 +63,10 @@ func (h HashView) Get(field []byte) (value []byte, expireAt int64, ok bool) {
 
 // Each calls fn for all fields, in order, until it returns false.
 func (h HashView) Each(fn func(field, value []byte, expireAt int64) bool) {
+	if b, ok := h.big(); ok {
+		b.each(fn)
+		return
+	}
 	in := h.inline()
 	for f := in.first(); f.ok; f = in.after(f) {
 		if h.view.lasts(f.expireAt) && !fn(f.field, f.value, f.expireAt) {
@@ -68,6 +78,9 @@ func (h HashView) Each(fn func(field, value []byte, expireAt int64) bool) {
 // At returns the field at a position, 0 ≤ n < Len, of the order of Each; nil if
 // there is none.
 func (h HashView) At(n int64) (field, value []byte) {
+	if b, ok := h.big(); ok {
+		return b.at(n)
+	}
 	h.Each(func(f, v []byte, _ int64) bool {
 		if n == 0 {
 			field, value = f, v
@@ -82,7 +95,10 @@ func (h HashView) At(n int64) (field, value []byte) {
 // are, and returns the cursor to go on from. Cursor 0 is the beginning, and
 // returned it is the end. Every field that is there from the first call to the
 // last is shown, and none twice.
-func (h HashView) Scan(cursor uint64, _ int, fn func(field, value []byte, expireAt int64)) (next uint64) {
+func (h HashView) Scan(cursor uint64, count int, fn func(field, value []byte, expireAt int64)) (next uint64) {
+	if b, ok := h.big(); ok {
+		return b.scan(cursor, count, fn)
+	}
 	if cursor != 0 {
 		return 0 // a small hash is shown at once
 	}
@@ -112,7 +128,7 @@ type Hash struct {
 
 // Hash returns the hash that key holds, an empty one if the key is not there;
 // the error is ErrWrongType, of a key that holds something else. Fields that
-// have expired are removed.
+// have expired are removed, or some of them, if they are many.
 func (tx *Tx) Hash(key []byte) (*Hash, error) {
 	h := &Hash{HashView: HashView{view: &tx.View}, tx: tx, r: tx.ref(key)}
 	h.rec = tx.find(&h.r)
@@ -122,10 +138,14 @@ func (tx *Tx) Hash(key []byte) (*Hash, error) {
 		h.rec = nil
 		return h, ErrWrongType
 	case h.rec.soonest != 0 && h.rec.soonest <= tx.now:
-		h.expire()
+		h.expire(expireAtOnce)
 	}
 	return h, nil
 }
+
+// expireAtOnce is how many expired fields a command removes of a hash that it
+// changes. What is left is not there either; sweeps remove it.
+const expireAtOnce = 64
 
 // Set gives a field a value and a time of expiry in unix ms, 0 for none, and
 // reports whether the field was not there before. A time that is not after Now
@@ -138,21 +158,55 @@ func (h *Hash) Set(field, value []byte, expireAt int64) (added bool) {
 		h.Delete(field)
 		return false
 	}
-	in := h.inline()
-	old := in.find(field)
+	if len(h.r.key)+len(field)+len(value) > MaxRecord {
+		h.tx.own.large = true
+		return false
+	}
 	meta := h.meta()
 	if expireAt != 0 {
 		meta.Flags |= flagVolatile
 	}
+	if len(field) > largeElement || len(value) > largeElement {
+		meta.Flags |= flagLarge
+	}
+	if meta.Flags&flagPaged == 0 {
+		if added, ok := h.setInline(meta, field, value, expireAt); ok {
+			return added
+		}
+	}
+	c := h.pagesToChange()
+	had, before := c.set(field, value, expireAt)
+	if c.fields.Len() > largeHash {
+		meta.Flags |= flagLarge
+	}
+	h.finish(c, meta)
+	return !had || before != 0 && before <= h.tx.now
+}
+
+// setInline sets a field in the record, if it fits.
+func (h *Hash) setInline(meta Meta, field, value []byte, expireAt int64) (added, ok bool) {
+	in := h.inline()
+	if len(in.items)+len(field)+len(value) > h.tx.ks.inlineLimit {
+		return false, false
+	}
+	old := in.find(field)
 	if !old.ok {
 		in.count++
 	}
-	if in.count > largeHash || len(field) > largeElement || len(value) > largeElement {
+	if in.count > largeHash {
 		meta.Flags |= flagLarge
 	}
 	items, soonest := in.set(h.tx.own.scratch[:0], meta.Flags, old, field, value, expireAt)
 	h.store(meta, in.count, soonest, items)
-	return !old.ok
+	return !old.ok, true
+}
+
+// pagesToChange begins to change the hash in pages, where it may not be yet.
+func (h *Hash) pagesToChange() *hashChange {
+	if h.meta().Flags&flagPaged != 0 {
+		return h.changePages()
+	}
+	return h.movePages()
 }
 
 // SetExpire gives a field a time of expiry in unix ms, 0 for none, and reports
@@ -168,20 +222,43 @@ func (h *Hash) SetExpire(field []byte, at int64) bool {
 // Delete removes a field and reports whether it was there. The key goes with its
 // last field.
 func (h *Hash) Delete(field []byte) bool {
-	in := h.inline()
-	old := in.find(field)
-	if !old.ok || !h.tx.begun() {
+	_, expireAt, ok := h.Get(field)
+	if !ok || !h.tx.begun() {
 		return false
 	}
+	if h.meta().Flags&flagPaged != 0 {
+		c := h.changePages()
+		c.remove(field, expireAt)
+		h.finish(c, h.meta())
+		return true
+	}
+	in := h.inline()
+	old := in.find(field)
 	h.filter(in, func(f *hashField) bool { return f.start != old.start })
 	return true
 }
 
-// expire removes the fields that have expired.
-func (h *Hash) expire() {
-	if h.tx.begun() {
-		h.filter(h.inline(), func(f *hashField) bool { return f.expireAt == 0 || f.expireAt > h.tx.now })
+// expire removes fields that have expired, and returns how many: of a hash in
+// pages, up to limit.
+func (h *Hash) expire(limit int) (removed int) {
+	if !h.tx.begun() {
+		return 0
 	}
+	if h.meta().Flags&flagPaged != 0 {
+		c := h.changePages()
+		removed = c.expire(limit)
+		h.finish(c, h.meta())
+		return removed
+	}
+	in := h.inline()
+	h.filter(in, func(f *hashField) bool {
+		lasts := f.expireAt == 0 || f.expireAt > h.tx.now
+		if !lasts {
+			removed++
+		}
+		return lasts
+	})
+	return removed
 }
 
 // filter keeps the fields for which keep returns true.
@@ -204,7 +281,7 @@ func (h *Hash) store(meta Meta, count int, soonest int64, items []byte) {
 	h.tx.own.scratch = items
 	if count == 0 {
 		if h.rec != nil {
-			h.tx.set(&h.r, h.rec, nil)
+			h.tx.remove(&h.r, h.rec)
 		}
 		h.rec = nil
 		return

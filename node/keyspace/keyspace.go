@@ -1,12 +1,14 @@
 package keyspace
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/genuineh/aikv/node/keyspace/records"
+	"github.com/genuineh/aikv/node/keyspace/tree"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -23,16 +25,24 @@ type Options struct {
 	// CheckpointInterval is how old a change may become before it goes to the
 	// store. 0: a minute.
 	CheckpointInterval time.Duration
+	// Group is the number of the shard in its cluster. Big values have it in their
+	// names: it stays what it is.
+	Group uint64
 	// Sched is where goroutines and time come from. nil: sched.System.
 	Sched sched.Sched
 	// Logger is told of what goes wrong, and of waiting. nil: nobody is.
 	Logger *slog.Logger
+
+	pageSize, inlineLimit int // of tests; 0: the usual ones
 }
 
 // Keyspace is the data of one shard replica. Any number of views may run at the
 // same time, next to the one write transaction.
 type Keyspace struct {
-	recs *records.Map
+	recs  *records.Map
+	group uint64 // Options.Group
+	// What makes a value big, and how big its pages are.
+	inlineLimit, pageSize int
 	// counts is what is counted of each slot, as of the newest commit.
 	counts [slot.Count]atomicCounts
 	expiry soonest
@@ -68,11 +78,15 @@ func Open(store storage.Store, opts Options) (*Keyspace, error) {
 		Dirty: opts.DirtyBytes, Cache: opts.CacheBytes, Interval: opts.CheckpointInterval,
 		Sched: opts.Sched, Logger: opts.Logger,
 		Parts: slot.Count, Part: filterPart, PartRange: filterRange, Check: checkStored,
+		Ended: remainsOf, EndedRange: remainsRange,
 	})
 	if err != nil {
 		return nil, err
 	}
-	ks := &Keyspace{recs: recs}
+	ks := &Keyspace{
+		recs: recs, group: opts.Group,
+		pageSize: cmp.Or(opts.pageSize, tree.DefaultPageSize), inlineLimit: cmp.Or(opts.inlineLimit, inlineLimit),
+	}
 	ks.expiry.stale = true
 	if err := ks.count(); err != nil {
 		return nil, err

@@ -10,10 +10,12 @@ import (
 // Record classes: the first byte of every stored key. See doc.go.
 const (
 	// 00 is records' own: format, applied index, clock and what else it needs.
-	classNamed  = 0x01 // name
-	classCount  = 0x10 // slot
-	classKey    = 0x20 // slot, fingerprint, key
-	classExpiry = 0x30 // expireAt, slot, fingerprint, key
+	classNamed   = 0x01 // name
+	classCount   = 0x10 // slot
+	classKey     = 0x20 // slot, fingerprint, key
+	classExpiry  = 0x30 // expireAt, slot, fingerprint, key
+	classPage    = 0x40 // slot, object, page
+	classRemains = 0x50 // slot, object
 	// Everything in [classCount, classEnd) goes when the keyspace is flushed. From
 	// there to 7f are records' own.
 	classEnd = 0x70

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/genuineh/aikv/node/keyspace/tree"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
 )
 
 func open(t testing.TB, store storage.Store) *Keyspace {
 	t.Helper()
-	ks, err := Open(store, Options{CacheBytes: 64 << 10})
+	ks, err := Open(store, Options{CacheBytes: 64 << 10, Group: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,10 +32,70 @@ func write(t testing.TB, ks *Keyspace, index uint64, now int64, fn func(tx *Tx))
 	}
 }
 
+// openTiny opens a keyspace in which nearly everything with elements is in pages,
+// of which it takes many.
+func openTiny(t testing.TB, store storage.Store) *Keyspace {
+	t.Helper()
+	ks, err := Open(store, Options{CacheBytes: 64 << 10, Group: 7, pageSize: 100, inlineLimit: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ks
+}
+
+// checkPages verifies that every page is one of an object that is there, or
+// whose remains are to be swept, that no other remains are, and that trees are
+// sound.
+func checkPages(t testing.TB, ks *Keyspace) {
+	t.Helper()
+	view := ks.View(0)
+	defer view.Close()
+	pages, gone := make(map[string]bool), make(map[string]bool)
+	each(t, ks, classPage, func(key, _ []byte) { pages[string(key)] = true })
+	each(t, ks, classRemains, func(key, _ []byte) { gone[string(key[1:])] = true })
+	each(t, ks, classKey, func(key, value []byte) {
+		rec, err := decodeRecord(key, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, ok := rec.object()
+		if !ok {
+			return
+		}
+		if s := rec.stored.slot(); gone[string(remainsKey(s, id)[1:])] {
+			t.Fatalf("%q is there, and its remains", rec.stored.key())
+		}
+		reader := view.pages(rec.stored.slot(), id)
+		for _, root := range rec.roots() {
+			tr := tree.NewView(reader, root)
+			if err := tr.Check(); err != nil {
+				t.Fatalf("%q: %v", rec.stored.key(), err)
+			}
+			err := tr.Pages(func(n uint32, _ []byte) error {
+				key := pageKey(rec.stored.slot(), id, n)
+				if !pages[string(key[:])] {
+					t.Fatalf("page %x is not there, or in two trees", key)
+				}
+				delete(pages, string(key[:]))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	for key := range pages {
+		if !gone[key[1:pageHeader]] {
+			t.Fatalf("page %x belongs to nothing", key)
+		}
+	}
+}
+
 // checkInvariants verifies what doc.go says about the stored records, and that
 // memory agrees with them. No transaction may be open.
 func checkInvariants(t testing.TB, ks *Keyspace) {
 	t.Helper()
+	checkPages(t, ks)
 	counts := make(map[uint16]slotCounts)
 	expiries := make(map[string]string)
 	var total, expiring int64

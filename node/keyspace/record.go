@@ -49,9 +49,9 @@ func (t Type) known() bool { return t == TypeString || t == TypeSortedSet || t =
 func (t Type) flags() Flags {
 	switch t {
 	case TypeHash:
-		return flagLarge | flagVolatile
+		return flagLarge | flagVolatile | flagPaged
 	case TypeSortedSet:
-		return flagLarge
+		return flagLarge | flagPaged
 	default:
 		return 0
 	}
@@ -79,8 +79,8 @@ type Meta struct {
 	// Value is a string's value, nil for other types. It is shared and must not
 	// be changed.
 	Value []byte
-	// Size is about how many bytes the value takes as it is kept: exactly a
-	// string's length.
+	// Size is how many bytes the value takes in the key's record: of a string, its
+	// length. See View.SizeOf for others.
 	Size int64
 }
 
@@ -167,7 +167,16 @@ func (r *record) read(encoded []byte) error {
 	}
 	r.meta.ExpireAt, r.meta.Version = int64(fields[0]), Version{Index: fields[1], Op: uint32(fields[2])}
 	r.body, r.soonest = rest, 0
-	if r.meta.Flags&flagVolatile != 0 {
+	switch {
+	case r.meta.Flags&flagPaged != 0 && len(rest) < objectSize:
+		return errBadRecord
+	case r.meta.Flags&flagPaged != 0 && r.meta.Type == TypeHash:
+		soonest, _, ok := takeUvarint(rest[objectSize:])
+		if !ok {
+			return errBadRecord
+		}
+		r.soonest = int64(soonest)
+	case r.meta.Flags&flagVolatile != 0:
 		_, rest, counted := takeUvarint(rest)
 		soonest, _, ok := takeUvarint(rest)
 		if !counted || !ok {
@@ -182,10 +191,14 @@ func (r *record) read(encoded []byte) error {
 // check says what is wrong with the body.
 func (r *record) check() error {
 	soonest, ok := int64(0), true
-	switch r.meta.Type {
-	case TypeHash:
+	switch paged := r.meta.Flags&flagPaged != 0; {
+	case r.meta.Type == TypeHash && paged:
+		soonest, ok = checkPagedHash(r.body)
+	case r.meta.Type == TypeHash:
 		soonest, ok = checkInlineHash(r.meta.Flags, r.body)
-	case TypeSortedSet:
+	case r.meta.Type == TypeSortedSet && paged:
+		ok = checkPagedSortedSet(r.body)
+	case r.meta.Type == TypeSortedSet:
 		ok = checkInlineSortedSet(r.body)
 	}
 	if !ok || soonest != r.soonest {

@@ -36,12 +36,18 @@ func (z SortedSetView) inline() inlineSortedSet {
 
 // Len returns the number of members.
 func (z SortedSetView) Len() int64 {
+	if b, ok := z.big(); ok {
+		return b.order.Len()
+	}
 	in := z.inline()
 	return int64(in.count)
 }
 
 // Score returns the score of a member, and whether it is one.
 func (z SortedSetView) Score(member []byte) (score float64, ok bool) {
+	if b, ok := z.big(); ok {
+		return b.score(member)
+	}
 	in := z.inline()
 	m := in.find(member)
 	return m.score, m.ok
@@ -49,6 +55,9 @@ func (z SortedSetView) Score(member []byte) (score float64, ok bool) {
 
 // Rank returns the position of a member, and whether it is one.
 func (z SortedSetView) Rank(member []byte) (position int64, ok bool) {
+	if b, ok := z.big(); ok {
+		return b.rank(member)
+	}
 	in := z.inline()
 	m := in.find(member)
 	return int64(m.position), m.ok
@@ -67,6 +76,10 @@ func (z SortedSetView) At(n int64) (member []byte, score float64, ok bool) {
 // meanwhile.
 func (z SortedSetView) From(position int64, reverse bool) iter.Seq2[[]byte, float64] {
 	return func(yield func([]byte, float64) bool) {
+		if b, ok := z.big(); ok {
+			b.from(position, reverse, yield)
+			return
+		}
 		in := z.inline()
 		if position < 0 || position >= int64(in.count) {
 			return
@@ -86,6 +99,9 @@ func (z SortedSetView) From(position int64, reverse bool) iter.Seq2[[]byte, floa
 // FirstByScore returns the position of the first member with a score of at least
 // score, or, if exclusive, a larger one; Len if there is none.
 func (z SortedSetView) FirstByScore(score float64, exclusive bool) (position int64) {
+	if b, ok := z.big(); ok {
+		return b.firstByScore(score, exclusive)
+	}
 	in := z.inline()
 	m := in.first()
 	for m.ok && (m.score < score || exclusive && m.score == score) {
@@ -99,6 +115,9 @@ func (z SortedSetView) FirstByScore(score float64, exclusive bool) (position int
 // there is none. It is meant for sets in which all have the same score; in others
 // the answer is a position, and no more.
 func (z SortedSetView) FirstByMember(member []byte, exclusive bool) (position int64) {
+	if b, ok := z.big(); ok {
+		return b.firstByMember(member, exclusive)
+	}
 	in := z.inline()
 	m := in.first()
 	for m.ok {
@@ -115,7 +134,10 @@ func (z SortedSetView) FirstByMember(member []byte, exclusive bool) (position in
 // are, and returns the cursor to go on from. Cursor 0 is the beginning, and
 // returned it is the end. Every member that is there from the first call to the
 // last is shown, and none twice.
-func (z SortedSetView) Scan(cursor uint64, _ int, fn func(member []byte, score float64)) (next uint64) {
+func (z SortedSetView) Scan(cursor uint64, count int, fn func(member []byte, score float64)) (next uint64) {
+	if b, ok := z.big(); ok {
+		return b.scan(cursor, count, fn)
+	}
 	if cursor != 0 {
 		return 0 // a small set is shown at once
 	}
@@ -164,20 +186,44 @@ func (z *SortedSet) Set(member []byte, score float64) (added bool) {
 	if score == 0 {
 		score = 0
 	}
-	in := z.inline()
-	old := in.find(member)
-	if old.ok && old.score == score || !z.tx.begun() {
+	before, had := z.Score(member)
+	if had && before == score || !z.tx.begun() {
 		return false
 	}
+	if len(z.r.key)+len(member) > MaxRecord {
+		z.tx.own.large = true
+		return false
+	}
+	meta := z.meta()
+	if !had && z.Len() == largeSortedSet || len(member) > largeElement {
+		meta.Flags |= flagLarge
+	}
+	if meta.Flags&flagPaged == 0 && z.setInline(meta, member, score) {
+		return !had
+	}
+	var c *sortedSetChange
+	if meta.Flags&flagPaged != 0 {
+		c = z.changePages()
+	} else {
+		c = z.movePages()
+	}
+	c.set(member, score, had, before)
+	z.finish(c, meta)
+	return !had
+}
+
+// setInline sets a member in the record, and reports whether it fits.
+func (z *SortedSet) setInline(meta Meta, member []byte, score float64) bool {
+	in := z.inline()
+	if len(in.items)+len(member)+scoreSize > z.tx.ks.inlineLimit {
+		return false
+	}
+	old := in.find(member)
 	if !old.ok {
 		in.count++
 	}
-	meta := z.meta()
-	if in.count > largeSortedSet || len(member) > largeElement {
-		meta.Flags |= flagLarge
-	}
 	z.store(meta, in.count, in.set(z.tx.own.scratch[:0], old, member, score))
-	return !old.ok
+	return true
 }
 
 // Delete removes a member and reports whether it was one. The key goes with its
@@ -190,13 +236,24 @@ func (z *SortedSet) Delete(member []byte) bool {
 // DeleteRange removes the members from the position from up to, and without, the
 // position to, and returns how many.
 func (z *SortedSet) DeleteRange(from, to int64) (deleted int64) {
-	in := z.inline()
-	from, to = max(from, 0), min(to, int64(in.count))
+	length := z.Len()
+	from, to = max(from, 0), min(to, length)
 	if from >= to || !z.tx.begun() {
 		return 0
 	}
-	items := in.cut(z.tx.own.scratch[:0], int(from), int(to))
-	z.store(z.meta(), in.count-int(to-from), items)
+	switch {
+	case to-from == length:
+		z.tx.remove(&z.r, z.rec)
+		z.rec = nil
+	case z.meta().Flags&flagPaged != 0:
+		c := z.changePages()
+		c.deleteRange(from, to)
+		z.finish(c, z.meta())
+	default:
+		in := z.inline()
+		items := in.cut(z.tx.own.scratch[:0], int(from), int(to))
+		z.store(z.meta(), in.count-int(to-from), items)
+	}
 	return to - from
 }
 
@@ -212,13 +269,6 @@ func (z *SortedSet) meta() Meta {
 // members of the set.
 func (z *SortedSet) store(meta Meta, count int, items []byte) {
 	z.tx.own.scratch = items
-	if count == 0 {
-		if z.rec != nil {
-			z.tx.set(&z.r, z.rec, nil)
-		}
-		z.rec = nil
-		return
-	}
 	var head [binary.MaxVarintLen64]byte
 	if rec := z.tx.replace(&z.r, z.rec, meta, 0, binary.AppendUvarint(head[:0], uint64(count)), items); rec != nil {
 		z.rec = rec

@@ -105,7 +105,7 @@ func (tx *Tx) find(r *ref) *record {
 	}
 	tx.misses++
 	if rec != nil && tx.writable() {
-		tx.set(r, rec, nil)
+		tx.remove(r, rec)
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func (tx *Tx) SetString(key, value []byte, expireAt int64) {
 	case expireAt == 0 || expireAt > tx.now:
 		tx.replace(&r, old, Meta{Type: TypeString, ExpireAt: expireAt}, 0, value)
 	case old != nil:
-		tx.set(&r, old, nil)
+		tx.remove(&r, old)
 	}
 }
 
@@ -134,10 +134,11 @@ func (tx *Tx) Delete(key []byte) bool {
 	}
 	r := tx.ref(key)
 	rec := tx.load(&r)
+	live := tx.live(rec)
 	if rec != nil {
-		tx.set(&r, rec, nil)
+		tx.remove(&r, rec)
 	}
-	return tx.live(rec)
+	return live
 }
 
 // SetExpire gives a key a time of expiry in unix ms, 0 for none, and reports
@@ -152,10 +153,10 @@ func (tx *Tx) SetExpire(key []byte, at int64) bool {
 	case rec == nil:
 		return false
 	case !tx.live(rec):
-		tx.set(&r, rec, nil)
+		tx.remove(&r, rec)
 		return false
 	case at != 0 && at <= tx.now:
-		tx.set(&r, rec, nil)
+		tx.remove(&r, rec)
 	case at != 0 || rec.meta.ExpireAt != 0:
 		meta := rec.meta
 		meta.ExpireAt = at
@@ -165,8 +166,8 @@ func (tx *Tx) SetExpire(key []byte, at int64) bool {
 }
 
 // Rename gives the value of a live key, with its expiry, the name to, whatever
-// that was, and reports whether the key was there. Both keys are of one slot. A
-// key that is given its own name does not change.
+// that was, and reports whether the key was there. Within a slot it costs the
+// same whatever the value. A key that is given its own name does not change.
 func (tx *Tx) Rename(key, to []byte) bool {
 	if !tx.begun() {
 		return false
@@ -176,15 +177,22 @@ func (tx *Tx) Rename(key, to []byte) bool {
 	if rec == nil || bytes.Equal(key, to) {
 		return rec != nil
 	}
-	if tx.put(to, rec) {
-		tx.set(&from, rec, nil)
+	r := tx.ref(to)
+	old := tx.load(&r)
+	switch {
+	case tx.Err() != nil:
+	case r.stored.slot() != rec.stored.slot():
+		if tx.put(to, rec) {
+			tx.remove(&from, rec)
+		}
+	case tx.replace(&r, old, rec.meta, rec.soonest, rec.body) != nil:
+		tx.set(&from, rec, nil) // what it stood for has a new name
 	}
 	return true
 }
 
 // Copy makes the key to what a live key is, its expiry included, whatever to
-// was, and reports whether the key was there. Both keys are of one slot, and are
-// not the same.
+// was, and reports whether the key was there. The two are not the same key.
 func (tx *Tx) Copy(key, to []byte) bool {
 	if !tx.begun() {
 		return false
@@ -197,19 +205,28 @@ func (tx *Tx) Copy(key, to []byte) bool {
 	return rec != nil
 }
 
-// put gives key the type, flags, expiry and body of rec, and reports whether
-// they fit.
+// put makes key a copy of what rec stands for, and reports whether that fits.
 func (tx *Tx) put(key []byte, rec *record) bool {
 	r := tx.ref(key)
 	old := tx.load(&r)
-	return tx.Err() == nil && tx.replace(&r, old, rec.meta, rec.soonest, rec.body) != nil
+	body := rec.body
+	if _, ok := rec.object(); ok {
+		body = tx.copyObject(&r, rec)
+	}
+	return tx.Err() == nil && tx.replace(&r, old, rec.meta, rec.soonest, body) != nil
+}
+
+// remove removes a key, whose record load has returned.
+func (tx *Tx) remove(r *ref, rec *record) {
+	tx.abandon(rec, nil)
+	tx.set(r, rec, nil)
 }
 
 // set changes a key from before, which load has returned, to now.
 func (tx *Tx) set(r *ref, before, now *record) {
 	w := tx.own
 	w.dirty = true
-	if before != nil && !tx.live(before) {
+	if before != nil && before.meta.ExpireAt != 0 && before.meta.ExpireAt <= tx.now {
 		w.expired++
 	}
 	if now != nil {

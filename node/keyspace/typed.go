@@ -1,6 +1,10 @@
 package keyspace
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/genuineh/aikv/node/keyspace/tree"
+)
 
 // ErrWrongType is the error of asking for a value of one type under a key that
 // holds another.
@@ -14,7 +18,13 @@ const (
 	// flagVolatile: a field of the hash has had a time of expiry, so fields have
 	// room for one.
 	flagVolatile Flags = 1 << 1
+	// flagPaged: the elements are in pages, and not in the body.
+	flagPaged Flags = 1 << 3
 )
+
+// inlineLimit is how many bytes of elements a metadata record holds; more go into
+// pages. It is no limit of Redis's: see flagLarge.
+const inlineLimit = 2048
 
 // Redis's default limits of a listpack, which CONFIG GET answers with as well.
 const (
@@ -91,8 +101,25 @@ func (tx *Tx) replace(r *ref, before *record, meta Meta, soonest int64, body ...
 		return nil
 	}
 	now := newRecord(r.stored, meta, soonest, body...)
+	tx.abandon(before, now)
 	tx.set(r, before, now)
 	return now
+}
+
+// SizeOf returns about how many bytes the value of a key takes as it is kept, and
+// whether the key is there. It counts as no look-up.
+func (v *View) SizeOf(key []byte) (size int64, ok bool) {
+	r := v.ref(key)
+	rec := v.load(&r)
+	if !v.live(rec) {
+		return 0, false
+	}
+	const usual = tree.DefaultPageSize * 3 / 4 // bytes of a page
+	size = rec.meta.Size
+	for _, root := range rec.roots() {
+		size += int64(root.Pages) * usual
+	}
+	return size, true
 }
 
 // typed returns the record of a live key of a type, nil if there is no such key.
@@ -107,6 +134,9 @@ func (v *View) typed(key []byte, t Type) (*record, error) {
 
 // anyFieldLasts reports whether a hash has a field that is there.
 func (v *View) anyFieldLasts(rec *record) bool {
+	if b, ok := (HashView{v, rec}).big(); ok {
+		return b.any()
+	}
 	in := parseInlineHash(rec.meta.Flags, rec.body)
 	surely := max(v.now, v.localNow)
 	for f := in.first(); f.ok; f = in.after(f) {

@@ -122,7 +122,7 @@ func (m *typedModel) check(t *testing.T, rng *rand.Rand, v *View) {
 func checkHash(t *testing.T, rng *rand.Rand, h HashView, want map[string]typedField) {
 	t.Helper()
 	if h.Len() != int64(len(want)) {
-		t.Fatalf("Len %d, want %d", h.Len(), len(want))
+		t.Fatalf("Len %d, want %d; %v", h.Len(), len(want), h.view.Err())
 	}
 	position := int64(0)
 	h.Each(func(field, value []byte, expireAt int64) bool {
@@ -247,7 +247,13 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 	name := typedKey(rng.Intn(typedKeys))
 	key, was := []byte(name), m.value(name)
 	before, _ := tx.View.Lookup(key)
-	switch rng.Intn(16) {
+	op := rng.Intn(16)
+	defer func() {
+		if tx.Err() != nil {
+			t.Fatalf("operation %d on %s: %v", op, name, tx.Err())
+		}
+	}()
+	switch op {
 	case 0, 1, 2, 3, 4:
 		m.stepHash(t, rng, tx, name)
 	case 5, 6, 7, 8, 9:
@@ -323,7 +329,7 @@ func (m *typedModel) stepHash(t *testing.T, rng *rand.Rand, tx *Tx, name string)
 			}
 			gone := f.expireAt != 0 && f.expireAt <= m.clock
 			if h.Set([]byte(field), []byte(f.value), f.expireAt) != (!had && !gone) {
-				t.Fatalf("Set(%s)", field)
+				t.Fatalf("Set(%s), %+v: %v", field, f, tx.Err())
 			}
 			v.fields[field] = f
 		}
@@ -427,11 +433,15 @@ func (m *typedModel) entries(t *testing.T, rng *rand.Rand, tx *Tx) {
 // with undone steps, discards, old views and reopenings.
 func TestTypedModel(t *testing.T) {
 	for name, newStore := range stores(t) {
-		for seed := range int64(4) {
+		for seed := range int64(6) {
 			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
 				rng := rand.New(rand.NewSource(seed))
 				store, reopen := newStore()
 				defer func() { store.Close() }()
+				open := openTiny
+				if seed%3 == 0 {
+					open = openUsual
+				}
 				ks, m := open(t, store), &typedModel{keys: make(map[string]*typedValue)}
 				for range 150 {
 					before, view := m.clone(), ks.View(0)
@@ -446,11 +456,19 @@ func TestTypedModel(t *testing.T) {
 					} else {
 						m = next
 					}
+					if rng.Intn(3) == 0 {
+						checkpoint(t, ks)
+					}
+					sweep(t, ks) // what the view needs stays
 					before.check(t, rng, view)
 					view.Close()
 					checkInvariants(t, ks)
 					if rng.Intn(25) == 0 {
-						ks, store = reopened(t, ks, store, reopen)
+						if err := ks.Close(); err != nil {
+							t.Fatal(err)
+						}
+						store = reopen(store)
+						ks = open(t, store)
 					}
 					view = ks.View(0)
 					m.check(t, rng, view)
@@ -461,12 +479,89 @@ func TestTypedModel(t *testing.T) {
 	}
 }
 
+// sweep removes what nobody needs.
+func sweep(t testing.TB, ks *Keyspace) {
+	t.Helper()
+	for more := true; more; {
+		var err error
+		if more, err = ks.recs.Sweep(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What is left of big values is swept once it is in the store and no view is older,
+// to the last page, by a program that begins anew as well.
+func TestRemainsAreSwept(t *testing.T) {
+	for _, reopen := range []bool{false, true} {
+		store := storage.NewMemory()
+		ks := openTiny(t, store)
+		fill := func(key string, n int) func(*Tx) {
+			return func(tx *Tx) {
+				h, _ := tx.Hash([]byte("h" + key))
+				z, _ := tx.SortedSet([]byte("z" + key))
+				for i := range n {
+					h.Set(fmt.Append(nil, i), []byte("value"), 5000)
+					z.Set(fmt.Append(nil, i), float64(i))
+				}
+			}
+		}
+		write(t, ks, 1, 1000, fill("1", 500))
+		write(t, ks, 2, 1000, fill("2", 300))
+		checkpoint(t, ks)
+		count := func(class byte) (n int) {
+			each(t, ks, class, func([]byte, []byte) { n++ })
+			return n
+		}
+		view, all := ks.View(0), count(classPage)
+		write(t, ks, 3, 1000, func(tx *Tx) {
+			tx.Delete([]byte("h1"))
+			tx.SetString([]byte("z1"), nil, 0)
+			tx.Rename([]byte("z2"), []byte("{z2}z"))
+		})
+		write(t, ks, 4, 5000, func(tx *Tx) { tx.DeleteExpired(10_000) }) // the other hash
+		sweep(t, ks)
+		if n := count(classPage); n < all/2 { // all but those of the other hash
+			t.Errorf("before a checkpoint %d of %d pages are left", n, all)
+		}
+		checkpoint(t, ks)
+		sweep(t, ks)
+		if h, _, _ := view.Hash([]byte("h1")); h.Len() != 500 {
+			t.Errorf("the view sees %d fields", h.Len())
+		} else if value, _, ok := h.Get([]byte("77")); !ok || string(value) != "value" {
+			t.Errorf("the view sees no field: %v", view.Err())
+		}
+		view.Close()
+		if n := count(classRemains); n != 3 {
+			t.Errorf("%d remains, want 3", n)
+		}
+		if reopen {
+			if err := ks.Close(); err != nil {
+				t.Fatal(err)
+			}
+			ks = openTiny(t, store.Clone())
+		}
+		sweep(t, ks)
+		checkInvariants(t, ks)
+		if n := count(classRemains); n != 0 {
+			t.Errorf("%d remains are left", n)
+		}
+		late := ks.View(0)
+		if z, _, _ := late.SortedSet([]byte("{z2}z")); z.Len() != 300 || late.Len() != 2 {
+			t.Errorf("%d members, %d keys", z.Len(), late.Len())
+		}
+		late.Close()
+	}
+}
+
+func openUsual(t testing.TB, store storage.Store) *Keyspace { return open(t, store) }
+
 // TestTypedDeterminism: what is stored, and the digest, do not depend on caches
 // and on where transactions end.
 func TestTypedDeterminism(t *testing.T) {
 	run := func(perTx int, cacheBytes, seed int64) (records string, digest []byte) {
 		store := storage.NewMemory()
-		ks, err := Open(store, Options{CacheBytes: cacheBytes})
+		ks, err := Open(store, Options{CacheBytes: cacheBytes, pageSize: 100, inlineLimit: 40})
 		if err != nil {
 			t.Fatal(err)
 		}

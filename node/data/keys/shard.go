@@ -89,8 +89,9 @@ func memoryUsage(v *command.View, args *command.Args, r *resp.Reply) error {
 	if err := args.End(); err != nil {
 		return err
 	}
-	return ofKey(v, key, r, func(m keyspace.Meta) error {
-		r.Int(int64(len(key)) + m.Size + recordOverhead)
+	return ofKey(v, key, r, func(keyspace.Meta) error {
+		size, _ := v.SizeOf(key)
+		r.Int(int64(len(key)) + size + recordOverhead)
 		return nil
 	})
 }

@@ -7,6 +7,8 @@ type change struct {
 	hash uint64
 	old  Record // committed before the transaction; nil: absent
 	now  Record // in the transaction
+	// saved is the number of the last Save for which Undo knows what to do.
+	saved uint32
 }
 
 // changeSet is the set of a transaction's changes, one a key, in the order of

@@ -1,6 +1,7 @@
 package records
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"runtime"
@@ -153,6 +154,9 @@ func (m *Map) write(f *frozenState) (filters map[uint16]*filter, err error) {
 		world: f.world.number, filtered: f.world.filtered,
 	}
 	w := writer{tr: tr, space: f.world, added: make(map[uint16][]uint64)}
+	if m.opts.Ended != nil {
+		w.lower, w.upper = m.opts.EndedRange()
+	}
 	if err := tr.Put(stateKey(), next.encode()); err != nil {
 		return nil, err
 	}
@@ -171,6 +175,9 @@ func (m *Map) write(f *frozenState) (filters map[uint16]*filter, err error) {
 	m.checkpoints.written = next
 	m.checkpoints.synced.Store(next.applied)
 	m.checkpoints.world.Store(next.world)
+	if w.ended {
+		m.ended.any.Store(true)
+	}
 	return filters, nil
 }
 
@@ -181,6 +188,14 @@ type writer struct {
 	added map[uint16][]uint64 // hashes of keys that are put, by part
 	since int
 	key   []byte
+
+	lower, upper []byte // Options.EndedRange
+	ended        bool   // a record of that range was written
+}
+
+// ends reports whether a record ends a range.
+func (w *writer) ends(rec Record) bool {
+	return w.upper != nil && !rec.absent() && bytes.Compare(rec.Key(), w.lower) >= 0 && bytes.Compare(rec.Key(), w.upper) < 0
 }
 
 // yieldEvery is after how many records others get to run.
@@ -199,6 +214,9 @@ func (w *writer) inner(rec Record, fresh bool) error {
 		if part, ok := w.space.m.opts.Part(rec.Key()); ok {
 			w.added[part] = append(w.added[part], filterHash(rec.Key()))
 		}
+	}
+	if w.ends(rec) {
+		w.ended = true
 	}
 	w.key = append(append(w.key[:0], w.space.prefix...), rec.Key()...)
 	return w.put(w.key, rec, fresh)

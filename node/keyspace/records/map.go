@@ -36,6 +36,11 @@ type Options struct {
 	Check func(key, value []byte) error
 	// Logger is told of what goes wrong and of waiting. nil: nobody is.
 	Logger *slog.Logger
+	// Ended returns, for a key within EndedRange, a range of keys that its record
+	// has ended: from then on nothing puts or looks for them, but views that are
+	// older. A sweep removes them, and then the record. nil: there are no such keys.
+	Ended      func(key []byte) (lower, upper []byte)
+	EndedRange func() (lower, upper []byte)
 }
 
 func (o Options) withDefaults() Options {
@@ -87,6 +92,7 @@ type Map struct {
 	mu      sync.Mutex
 	pending *frozenState // what the next checkpoint writes; nil: nothing is frozen
 	remains []remain     // what is to be swept
+	ended   ended
 
 	checkpoints checkpoints
 }
@@ -126,6 +132,7 @@ func Open(store storage.Store, opts Options) (*Map, error) {
 		world.stored.Store(true)
 		world.filtered = stored.filtered
 		m.remains = remainsBefore(stored.world)
+		m.ended.any.Store(m.opts.Ended != nil)
 	}
 	m.latest.Store(&commit{mark: Mark{Applied: stored.applied, Clock: stored.clock}, world: world})
 	m.checkpoints.init(m, stored)

@@ -27,7 +27,10 @@ type space struct {
 	// stored is set once the store may have something of this space.
 	stored  atomic.Bool
 	filters []atomic.Pointer[filter] // by part; nil: not looked at yet
-	views   atomic.Int64             // that began in this world
+	// views counts the views that began in this world and have not ended, those of
+	// odd ages and those of even ones: see ended.
+	views [2]atomic.Int64
+	age   atomic.Uint32
 }
 
 const (

@@ -53,7 +53,7 @@ func (m *Map) nextRemain() int {
 		switch {
 		case r.world == nil:
 			return i
-		case r.number == m.checkpoints.world.Load(), r.world.views.Load() > 0:
+		case r.number == m.checkpoints.world.Load(), r.world.viewed():
 		case m.pending != nil && m.pending.world == r.world:
 		default:
 			return i
@@ -65,10 +65,21 @@ func (m *Map) nextRemain() int {
 func (m *Map) sweepable() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.nextRemain() >= 0
+	return m.nextRemain() >= 0 || m.ended.ready(m)
 }
 
-// sweep removes a piece of what a flush has left, if there is something.
+// viewed reports whether a view of the world is under way.
+func (s *space) viewed() bool { return s.views[0].Load()+s.views[1].Load() > 0 }
+
+// Sweep removes a piece of what nobody needs, and reports whether there may be
+// more that can go now. The background does so by itself.
+func (m *Map) Sweep() (more bool, err error) {
+	err = m.sweep()
+	return err == nil && m.sweepable(), err
+}
+
+// sweep removes a piece of what a flush has left, or of ranges that have ended, if
+// there is something.
 func (m *Map) sweep() error {
 	c := &m.checkpoints
 	c.turn.Lock()
@@ -80,8 +91,14 @@ func (m *Map) sweep() error {
 		r = m.remains[i]
 	}
 	m.mu.Unlock()
-	if i < 0 || c.failure() != nil {
+	switch {
+	case c.failure() != nil:
 		return c.failure()
+	case i < 0:
+		if err := m.ended.sweep(m); err != nil {
+			return c.fail(err)
+		}
+		return nil
 	}
 	from, err := m.sweepRange(r.lower, r.upper)
 	if err != nil {

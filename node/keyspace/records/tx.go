@@ -18,7 +18,8 @@ type Tx struct {
 	err          error
 	ended        bool
 	// undo is what Undo needs to take back what was done since Save.
-	undo []undone
+	undo  []undone
+	saves uint32 // counts Save and Undo
 }
 
 // Begin begins the write transaction, waiting for the one before it to end, and
@@ -140,11 +141,14 @@ func (tx *Tx) set(hash uint64, index int, old, now Record) {
 	}
 	_, changes := tx.home(now.Key())
 	if index < 0 {
-		changes.add(change{hash: hash, old: old, now: now})
+		changes.add(change{hash: hash, old: old, now: now, saved: tx.saves})
 		return
 	}
 	c := &changes.list[index]
-	tx.undo = append(tx.undo, undone{changes, index, c.now})
+	if c.saved != tx.saves {
+		tx.undo = append(tx.undo, undone{changes, index, c.now})
+		c.saved = tx.saves
+	}
 	c.now = now
 }
 
@@ -259,6 +263,7 @@ func (m *Map) keepUndo(undo []undone) {
 // a time: the next one takes its place. It costs next to nothing.
 func (tx *Tx) Save() Save {
 	tx.undo = tx.undo[:0]
+	tx.saves++
 	return Save{tx.world, tx.outer, tx.inner, len(tx.outer.list), len(tx.inner.list)}
 }
 
@@ -269,6 +274,7 @@ func (tx *Tx) Undo(s Save) {
 		u.changes.list[u.index].now = u.now
 	}
 	tx.undo = tx.undo[:0]
+	tx.saves++
 	tx.world, tx.outer, tx.inner = s.world, s.outer, s.inner
 	tx.outer.cut(s.outerLen)
 	tx.inner.cut(s.innerLen)

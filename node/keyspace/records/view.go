@@ -5,6 +5,7 @@ package records
 type View struct {
 	m    *Map // nil: nothing is there
 	base *commit
+	age  uint32 // of base.world, when the view began
 	err  error
 	done bool
 }
@@ -21,22 +22,25 @@ func (m *Map) View() *View {
 // ViewIn is View, in memory of the caller's.
 func (m *Map) ViewIn(v *View) {
 	m.views.RLock()
-	*v = View{m: m, base: m.enter()}
+	*v = View{m: m}
+	v.base, v.age = m.enter()
 	if m.closed {
 		v.err = ErrClosed
 	}
 }
 
 // enter returns the newest commit, whose world keeps what it has in the store until
-// the view leaves it.
-func (m *Map) enter() *commit {
+// the view leaves it, and the world's age. The commit is taken after the view has
+// been counted: what it does not see was not visible when that age began.
+func (m *Map) enter() (base *commit, age uint32) {
 	for {
-		base := m.latest.Load()
-		base.world.views.Add(1)
-		if m.latest.Load().world == base.world {
-			return base
+		world := m.latest.Load().world
+		age := world.age.Load()
+		world.views[age&1].Add(1)
+		if base := m.latest.Load(); base.world == world && world.age.Load() == age {
+			return base, age
 		}
-		base.world.views.Add(-1) // it may be swept already
+		world.views[age&1].Add(-1) // it may be swept already
 	}
 }
 
@@ -48,7 +52,7 @@ func (v *View) Close() {
 	if !v.done {
 		v.done = true
 		world := v.base.world
-		if world.views.Add(-1) == 0 && world != v.m.latest.Load().world {
+		if world.views[v.age&1].Add(-1) == 0 && (world != v.m.latest.Load().world || v.m.ended.any.Load()) {
 			signal(v.m.checkpoints.wake) // what it has left may go
 		}
 		v.m.views.RUnlock()

@@ -105,6 +105,9 @@ func (n *Numbers) giveBack(number uint32) {
 	n.free = append(n.free, number)
 }
 
+// Last is the largest number that may be in use.
+func (n Numbers) Last() uint32 { return n.last }
+
 // Clone is a copy that shares nothing.
 func (n Numbers) Clone() Numbers {
 	n.free = slices.Clone(n.free)

@@ -1,0 +1,246 @@
+package keyspace
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/genuineh/aikv/node/keyspace/tree"
+	"github.com/genuineh/aikv/node/storage"
+)
+
+// objectID is the number of a big value: its shard (8 bytes), and the version
+// that made it big, index (8) and operation (4). It is unique in the cluster, and
+// never given again. Renaming a key leaves it.
+type objectID [objectSize]byte
+
+const (
+	objectSize = 8 + 8 + 4
+	// pageHeader is how many bytes stand before the page number in the stored key
+	// of a page: class (1), slot (2), object.
+	pageHeader  = 1 + 2 + objectSize
+	pageKeySize = pageHeader + 4
+)
+
+func newObjectID(group uint64, v Version) (id objectID) {
+	binary.BigEndian.PutUint64(id[:], group)
+	binary.BigEndian.PutUint64(id[8:], v.Index)
+	binary.BigEndian.PutUint32(id[16:], v.Op)
+	return id
+}
+
+// object returns the number of the big value that the record stands for, if it
+// does.
+func (r *record) object() (id objectID, ok bool) {
+	if r == nil || r.meta.Flags&flagPaged == 0 {
+		return id, false
+	}
+	return objectID(r.body[:objectSize]), true
+}
+
+// pageKey returns the stored key of a page of an object.
+func pageKey(s uint16, id objectID, page uint32) (key [pageKeySize]byte) {
+	key[0] = classPage
+	binary.BigEndian.PutUint16(key[1:], s)
+	copy(key[3:], id[:])
+	binary.BigEndian.PutUint32(key[pageHeader:], page)
+	return key
+}
+
+// remainsKey returns the stored key of the record that says that an object is
+// gone: nobody needs its pages but views that are older.
+func remainsKey(s uint16, id objectID) []byte {
+	key := binary.BigEndian.AppendUint16([]byte{classRemains}, s)
+	return append(key, id[:]...)
+}
+
+// remainsOf returns the range of the pages of an object that is gone.
+func remainsOf(remains []byte) (lower, upper []byte) {
+	lower = append([]byte{classPage}, remains[1:]...)
+	upper = append(bytes.Clone(lower), 0xff, 0xff, 0xff, 0xff, 0xff)
+	return lower, upper
+}
+
+// remainsRange is that of all remains.
+func remainsRange() (lower, upper []byte) { return []byte{classRemains}, []byte{classRemains + 1} }
+
+// pages reads the pages of an object in the state of a view.
+type pages struct {
+	view *View
+	key  [pageKeySize]byte
+}
+
+func (v *View) pages(s uint16, id objectID) *pages { return &pages{v, pageKey(s, id, 0)} }
+
+// Page returns a page, which must be there.
+func (p *pages) Page(n uint32) ([]byte, error) {
+	binary.BigEndian.PutUint32(p.key[pageHeader:], n)
+	page, ok := p.view.loadPage(p.key[:])
+	switch {
+	case p.view.Err() != nil:
+		return nil, p.view.Err()
+	case !ok:
+		return nil, fmt.Errorf("%w: it is missing", storage.ErrCorrupt)
+	}
+	return page, nil
+}
+
+func (v *View) loadPage(key []byte) (page []byte, ok bool) {
+	switch {
+	case v.err != nil || v.ks == nil:
+		return nil, false
+	case v.own != nil:
+		return v.own.recs.Get(key)
+	default:
+		return v.recs.Get(key)
+	}
+}
+
+// pageWriter writes them, too.
+type pageWriter struct {
+	pages
+	tx *Tx
+	// numbers are those of the object; last is above all that it had in use before
+	// the change that is under way.
+	numbers tree.Numbers
+	last    uint32
+}
+
+// Put writes a page.
+func (p *pageWriter) Put(n uint32, page []byte) {
+	binary.BigEndian.PutUint32(p.key[pageHeader:], n)
+	if n > p.last {
+		p.tx.own.recs.Insert(p.key[:], page)
+	} else {
+		p.tx.own.recs.Put(p.key[:], page)
+	}
+}
+
+// Delete removes a page.
+func (p *pageWriter) Delete(n uint32) {
+	binary.BigEndian.PutUint32(p.key[pageHeader:], n)
+	p.tx.own.recs.Delete(p.key[:])
+}
+
+// create begins a new object for a key.
+func (tx *Tx) create(r *ref) *pageWriter {
+	id := newObjectID(tx.ks.group, tx.nextVersion())
+	return &pageWriter{pages: *tx.pages(r.stored.slot(), id), tx: tx}
+}
+
+// change begins to change the object of a record, whose body ends with numbers.
+func (tx *Tx) change(rec *record, numbers []byte) *pageWriter {
+	id, _ := rec.object()
+	w := &pageWriter{pages: *tx.pages(rec.stored.slot(), id), tx: tx}
+	w.numbers, _, _ = tree.DecodeNumbers(numbers) // sound: see record.decode
+	w.last = w.numbers.Last()
+	return w
+}
+
+// id is the object's.
+func (p *pages) id() []byte { return p.key[3:pageHeader] }
+
+// tree returns a tree of the object, to be changed.
+func (p *pageWriter) tree(root tree.Root) *tree.Tree {
+	return tree.New(p, root, &p.numbers, p.tx.ks.pageSize)
+}
+
+// fail makes an error of an object's pages the view's.
+func (v *View) fail(err error) {
+	if v.Err() == nil && err != nil {
+		v.err = fmt.Errorf("keyspace: %w: a big value: %w", storage.ErrCorrupt, err)
+	}
+}
+
+// abandon says that the transaction no longer needs the object that before, a
+// record of the key, stands for, unless now stands for it as well.
+func (tx *Tx) abandon(before, now *record) {
+	old, ok := before.object()
+	if id, still := now.object(); ok && (!still || id != old) {
+		tx.own.recs.Insert(remainsKey(before.stored.slot(), old), nil)
+	}
+}
+
+// copyObject writes the pages of a record's object under a new number, and
+// returns the body that stands for that.
+func (tx *Tx) copyObject(r *ref, rec *record) []byte {
+	to := tx.create(r)
+	for _, root := range rec.roots() {
+		id, _ := rec.object()
+		from := tree.NewView(tx.pages(rec.stored.slot(), id), root)
+		tx.fail(from.Pages(func(n uint32, page []byte) error {
+			to.Put(n, page)
+			return tx.Err()
+		}))
+	}
+	return append(append([]byte(nil), to.id()...), rec.body[objectSize:]...)
+}
+
+// roots returns the roots of the trees of a big value, none for another one.
+func (r *record) roots() []tree.Root {
+	switch _, big := r.object(); {
+	case big && r.meta.Type == TypeHash:
+		p := parsePagedHash(r.body)
+		return []tree.Root{p.fields, p.expiry}
+	case big:
+		p := parsePagedSortedSet(r.body)
+		return []tree.Root{p.members, p.order}
+	default:
+		return nil
+	}
+}
+
+// takeRoots takes the roots of a big value's two trees off a body, and returns
+// what comes after: the page numbers.
+func takeRoots(body []byte) (first, second tree.Root, numbers []byte, err error) {
+	if first, body, err = tree.DecodeRoot(body); err == nil {
+		second, body, err = tree.DecodeRoot(body)
+	}
+	return first, second, body, err
+}
+
+// checkRoots reports whether takeRoots and DecodeNumbers can read a body of
+// unknown origin, to its end, and the trees' sizes are said to be at the ratio that
+// valid tests.
+func checkRoots(body []byte, valid func(first, second tree.Root) bool) bool {
+	first, second, numbers, err := takeRoots(body)
+	if err != nil || !valid(first, second) {
+		return false
+	}
+	_, rest, err := tree.DecodeNumbers(numbers)
+	return err == nil && len(rest) == 0
+}
+
+// elementKey appends the key of an element in the tree that finds it: its
+// fingerprint, and the element. Cursors of HSCAN and ZSCAN are fingerprints.
+func elementKey(dst, element []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(dst, fingerprint(element)), element...)
+}
+
+const fingerprintSize = 4
+
+// scanTree calls fn for at least count items of a tree of elementKeys from a
+// cursor on, and returns the next cursor. All elements of a fingerprint are shown
+// at once.
+func (v *View) scanTree(t tree.View, cursor uint64, count int, fn func(element, value []byte)) (next uint64) {
+	if cursor > 1<<32-1 {
+		return 0
+	}
+	from, _, err := t.Find(binary.BigEndian.AppendUint32(nil, uint32(cursor)))
+	if err != nil {
+		v.fail(err)
+		return 0
+	}
+	seen, last := 0, uint32(0)
+	v.fail(t.Ascend(from, func(key, value []byte) bool {
+		at := binary.BigEndian.Uint32(key)
+		if seen >= max(count, 1) && at != last {
+			next = uint64(at)
+			return false
+		}
+		seen, last = seen+1, at
+		fn(key[fingerprintSize:], value)
+		return true
+	}))
+	return next
+}
