@@ -164,6 +164,7 @@ func (c *conn) loop() error {
 		}
 		err := c.pipeline()
 		c.finish()
+		c.args = command.Args{} // they refer to the input
 		if err != nil {
 			c.own.Init(c.session.Proto())
 			c.own.Begin()

@@ -131,6 +131,12 @@ func TestClientReply(t *testing.T) {
 	if got := c.reply(); got != "1" {
 		t.Errorf("got %s", got)
 	}
+	c.send("CLIENT REPLY SKIP\r\nGET k\r\nGET k\r\nNOSUCH\r\nSTRLEN k\r\nGET none\r\n")
+	for _, want := range []string{"1", "-ERR unknown command 'NOSUCH', with args beginning with: ", ":1", "(nil)"} {
+		if got := c.reply(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 	c.send("CLIENT REPLY OFF\r\nSET k 2\r\nGET k\r\nNOSUCH\r\nCLIENT REPLY ON\r\nGET k\r\n")
 	for _, want := range []string{"OK", "2"} {
 		if got := c.reply(); got != want {

@@ -26,8 +26,9 @@
 // What an entry says must be understood: a record that cannot be read, or the name
 // of a command that this program does not know, may be the words of a later
 // version, and is an error that ends the node, since applying anything else would
-// let the replicas drift apart. The cluster's feature level keeps newer payloads
-// out of the log while older nodes are members. A command that no version would
+// let the replicas drift apart. So is an entry whose header names a level above
+// command.Level. The cluster's feature level keeps both out of the log while older
+// nodes are members. A command that no version would
 // run (malformed, a wrong number of arguments, a record that nothing could carry)
 // is answered with an error by all replicas, and so is one whose handler panics:
 // what it did is undone.

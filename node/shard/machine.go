@@ -217,7 +217,10 @@ func (m *Machine) Apply(entries []Entry) error {
 func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 	tx := &m.tx
 	*tx = command.Tx{Tx: m.keys.Begin()}
-	defer tx.Discard()
+	defer func() {
+		tx.Discard()
+		*tx, m.scratch = command.Tx{}, command.Args{} // an idle group keeps nothing of them
+	}()
 	changed := false
 	m.held = 0
 	for ; n < len(entries) && m.held < maxHeld; n++ {
@@ -343,7 +346,10 @@ func (m *Machine) Read(args *command.Args, v *command.View, r *resp.Reply) (behi
 		}
 	}
 	v.View = m.keys.View(v.LocalNow)
-	defer v.Close()
+	defer func() {
+		v.Close()
+		v.View = nil // who reads again much later must not keep this state till then
+	}()
 	m.evaluate(args, v, r)
 	switch err := v.Err(); {
 	case errors.Is(err, keyspace.ErrClosed): // another machine has taken its place

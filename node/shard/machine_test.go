@@ -96,7 +96,10 @@ func read(t testing.TB, m *Machine, cmd *command.Command, words [][]byte, now in
 	var args command.Args
 	r.Init(3)
 	args.Set(cmd, words)
-	behind = m.Read(&args, &command.View{Reading: command.Reading{LocalNow: now}}, &r)
+	view := &command.View{Reading: command.Reading{LocalNow: now}}
+	if behind = m.Read(&args, view, &r); view.View != nil {
+		t.Errorf("%s has kept the state that it looked at", words[0])
+	}
 	return valueOf(t, &r), behind
 }
 
