@@ -41,6 +41,9 @@ type dataDir struct {
 	meta, shards string
 	// openStore opens a database: storage.OpenLevel.
 	openStore func(dir string, opts storage.LevelOptions) (storage.Store, error)
+	// bulk is told of checkpoints and compactions of shards, see storage.LevelOptions;
+	// nil: nobody is.
+	bulk func() (done func())
 	// recovered is shard.Options' Recovered.
 	recovered func(command string, reason any, stack []byte)
 }
@@ -151,7 +154,7 @@ func (d *dataDir) openShard(dir string) (storage.Store, error) {
 	s := d.cfg.Storage
 	return d.openStore(dir, storage.LevelOptions{
 		WriteBuffer: int(s.WriteBuffer), BlockCache: orNone(int(s.BlockCache)), BloomBits: orNone(s.BloomBits),
-		Logger: d.logger,
+		Logger: d.logger, Bulk: d.bulk,
 	})
 }
 

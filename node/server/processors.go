@@ -9,8 +9,8 @@ import (
 )
 
 // lender lends the process a second processor (of GOMAXPROCS) while it copies
-// state. Copying computes for seconds on end, and on a single processor that makes
-// everybody else late: Go asks the network for news when nothing is left to run,
+// state, or brings it to the store. That computes for long, and on a single
+// processor that makes everybody else late: Go asks the network for news when nothing is left to run,
 // else only every 10 ms, and a write passes through several such waits. Its zero
 // value is ready.
 type lender struct {

@@ -167,7 +167,7 @@ func (n *node) open() error {
 	if n.promise, err = openPromise(n.cfg.Storage.DataDir, time.Duration(r.ElectionTicks)*time.Duration(r.Tick)); err != nil {
 		return fmt.Errorf("cannot use the data folder: %w", err)
 	}
-	n.data.recovered = n.handlerPanicked
+	n.data.recovered, n.data.bulk = n.handlerPanicked, n.processors.lend
 	n.handler = newPeerHandler(n)
 	n.home = newHome(n)
 	if err := n.home.load(); err != nil {

@@ -35,8 +35,9 @@ type LevelOptions struct {
 	BloomBits int
 	// OpenFiles is how many tables are kept open. Default 128.
 	OpenFiles int
-	// Bulk, if not nil, is called when a table begins to be written, and what it
-	// returns when that has ended.
+	// Bulk, if not nil, is called when a transaction, or the writing of a table,
+	// begins: something that computes for long. What it returns is called, once or
+	// more often, when that has ended.
 	Bulk func() (done func())
 	// Compression compresses new blocks with Snappy.
 	Compression bool
@@ -193,7 +194,11 @@ func (l *Level) Begin() (Transaction, error) {
 	if err != nil {
 		return nil, l.explain(err)
 	}
-	return &levelTransaction{tr: tr, level: l}, nil
+	t := &levelTransaction{tr: tr, level: l, done: func() {}}
+	if l.files.bulk != nil {
+		t.done = l.files.bulk()
+	}
+	return t, nil
 }
 
 // levelTransaction is goleveldb's. Its tables are synced as they are written; one
@@ -202,6 +207,7 @@ func (l *Level) Begin() (Transaction, error) {
 type levelTransaction struct {
 	tr    *leveldb.Transaction
 	level *Level
+	done  func() // what LevelOptions.Bulk has returned
 }
 
 func (t *levelTransaction) Put(key, value []byte) error {
@@ -213,13 +219,17 @@ func (t *levelTransaction) Delete(key []byte) error {
 }
 
 func (t *levelTransaction) Commit() error {
+	defer t.done()
 	if err := t.tr.Commit(); err != nil {
 		return t.level.explain(err)
 	}
 	return t.level.files.err()
 }
 
-func (t *levelTransaction) Discard() { t.tr.Discard() }
+func (t *levelTransaction) Discard() {
+	defer t.done()
+	t.tr.Discard()
+}
 
 // Sync implements Store. It syncs the journal that is being written, once, and
 // does not hold up writers.
