@@ -171,7 +171,7 @@ func (n *Node) keepTime(ctx context.Context) {
 	short := vigil[topology.GroupID]{after: n.opts.RelieveAfter}
 	orphan := orphanage{after: n.opts.OrphanAfter}
 	interval := func() time.Duration { return min(max(n.NodeTimeout()/10, 10*time.Millisecond), 250*time.Millisecond) }
-	for sched.Sleep(ctx, n.sched, interval()) {
+	for sched.Every(ctx, n.sched, interval()) {
 		dog.timeout = n.NodeTimeout()
 		a, _ := n.current()
 		if a == nil {

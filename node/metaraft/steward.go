@@ -48,7 +48,7 @@ func (n *Node) steward(ctx context.Context) {
 			watch = a.machine.Watch()
 			n.attend(a)
 		}
-		if w.Wait(n.sched.Now().Add(stewardInterval), ctx.Done(), watch, changed, n.kick) == 0 {
+		if w.Wait(sched.Next(n.sched, stewardInterval), ctx.Done(), watch, changed, n.kick) == 0 {
 			return
 		}
 	}

@@ -199,7 +199,7 @@ func (h *Host) run() {
 	w := h.opts.Sched.Waiter()
 	defer w.Stop()
 	signals := []sched.Signal{h.inbox.wake, h.done}
-	nextTick := h.opts.Sched.Now().Add(h.opts.Tick)
+	nextTick := sched.Next(h.opts.Sched, h.opts.Tick)
 	next := nextTick
 	for {
 		if w.Wait(next, signals...) == 1 {

@@ -178,7 +178,7 @@ func (m *Manager) Run(ctx context.Context) {
 	w := m.opts.Sched.Waiter()
 	defer w.Stop()
 	defer m.reports.Wait()
-	next := m.opts.Sched.Now().Add(sweepEvery)
+	next := sched.Next(m.opts.Sched, sweepEvery)
 	for {
 		if err := m.reconcile(ctx); err != nil && ctx.Err() == nil {
 			m.opts.Fatal(err)
@@ -192,7 +192,7 @@ func (m *Manager) Run(ctx context.Context) {
 				return
 			default:
 				waiting = !m.sweep(ctx)
-				next = m.opts.Sched.Now().Add(sweepEvery)
+				next = sched.Next(m.opts.Sched, sweepEvery)
 			}
 		}
 	}

@@ -25,6 +25,8 @@ type Sched interface {
 	// Now returns the time; differences are not disturbed by adjustments of the
 	// wall clock.
 	Now() time.Time
+	// Began returns a time from which the process counts: see Next.
+	Began() time.Time
 	// Go runs fn concurrently. The name tells what it is, for whoever watches.
 	Go(name string, fn func())
 	// Waiter returns what one goroutine waits with.
@@ -55,12 +57,32 @@ func Sleep(ctx context.Context, s Sched, d time.Duration) bool {
 	return Wait(s, s.Now().Add(d), ctx.Done()) == Timeout
 }
 
-// System is the Sched of a process.
-var System Sched = system{}
+// Next returns the next multiple of every since the process began. Periodic work
+// that waits for it, instead of for a time after it was last done, is due together
+// with other such work: an idle process is then woken once for all of it, by one
+// timer.
+func Next(s Sched, every time.Duration) time.Time {
+	now := s.Now()
+	past := now.Sub(s.Began()) % every
+	if past < 0 {
+		past += every
+	}
+	return now.Add(every - past)
+}
 
-type system struct{}
+// Every waits for Next; it reports false when ctx ended first.
+func Every(ctx context.Context, s Sched, every time.Duration) bool {
+	return Wait(s, Next(s, every), ctx.Done()) == Timeout
+}
+
+// System is the Sched of a process.
+var System Sched = system{began: time.Now()}
+
+type system struct{ began time.Time }
 
 func (system) Now() time.Time { return time.Now() }
+
+func (s system) Began() time.Time { return s.began }
 
 func (system) Go(_ string, fn func()) { go fn() }
 

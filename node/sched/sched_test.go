@@ -66,6 +66,32 @@ func TestSleep(t *testing.T) {
 	})
 }
 
+// TestEvery: work with periods that are multiples of each other is due together,
+// whenever it began and however long it takes.
+func TestEvery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := system{began: time.Now().Add(-7 * time.Millisecond)}
+		start := time.Now()
+		for i, want := range []time.Duration{93, 193, 293} {
+			if !Every(t.Context(), s, 100*time.Millisecond) || time.Since(start) != want*time.Millisecond {
+				t.Errorf("the %d. came after %v", i+1, time.Since(start))
+			}
+			if next := Next(s, 50*time.Millisecond); time.Until(next) != 50*time.Millisecond {
+				t.Errorf("half the period is over in %v", time.Until(next))
+			}
+			time.Sleep(13 * time.Millisecond)
+		}
+		if next := Next(system{began: time.Now().Add(time.Second + time.Millisecond)}, 10*time.Millisecond); time.Until(next) != time.Millisecond {
+			t.Errorf("before the beginning: in %v", time.Until(next))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if Every(ctx, s, time.Second) {
+			t.Error("the context did not end the wait")
+		}
+	})
+}
+
 func TestGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGroup(System)

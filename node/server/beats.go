@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/topology"
 	"github.com/genuineh/aikv/node/transport"
 )
@@ -47,22 +49,105 @@ func (n *node) appendBeat(dst []byte) []byte {
 }
 
 // sendBeats sends beats to all members until ctx ends: three in the time after
-// which silence is suspicious, and one whenever a leadership may have changed. A
-// time that CONFIG SET has raised does not count: the others may not know it.
+// which silence is suspicious, and one at once whenever a leadership may have
+// changed. A time that CONFIG SET has raised does not count: the others may not
+// know it.
 func (n *node) sendBeats(ctx context.Context) {
 	w := n.sched.Waiter()
 	defer w.Stop()
-	interval := func() time.Duration { return min(time.Duration(n.cfg.Cluster.NodeTimeout), n.meta.NodeTimeout()) / 3 }
-	for w.Wait(n.sched.Now().Add(interval()), ctx.Done(), n.beatNow) != 0 {
-		view := n.meta.Current()
-		n.hearsay.prune(view)
-		beat := n.appendBeat(nil)
-		for _, peer := range view.Nodes {
-			if peer.ID != view.Self {
-				n.transport.Send(uint64(peer.ID), transport.Control, beat)
-			}
+	until, waiting := n.nextBeat(), false // for company, until then
+	for {
+		which := w.Wait(until, ctx.Done(), n.beatNow)
+		if which == 0 {
+			return
+		}
+		if !waiting || which != sched.Timeout {
+			n.makeBeat()
+		}
+		if waiting = !waiting && which == sched.Timeout; waiting {
+			until = n.sched.Now().Add(n.companyTime())
+			continue
+		}
+		n.sendRest()
+		until = n.nextBeat()
+	}
+}
+
+// beatInterval is whole ticks, if it is that long: less wakes an idle node.
+func (n *node) beatInterval() time.Duration {
+	third := min(time.Duration(n.cfg.Cluster.NodeTimeout), n.meta.NodeTimeout()) / 3
+	if tick := time.Duration(n.cfg.Raft.Tick); third > tick {
+		return third.Truncate(tick)
+	}
+	return third
+}
+
+func (n *node) nextBeat() time.Time { return sched.Next(n.sched, n.beatInterval()) }
+
+// companyTime is how long a beat waits for a frame to go along with: those who are
+// in a group together exchange heartbeats in that time.
+func (n *node) companyTime() time.Duration {
+	r := &n.cfg.Raft
+	return min(time.Duration(r.Tick)*time.Duration(r.HeartbeatTicks+1), n.beatInterval()/2)
+}
+
+// makeBeat has a beat wait for company to all other members.
+func (n *node) makeBeat() {
+	view := n.meta.Current()
+	n.hearsay.prune(view)
+	n.company.wait(n.appendBeat(nil), view)
+}
+
+// sendRest sends the beat to those to whom nothing else went meanwhile.
+func (n *node) sendRest() {
+	for _, peer := range n.meta.Current().Nodes {
+		n.sendAlong(uint64(peer.ID))
+	}
+}
+
+// sendAlong sends the beat that waits for company to a node, if there is one.
+func (n *node) sendAlong(to uint64) {
+	if beat := n.company.take(to); beat != nil {
+		n.transport.Send(to, transport.Control, beat)
+	}
+}
+
+// company is a beat that waits for other frames to go along with: together they
+// cost one write, and wake the other node once. Its methods may be called
+// concurrently.
+type company struct {
+	waiting atomic.Int32 // len(to)
+	mu      sync.Mutex
+	beat    []byte
+	to      map[uint64]bool
+}
+
+// wait has a beat wait for all other nodes of the view, in place of an older one.
+func (c *company) wait(beat []byte, view *topology.View) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.beat, c.to = beat, make(map[uint64]bool, len(view.Nodes))
+	for _, peer := range view.Nodes {
+		if peer.ID != view.Self {
+			c.to[uint64(peer.ID)] = true
 		}
 	}
+	c.waiting.Store(int32(len(c.to)))
+}
+
+// take returns the beat for a node, once.
+func (c *company) take(node uint64) []byte {
+	if c.waiting.Load() == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.to[node] {
+		return nil
+	}
+	delete(c.to, node)
+	c.waiting.Add(-1)
+	return c.beat
 }
 
 // led returns when this node last knew of a data member that leads the shard.

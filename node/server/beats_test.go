@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/binary"
 	"testing"
 	"time"
@@ -66,5 +67,31 @@ func TestHearsayOfAnything(t *testing.T) {
 	}
 	if isBeat(nil) || isBeat([]byte{1}) || len(h.leaders) > maxClaims {
 		t.Errorf("%d claims of one beat", len(h.leaders))
+	}
+}
+
+// TestCompany: a beat goes once to every other member, however many frames it could
+// go along with, and not to those that an older one was for.
+func TestCompany(t *testing.T) {
+	view := func(ids ...topology.NodeID) *topology.View {
+		v := &topology.View{Self: 1}
+		for _, id := range ids {
+			v.Nodes = append(v.Nodes, &topology.Node{ID: id})
+		}
+		return v
+	}
+	var c company
+	if c.take(2) != nil {
+		t.Error("there was a beat before the first")
+	}
+	c.wait([]byte{0, 1}, view(1, 2, 3))
+	c.wait([]byte{0, 2}, view(1, 2, 4))
+	for _, step := range []struct {
+		node uint64
+		want []byte
+	}{{1, nil}, {3, nil}, {2, []byte{0, 2}}, {2, nil}, {4, []byte{0, 2}}, {4, nil}} {
+		if got := c.take(step.node); !bytes.Equal(got, step.want) {
+			t.Errorf("with a frame to node %d went %v, not %v", step.node, got, step.want)
+		}
 	}
 }

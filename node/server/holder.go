@@ -118,7 +118,7 @@ func (n *node) watchHolder(ctx context.Context) {
 	if len(n.past.lineage()) == 0 {
 		return
 	}
-	for sched.Sleep(ctx, n.sched, holderInterval) {
+	for sched.Every(ctx, n.sched, holderInterval) {
 		state := n.home.metaMachine().State()
 		for _, m := range state.MetaMembers() {
 			refusal := n.transport.Contact(uint64(m.Node)).LastError

@@ -44,7 +44,7 @@ func (i *idleness) step(allocated uint64) bool {
 func (n *node) giveBack(ctx context.Context) {
 	var idle idleness
 	allocated := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	for sched.Sleep(ctx, n.sched, idleInterval) {
+	for sched.Every(ctx, n.sched, idleInterval) {
 		metrics.Read(allocated)
 		if idle.step(allocated[0].Value.Uint64()) {
 			debug.FreeOSMemory()

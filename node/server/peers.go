@@ -55,11 +55,12 @@ type raftTransport struct{ node *node }
 // Send implements multiraft.Transport.
 func (t raftTransport) Send(node uint64, control bool, frame []byte) bool {
 	t.node.sent.Add(1)
-	class := transport.Bulk
-	if control {
-		class = transport.Control
+	if !control {
+		return t.node.transport.Send(node, transport.Bulk, frame)
 	}
-	return t.node.transport.Send(node, class, frame)
+	sent := t.node.transport.Send(node, transport.Control, frame)
+	t.node.sendAlong(node)
+	return sent
 }
 
 // peerHandler takes what peers send. It exists before what it hands things to,

@@ -58,6 +58,7 @@ type node struct {
 
 	hearsay *hearsay
 	beatNow chan struct{} // has sendBeats send at once
+	company company
 
 	// Frames to and from peers.
 	sent, received atomic.Uint64

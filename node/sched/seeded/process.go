@@ -69,6 +69,9 @@ func (p *Process) Now() time.Time {
 	return p.born.Add(time.Duration(float64(p.world.now.Sub(p.born)) * p.rate))
 }
 
+// Began implements sched.Sched.
+func (p *Process) Began() time.Time { return p.born }
+
 // worldTime returns when the process's clock will show at.
 func (p *Process) worldTime(at time.Time) time.Time {
 	if at.IsZero() || p.rate == 1 {
