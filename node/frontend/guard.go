@@ -99,6 +99,22 @@ func (g *guard) advance(b []byte, limits frameLimits) (frameKind, error) {
 	return frameArray, nil
 }
 
+// arguments appends the arguments of an array that next has returned, to which they
+// point, to dst.
+func arguments(frame []byte, dst [][]byte) [][]byte {
+	at := bytes.IndexByte(frame, '\r') + len("\r\n")
+	for at < len(frame) {
+		length := 0
+		for at++; frame[at] != '\r'; at++ {
+			length = 10*length + int(frame[at]-'0')
+		}
+		at += len("\r\n")
+		dst = append(dst, frame[at:at+length:at+length])
+		at += length + len("\r\n")
+	}
+	return dst
+}
+
 // argument examines the next argument and reports whether all of it is there.
 func (g *guard) argument(b []byte, limits frameLimits) (bool, error) {
 	if !g.inBulk {

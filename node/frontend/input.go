@@ -1,10 +1,7 @@
 package frontend
 
 import (
-	"errors"
 	"io"
-
-	"github.com/tidwall/redcon"
 
 	"github.com/genuineh/aikv/node/rawio"
 )
@@ -46,13 +43,7 @@ func (in *input) next(limits frameLimits) (args [][]byte, ok bool, err error) {
 				return nil, false, protocolError("unbalanced quotes in request")
 			}
 		case frameArray:
-			var rest []byte
-			ok, args, _, rest, err = redcon.ReadNextCommand(frame, in.free)
-			if err != nil || !ok || len(rest) > 0 {
-				// The guard checked all of it; should the two ever disagree, the
-				// connection must not go on out of step.
-				return nil, false, errors.Join(protocolError("invalid request"), err)
-			}
+			args = arguments(frame, in.free)
 		}
 		if len(args) == 0 || kind == frameEmpty {
 			continue
