@@ -164,6 +164,7 @@ func (g *Game) Random(steps int, draw func(rnd *rand.Rand) []string) {
 		}
 	}
 	rnd := rand.New(rand.NewPCG(seed, 0))
+	g.trace = nil
 	g.protocol(3)
 	for range steps {
 		if rnd.IntN(200) == 0 {
