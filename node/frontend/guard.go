@@ -36,14 +36,14 @@ type frameLimits struct {
 	unauthenticated bool // the client must authenticate first
 }
 
-// guard finds where a command ends, and checks its counts and lengths, before
-// redcon sees a byte of it: redcon only gets whole, valid frames. It keeps its
-// place in an unfinished frame, so a slow sender costs no second look at what
-// was checked already. The zero guard expects the beginning of a frame.
+// guard finds where a command ends, and checks its counts and lengths: arguments
+// only gets whole, valid frames. It keeps its place in an unfinished frame, so a
+// slow sender costs no second look at what was checked already. The zero guard
+// expects the beginning of a frame.
 //
 // Like Redis it takes any byte for the line feed of a count or a length and
 // any two bytes for the end of an argument; it overwrites them with what
-// belongs there, since redcon does look.
+// belongs there.
 type guard struct {
 	pos    int  // bytes of the frame that were checked
 	array  bool // the count was read
