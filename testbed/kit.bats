@@ -160,6 +160,7 @@ owner_of() {
   exits 0 tool kill 1 2 3 4 # at most two of the five voters are left
   exits 7 tool status
   [[ $output == "cluster: fail, "*"node 3 "*"is down"* ]]
+  [[ $output == *"only if they are gone for good"*" recover --data-dir $DIR/data/node"* ]]
   exits 0 tool doctor --fix --yes
   [[ $output == *"nothing is wrong"* ]]
   whole

@@ -26,7 +26,7 @@ diagnose() {
   diagnose_disk
   if ((COUNT_AIKV == 0)); then return 0; fi
   state_run diagnosis "client=$(client)" "states=${STATES[*]}" \
-    "setup=$(tool setup)" "start=$(if conf_read; then tool start; fi)" "down=${#FINDINGS[@]}" "cut=$CUT_HOW" >"$WORK/findings"
+    "setup=$(tool setup)" "start=$(if conf_read; then tool start; fi)" "recover=$(recover_command)" "down=${#FINDINGS[@]}" "cut=$CUT_HOW" >"$WORK/findings"
   while IFS= read -r line; do
     case $line in
       "announced "*) diagnose_announced "${line#announced }" ;;
@@ -41,6 +41,20 @@ diagnose() {
       esac
     done
   fi
+}
+
+# recover_command prints what says where MetaRaft stands in a node that is left, if its
+# folder is ours; without --yes it changes nothing.
+recover_command() {
+  local node
+  if ((GIVEN == 1)) || ! conf_read; then return 0; fi
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if [[ ${STATES[node]} == up && -n ${NUMS[node]:-} ]]; then
+      quoted "$DIR/data/node${NUMS[node]}"
+      printf '%s recover --data-dir %s' "${AIKV:-aikv}" "$QUOTED"
+      return 0
+    fi
+  done
 }
 
 # diagnose_processes: the nodes that do not answer.

@@ -2,8 +2,9 @@
 # "announced NODE ADDRESS".
 #
 # client: the program to type commands to; setup: the command that does what is
-# missing; start: the one that brings back what is down; down: how many findings
-# there are already; cut: how nodes are cut off, if they are.
+# missing; start: the one that brings back what is down; recover: the one that says
+# where MetaRaft stands in a node that is left, "" if it cannot be told; down: how many
+# findings there are already; cut: how nodes are cut off, if they are.
 
 function find(fix, what, why, todo) { print fix "|" what "|" why "|" todo; found++ }
 function cmd(i, words) { return client " -h " host(addr[i]) " -p " port(addr[i]) " " words }
@@ -109,7 +110,7 @@ function leaders(   i, c, k, who, b, meta, led, waits) {
     else led[g[i, c, "leader"]]
     if (g[i, c, "settled"] != 1 && waits == "") waits = (gname[i, c] == "metaraft" ? "MetaRaft" : "the shard of " addr[i]) " (leader " addr[i] ", " many(g[i, c, "voters"], "voter") ", " many(g[i, c, "learners"], "learner") ", lag " g[i, c, "lag"] + 0 ")"
   }
-  if (!meta) find(passing(), "MetaRaft has no leader that a majority hears", "more than half of its voters do not answer, so the topology cannot change", patience())
+  if (!meta) find(passing(), "MetaRaft has no leader that a majority hears", "more than half of its voters do not answer, so the topology cannot change", patience() (recover == "" || cut != "" || !down ? "" : "|only if they are gone for good (changes that no node left has received are lost; the nodes are stopped for it, see Recovery in node/README.md), to see where a node that is left stands: " recover))
   for (i = 0; i < n && b == ""; i++) if (id[i] != "") b = i
   for (k = 1; k <= known[b]; k++) {
     who = list[b, k]

@@ -205,7 +205,7 @@ password_use() {
   export REDISCLI_AUTH=${REDISCLI_AUTH:-$AIKV_REQUIREPASS}
 }
 
-# node_foreign INDEX: what has answered (collect) at the address of a node of the
+# node_foreign INDEX [ANSWERS]: what has answered (collect) at the address of a node of the
 # folder is another node, of another folder or machine. Sets FOREIGN to who it is.
 # Nothing may be done to it. The folder knows its nodes by where their data is and,
 # in case they were started in another way, by their ids.
@@ -219,7 +219,7 @@ node_foreign() {
       data_dir:*) home=${line#data_dir:} ;;
       *" myself,"* | *",myself"* | *" myself "*) id=${line%% *} ;;
     esac
-  done <"$WORK/ans.$1"
+  done <"${2:-$WORK/ans.$1}"
   if same_folder "$home" "$DIR/data/node$number"; then return 1; fi
   if [[ $CONF_BASE_PORT != "$BASE_PORT" || ! -d "$DIR/data/node$number" ]]; then
     # The folder knows nothing of its own there. A node is welcome, unless these
