@@ -95,28 +95,31 @@ func TestFamiliesArePure(t *testing.T) {
 
 // TestImpurities: the test above finds what it forbids.
 func TestImpurities(t *testing.T) {
-	for body, want := range map[string]int{
-		`import "time"`:                            1,
-		`import "math/rand/v2"`:                    1,
-		`import "sync/atomic"`:                     1,
-		`func f() { go f() }`:                      1,
-		`func f() { select {} }`:                   1,
-		`func f(c chan int) { c <- 1 }`:            1,
-		`func f(m map[int]int) { for range m {} }`: 1,
-		`func f() { m := map[int]int{}; for k := range m { _ = k } }`:                         1,
-		`func f() { m := make(map[int]int); for k := range m { _ = k } }`:                     1,
-		`func f() { var m map[int]int; for k := range m { _ = k } }`:                          1,
-		`type s struct { m map[int]int }; func f(x s) { for range x.m {} }`:                   1,
-		`import "maps"; func f(m map[int]int) { for range maps.Keys(m) {} }`:                  1,
-		`func f(m map[int]int, l []int) { for _, x := range l { _ = m[x] }; for range 5 {} }`: 0,
-		`import "math"; func f() { _ = math.MaxInt }`:                                         0,
+	for _, c := range []struct {
+		want int
+		body string
+	}{
+		{1, `import "time"`},
+		{1, `import "math/rand/v2"`},
+		{1, `import "sync/atomic"`},
+		{1, `func f() { go f() }`},
+		{1, `func f() { select {} }`},
+		{1, `func f(c chan int) { c <- 1 }`},
+		{1, `func f(m map[int]int) { for range m {} }`},
+		{1, `func f() { m := map[int]int{}; for k := range m { _ = k } }`},
+		{1, `func f() { m := make(map[int]int); for k := range m { _ = k } }`},
+		{1, `func f() { var m map[int]int; for k := range m { _ = k } }`},
+		{1, `type s struct { m map[int]int }; func f(x s) { for range x.m {} }`},
+		{1, `import "maps"; func f(m map[int]int) { for range maps.Keys(m) {} }`},
+		{0, `func f(m map[int]int, l []int) { for _, x := range l { _ = m[x] }; for range 5 {} }`},
+		{0, `import "math"; func f() { _ = math.MaxInt }`},
 	} {
-		file, err := parser.ParseFile(token.NewFileSet(), "", "package p; "+body, 0)
+		file, err := parser.ParseFile(token.NewFileSet(), "", "package p; "+c.body, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found := impurities(file); len(found) != want {
-			t.Errorf("%s: %q", body, found)
+		if found := impurities(file); len(found) != c.want {
+			t.Errorf("%s: %q", c.body, found)
 		}
 	}
 }

@@ -16,9 +16,8 @@ const (
 	classExpiry  = 0x30 // expireAt, slot, fingerprint, key
 	classPage    = 0x40 // slot, object, page
 	classRemains = 0x50 // slot, object
-	// Everything in [classCount, classEnd) goes when the keyspace is flushed. From
-	// there to 7f are records' own.
-	classEnd = 0x70
+	// Everything from classCount on goes when the keyspace is flushed. 70 to 7f are
+	// records' own.
 )
 
 // keyHeader is how many bytes stand before the key in a stored key of classKey:

@@ -8,11 +8,9 @@ import (
 	"github.com/genuineh/aikv/node/keyspace/records"
 )
 
-var (
-	// ErrOrder is the error of a transaction whose entries do not rise, or that
-	// changes a key before the first one.
-	ErrOrder = errors.New("keyspace: entry is not newer than the last one applied")
-)
+// ErrOrder is the error of a transaction whose entries do not rise, or that
+// changes a key before the first one.
+var ErrOrder = errors.New("keyspace: entry is not newer than the last one applied")
 
 // Tx is the write transaction. A Tx is used by one goroutine.
 //

@@ -27,17 +27,18 @@ type flusher struct {
 	result   result64
 }
 
-// request is the kernel's struct iocb.
+// request is the kernel's struct iocb. What is not named is zero.
 type request struct {
-	data          uint64
-	key, rwFlags  uint32
-	opcode        uint16
-	priority      int16
-	file          uint32
-	buf, length   uint64
-	offset        int64
-	reserved      uint64
-	flags, notify uint32
+	_      uint64 // data
+	_, _   uint32 // key, rw_flags
+	opcode uint16
+	_      int16 // reqprio
+	file   uint32
+	_, _   uint64 // buf, nbytes
+	_      int64  // offset
+	_      uint64 // reserved
+	flags  uint32
+	notify uint32 // resfd
 }
 
 // result64 is the kernel's struct io_event.

@@ -129,8 +129,15 @@ func TestBetween(t *testing.T) {
 		lowest, highest string
 		from, to        int64
 	}{
-		{"-inf", "+inf", 0, 5}, {"(-inf", "(inf", 1, 4}, {"1", "1", 1, 3}, {"(1", "1", 3, 3}, {"1", "(1", 1, 1},
-		{"2", "1", 3, 3}, {"1.5", "9", 3, 4}, {"inf", "inf", 4, 5}, {"(inf", "inf", 5, 5},
+		{"-inf", "+inf", 0, 5},
+		{"(-inf", "(inf", 1, 4},
+		{"1", "1", 1, 3},
+		{"(1", "1", 3, 3},
+		{"1", "(1", 1, 1},
+		{"2", "1", 3, 3},
+		{"1.5", "9", 3, 4},
+		{"inf", "inf", 4, 5},
+		{"(inf", "inf", 5, 5},
 	} {
 		s, err := parseRange(byScore, []byte(c.lowest), []byte(c.highest))
 		if from, to := s.of(scores); err != nil || from != c.from || to != c.to {
@@ -142,8 +149,15 @@ func TestBetween(t *testing.T) {
 		lowest, highest string
 		from, to        int64
 	}{
-		{"-", "+", 0, 4}, {"+", "-", 4, 4}, {"-", "-", 0, 0}, {"+", "+", 4, 4}, {"[", "(b", 0, 2}, {"(", "[b", 1, 3},
-		{"(b", "[b", 3, 3}, {"[b", "[a", 2, 2}, {"(a", "+", 2, 4},
+		{"-", "+", 0, 4},
+		{"+", "-", 4, 4},
+		{"-", "-", 0, 0},
+		{"+", "+", 4, 4},
+		{"[", "(b", 0, 2},
+		{"(", "[b", 1, 3},
+		{"(b", "[b", 3, 3},
+		{"[b", "[a", 2, 2},
+		{"(a", "+", 2, 4},
 	} {
 		s, err := parseRange(byLex, []byte(c.lowest), []byte(c.highest))
 		if from, to := s.of(members); err != nil || from != c.from || to != c.to {
@@ -154,8 +168,16 @@ func TestBetween(t *testing.T) {
 
 func TestBetweenRanks(t *testing.T) {
 	for _, c := range []struct{ first, last, length, from, to int64 }{
-		{0, -1, 5, 0, 5}, {1, 2, 5, 1, 3}, {-2, -1, 5, 3, 5}, {-9, 9, 5, 0, 5}, {3, 2, 5, 0, 0}, {5, 9, 5, 0, 0},
-		{0, -6, 5, 0, 0}, {0, -1, 0, 0, 0}, {math.MinInt64, math.MaxInt64, 5, 0, 5}, {math.MaxInt64, math.MinInt64, 5, 0, 0},
+		{0, -1, 5, 0, 5},
+		{1, 2, 5, 1, 3},
+		{-2, -1, 5, 3, 5},
+		{-9, 9, 5, 0, 5},
+		{3, 2, 5, 0, 0},
+		{5, 9, 5, 0, 0},
+		{0, -6, 5, 0, 0},
+		{0, -1, 0, 0, 0},
+		{math.MinInt64, math.MaxInt64, 5, 0, 5},
+		{math.MaxInt64, math.MinInt64, 5, 0, 0},
 	} {
 		if from, to := betweenRanks(c.first, c.last, c.length); from != c.from || to != c.to {
 			t.Errorf("%d to %d of %d: %d to %d", c.first, c.last, c.length, from, to)
@@ -169,23 +191,38 @@ func TestLimited(t *testing.T) {
 		reverse       bool
 		from, to      int64
 	}{
-		{0, -1, false, 10, 20}, {3, -5, false, 13, 20}, {3, 2, false, 13, 15}, {3, 2, true, 15, 17}, {0, 0, false, 10, 10},
-		{-1, 5, false, 10, 10}, {10, 1, true, 10, 10}, {9, math.MaxInt64, true, 10, 11}, {math.MaxInt64, 1, false, 10, 10},
+		{0, -1, false, 10, 20},
+		{3, -5, false, 13, 20},
+		{3, 2, false, 13, 15},
+		{3, 2, true, 15, 17},
+		{0, 0, false, 10, 10},
+		{-1, 5, false, 10, 10},
+		{10, 1, true, 10, 10},
+		{9, math.MaxInt64, true, 10, 11},
+		{math.MaxInt64, 1, false, 10, 10},
 	} {
 		if from, to := limited(10, 20, c.offset, c.count, c.reverse); from != c.from || to != c.to {
 			t.Errorf("LIMIT %d %d, reverse %v: %d to %d", c.offset, c.count, c.reverse, from, to)
 		}
 	}
 }
+
 func TestAggregate(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	for _, c := range []struct {
 		how        aggregate
 		a, b, want float64
 	}{
-		{aggregateSum, 1, 2, 3}, {aggregateSum, inf, -inf, 0}, {aggregateSum, 5, nan, 0}, {aggregateSum, inf, 1, inf},
-		{aggregateMin, 1, 2, 1}, {aggregateMin, 2, -inf, -inf}, {aggregateMin, 3, nan, 3},
-		{aggregateMax, 1, 2, 2}, {aggregateMax, inf, 2, inf}, {aggregateMax, 3, nan, 3},
+		{aggregateSum, 1, 2, 3},
+		{aggregateSum, inf, -inf, 0},
+		{aggregateSum, 5, nan, 0},
+		{aggregateSum, inf, 1, inf},
+		{aggregateMin, 1, 2, 1},
+		{aggregateMin, 2, -inf, -inf},
+		{aggregateMin, 3, nan, 3},
+		{aggregateMax, 1, 2, 2},
+		{aggregateMax, inf, 2, inf},
+		{aggregateMax, 3, nan, 3},
 	} {
 		if got := c.how.of(c.a, c.b); got != c.want {
 			t.Errorf("%d of %v and %v is %v", c.how, c.a, c.b, got)
