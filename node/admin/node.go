@@ -14,7 +14,7 @@ import (
 //
 // The methods that change the topology return nil once the change is done and
 // visible in this node's View; an error carries the exact text for the client
-// (see resp.FromError).
+// (see resp.Reply).
 type Node interface {
 	// View returns the topology after a bounded linearizable read: the local
 	// state, with Quorum false, while MetaRaft has no quorum.

@@ -126,12 +126,15 @@ func TestAppendCommand(t *testing.T) {
 	}
 }
 
-func TestFromError(t *testing.T) {
-	wrapped := fmt.Errorf("while moving: %w", Error("TRYAGAIN later"))
-	if got := FromError(wrapped); string(got.Str) != "TRYAGAIN later" {
-		t.Errorf("a wrapped Error became %q", got.Str)
-	}
-	if got := FromError(errors.New("no\r\nluck")); string(got.Str) != "ERR no  luck" {
-		t.Errorf("another error became %q", got.Str)
+func TestReplyOfAnError(t *testing.T) {
+	for text, err := range map[string]error{
+		"-TRYAGAIN later\r\n": fmt.Errorf("while moving: %w", Error("TRYAGAIN later")),
+		"-ERR no  luck\r\n":   errors.New("no\r\nluck\n"),
+	} {
+		var r Reply
+		r.Begin()
+		if r.Fail(err); string(r.Bytes()) != text {
+			t.Errorf("%v: %q, want %q", err, r.Bytes(), text)
+		}
 	}
 }

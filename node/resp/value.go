@@ -3,9 +3,7 @@
 package resp
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 )
 
 // Kind tells what a Value is.
@@ -97,19 +95,6 @@ func (e Error) Error() string { return string(e) }
 // Err returns an error reply with the prefix ERR.
 func Err(format string, args ...any) Value {
 	return Value{Kind: KindError, Str: fmt.Appendf([]byte("ERR "), format, args...)}
-}
-
-// FromError returns err as an error reply: the text of an Error that err wraps
-// as it stands, any other with the prefix ERR. Line breaks become spaces.
-func FromError(err error) Value {
-	var text string
-	var e Error
-	if errors.As(err, &e) {
-		text = string(e)
-	} else {
-		text = "ERR " + err.Error()
-	}
-	return Value{Kind: KindError, Str: []byte(strings.NewReplacer("\r", " ", "\n", " ").Replace(text))}
 }
 
 // IsError reports whether v is an error reply.
