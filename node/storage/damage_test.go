@@ -3,12 +3,18 @@ package storage
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/journal"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+	"github.com/syndtr/goleveldb/leveldb/util"
 )
 
 // rewriteJournal returns a journal with the records that data holds from off on.
@@ -46,6 +52,39 @@ func closedDatabase(t *testing.T) string {
 	copied := copyDir(t, dir)
 	closeStore(t, l)
 	return copied
+}
+
+// liveTables returns the names of the tables that the database in dir, which is
+// not open, consists of. The folder may hold others, which a compaction had
+// merged and not yet removed when the folder was copied. It asks goleveldb, and
+// verifies that recovery reads the same out of the manifest.
+func liveTables(t *testing.T, dir string) []string {
+	t.Helper()
+	db, err := leveldb.OpenFile(copyDir(t, dir), &opt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := db.GetProperty("leveldb.sstables")
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	live, names := make(map[int64]int64), []string(nil)
+	for line := range strings.Lines(text) {
+		var number, size int64
+		if n, _ := fmt.Sscanf(line, "%d:%d[", &number, &size); n == 2 {
+			live[number] = size
+			names = append(names, fmt.Sprintf("%06d.ldb", number))
+		}
+	}
+	state, err := recoverManifest(manifestPath(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names) == 0 || !maps.Equal(live, state.tables) {
+		t.Fatalf("recovery sees the tables %v, goleveldb %v", state.tables, live)
+	}
+	slices.Sort(names)
+	return names
 }
 
 func manifestPath(t *testing.T, dir string) string {
@@ -96,7 +135,7 @@ func TestTornManifest(t *testing.T) {
 // the file, and changes nothing.
 func TestCorruptFiles(t *testing.T) {
 	source := closedDatabase(t)
-	table := filepath.Base(filesIn(t, source, "*.ldb")[0])
+	table := liveTables(t, source)[0]
 	manifest := filepath.Base(manifestPath(t, source))
 	ends, _ := recordEnds(t, manifestPath(t, source))
 	if len(ends) < 3 {
@@ -144,11 +183,53 @@ func TestCorruptFiles(t *testing.T) {
 	}
 }
 
+// TestCorruptTransaction damages each table of a database in turn, whether a
+// compaction or a transaction has added it: opening fails and names the table.
+func TestCorruptTransaction(t *testing.T) {
+	source := t.TempDir()
+	l := openLevel(t, source)
+	writeHistory(t, l, 1, 100)
+	if err := l.db.CompactRange(util.Range{}); err != nil {
+		t.Fatal(err)
+	}
+	before := liveTables(t, copyDir(t, source))
+	commitHistory(t, l, 101, false)
+	closeStore(t, l)
+	tables := liveTables(t, source)
+	for _, table := range before {
+		if !slices.Contains(tables, table) {
+			t.Fatalf("%s is merged with what the transaction added: %v", table, tables)
+		}
+	}
+	if len(tables) < len(before)+2 {
+		t.Fatalf("the transaction added too few tables to %v: %v", before, tables)
+	}
+	for _, table := range tables {
+		for name, damage := range map[string]func(path string) error{
+			"no ": os.Remove,
+			"short ": func(path string) error {
+				modify(t, path, func(d []byte) []byte { return d[:len(d)-1] })
+				return nil
+			},
+		} {
+			t.Run(name+table, func(t *testing.T) {
+				dir := copyDir(t, source)
+				if err := damage(filepath.Join(dir, table)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := quiet(dir); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), table) {
+					t.Fatalf("error %v", err)
+				}
+			})
+		}
+	}
+}
+
 // TestCorruptBlock flips a bit inside of a table: reading it fails and names the
 // file, instead of skipping the block.
 func TestCorruptBlock(t *testing.T) {
 	dir := closedDatabase(t)
-	table := filesIn(t, dir, "*.ldb")[0]
+	table := filepath.Join(dir, liveTables(t, dir)[0])
 	modify(t, table, func(d []byte) []byte { d[100] ^= 1; return d })
 	l, err := quiet(dir)
 	if err != nil {
