@@ -55,7 +55,7 @@ func (s *State) guardCopy(shard *ShardRecord, node topology.NodeID) *guarded {
 	}
 	slots := s.Slots.Of(shard.ID)
 	force := fmt.Sprintf("CLUSTER FORGET %s FORCE, which gives up its keys of slots %s", node, Slots{slots})
-	if last && s.alive(node) {
+	if last && own.Synced && s.alive(node) {
 		return &guarded{text: fmt.Sprintf("ERR Node %s lives and has the only copy of its slots: CLUSTER DELSLOTS them or give it a replica first", node)}
 	}
 	var others []string
@@ -71,6 +71,9 @@ func (s *State) guardCopy(shard *ShardRecord, node topology.NodeID) *guarded {
 			others = append(others, fmt.Sprintf("node %s has not received all of it yet", m.Node))
 			passing = passing || s.alive(node)
 		}
+	}
+	if len(others) == 0 && s.alive(node) { // and last is not the case: it has not received all of it
+		return &guarded{text: fmt.Sprintf("ERR Node %s has not received all data of its shard yet, and nobody else has it: wait, or %s", node, force), passing: true}
 	}
 	if len(others) == 0 {
 		return &guarded{text: fmt.Sprintf("ERR Node %s has the only copy of its slots: start it again, or %s", node, force)}
@@ -183,7 +186,8 @@ func (s *State) missingVoters(shard *ShardRecord, electorate []uint64, node topo
 
 // mayRemove returns why the node may not be removed from the cluster, nil if it may.
 // With empty the node has made sure that it holds no keys of which it has the only
-// copy: then only what others hold is guarded.
+// copy: then only what others hold is guarded. Where the node has not received all of
+// the data, that says nothing.
 func (s *State) mayRemove(node topology.NodeID, empty bool) *guarded {
 	var wait *guarded
 	for i := range s.Shards {
@@ -203,7 +207,7 @@ func (s *State) mayLeave(shard *ShardRecord, node topology.NodeID, empty bool) *
 		return nil
 	}
 	if own, ok := shard.member(node); ok && own.Kind == topology.Data && shard.data() == 1 { // it goes with its shard
-		if empty {
+		if empty && own.Synced {
 			return nil
 		}
 		return s.guardCopy(shard, node)
