@@ -42,12 +42,8 @@ func (n *node) serve(args [][]byte, held func()) simReply {
 	if r == nil || !r.Leads() {
 		return simReply{refused: true, moved: live{n}.Leader(shard.ID)}
 	}
-	ctx := context.Background()
 	if cmd.Read == nil {
-		var reply resp.Reply
-		err := multiraft.Run(ctx, n.sched, &multiraft.Call{Payload: command.AppendArgs(nil, args), Result: &reply},
-			func(c *multiraft.Call) { r.Submit(c) })
-		return outcome(&reply, err)
+		return n.write(r, args)
 	}
 	if token := r.Lease(); token != 0 {
 		answer := outcome(simRead(r, cmd, args), nil)
@@ -56,10 +52,18 @@ func (n *node) serve(args [][]byte, held func()) simReply {
 			return answer
 		}
 	}
-	if err := multiraft.Run(ctx, n.sched, new(multiraft.Call), r.Barrier); err != nil {
+	if err := multiraft.Run(context.Background(), n.sched, new(multiraft.Call), r.Barrier); err != nil {
 		return outcome(nil, err)
 	}
 	return outcome(simRead(r, cmd, args), nil)
+}
+
+// write has a replica carry out a write.
+func (n *node) write(r *replica.Replica, args [][]byte) simReply {
+	var reply resp.Reply
+	err := multiraft.Run(context.Background(), n.sched, &multiraft.Call{Payload: command.AppendArgs(nil, args), Result: &reply},
+		func(c *multiraft.Call) { r.Submit(c) })
+	return outcome(&reply, err)
 }
 
 func simRead(r *replica.Replica, cmd *command.Command, args [][]byte) *resp.Reply {
@@ -94,6 +98,13 @@ type simOp struct {
 
 func (o simOp) String() string { return fmt.Sprint(o.args) }
 
+func (o simOp) bytes() (args [][]byte) {
+	for _, a := range o.args {
+		args = append(args, []byte(a))
+	}
+	return args
+}
+
 // simClient is outside of the cluster. It asks one node after the other.
 type simClient struct {
 	c     *simCluster
@@ -117,10 +128,7 @@ func (cl *simClient) run() {
 // whether the operation was carried out for sure.
 func (cl *simClient) do(op simOp, attempts int) bool {
 	c := cl.c
-	args := make([][]byte, len(op.args))
-	for i, a := range op.args {
-		args[i] = []byte(a)
-	}
+	args := op.bytes()
 	begin := c.world.Now()
 	for range attempts {
 		n := cl.known[op.key]

@@ -46,7 +46,7 @@ func simMutants() []simMutant {
 			"keep the lease through a transfer", "multiraft/transfer.go",
 			"\tg.reader.transferred = g.lead.Load().term\n\tg.reader.dropLease()\n",
 			"\tif mutant != \"keep the lease through a transfer\" {\n\t\tg.reader.transferred = g.lead.Load().term\n\t\tg.reader.dropLease()\n\t}\n",
-			"not linearizable", "",
+			"not linearizable", "TestSimulationTransfer",
 		},
 		{
 			"reuse a Raft id", "metaraft/draft.go",
@@ -64,13 +64,13 @@ func simMutants() []simMutant {
 			"accept writes for any slot", "shard/machine.go",
 			"\treturn !keyed || !cross && m.slots[s].owned()\n",
 			"\treturn !keyed || !cross && m.slots[s].owned() || mutant == \"accept writes for any slot\"\n",
-			"not linearizable", "",
+			"not linearizable", "TestSimulationMovedSlot",
 		},
 		{
 			"act on an old view", "server/home.go",
 			"\treturn r != nil && (r.machine.Applied() >= r.floor || ",
 			"\treturn mutant == \"act on an old view\" || r != nil && (r.machine.Applied() >= r.floor || ",
-			"has replica", "",
+			"has replica", "TestSimulationOldView",
 		},
 		{
 			"let copies in", "server/holder.go",
@@ -81,7 +81,9 @@ func simMutants() []simMutant {
 		{
 			"acknowledge a superseded write", "multiraft/proposer.go",
 			"\t\to.end(ErrSuperseded)\n",
-			"\t\tif mutant == \"acknowledge a superseded write\" {\n\t\t\to.end(nil)\n\t\t}\n\t\to.end(ErrSuperseded)\n",
+			"\t\tif mutant == \"acknowledge a superseded write\" {\n" +
+				"\t\t\tfor _, call := range o.calls {\n\t\t\t\tif r, ok := call.Result.(interface{ OK() }); ok {\n\t\t\t\t\tr.OK()\n\t\t\t\t}\n\t\t\t}\n" +
+				"\t\t\to.end(nil)\n\t\t}\n\t\to.end(ErrSuperseded)\n",
 			"not linearizable", "",
 		},
 		{
