@@ -135,6 +135,8 @@ func (c *conn) runLocal(ctx context.Context, cmd *command.Command) (err error) {
 	if told := c.server.opts.Recovered; told != nil {
 		defer func() {
 			if reason := recover(); reason != nil {
+				// gofail: var panicsEnd struct{}
+				// panic(reason)
 				c.server.counters.panics.Add(1)
 				told(cmd.FullName(), reason, debug.Stack())
 				c.own.Restart()

@@ -145,7 +145,7 @@ func (p *process) start(failpoints string) error {
 	defer log.Close()
 	cmd := exec.Command(p.bin, "--port", strconv.Itoa(p.port), "--raft-port", strconv.Itoa(p.port+fleetRaftOffset),
 		"--data-dir", filepath.Join(p.dir, "data"), "--log-level", "debug")
-	cmd.Env = slices.Concat(os.Environ(), p.env, []string{"GOFAIL_HTTP=" + p.failpoints, "GOFAIL_FAILPOINTS=" + failpoints})
+	cmd.Env = slices.Concat(os.Environ(), p.env, []string{"GOFAIL_HTTP=" + p.failpoints, "GOFAIL_FAILPOINTS=" + armed(failpoints)})
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -179,6 +179,15 @@ func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // it may have gone by itself
 	<-p.exited
 	p.cmd = nil
+}
+
+// armed adds to failpoints that a panic ends the node: commands would answer it.
+func armed(failpoints string) string {
+	const ends = "panicsEnd=return"
+	if failpoints == "" {
+		return ends
+	}
+	return ends + ";" + failpoints
 }
 
 // arm sets what happens from now on where the process comes by a failpoint: see

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // order sends a command to the node and returns its error text, "" if it was done.
@@ -226,8 +229,12 @@ func TestNodesAreForgottenInARow(t *testing.T) {
 		})
 	}
 	for i := range keys {
-		if got, err := c.Get(t.Context(), fmt.Sprint("k", i)).Int(); err != nil || got != i {
-			t.Fatalf("GET k%d = %d, %v", i, got, err)
-		}
+		eventually(t, func() error {
+			got, err := c.Get(t.Context(), fmt.Sprint("k", i)).Int()
+			if err == nil && got != i || errors.Is(err, redis.Nil) {
+				t.Fatalf("GET k%d = %d, %v", i, got, err)
+			}
+			return err
+		})
 	}
 }
