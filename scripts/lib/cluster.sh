@@ -267,7 +267,7 @@ call_options() {
 # call_one NODE: the answer on stdout; on stderr "error" if it is one, or why
 # there is none.
 call_one() {
-  local command=() status=0 client=""
+  local command=() status=0 client
   split_addr "${ADDRS[$1]}"
   if ((${#CLI[@]} > 0)); then
     command=("${CLI[@]}" ${CALL_FLAG[@]+"${CALL_FLAG[@]}"})
@@ -275,21 +275,9 @@ call_one() {
     command=("$AIKV" cli)
     if [[ -n "${REDISCLI_AUTH:-}" ]]; then command+=(-a "$REDISCLI_AUTH"); fi
   fi
-  trap 'kill "$client" 2>/dev/null; exit 1' TERM # the deadline
-  if ((GIVEN == 0)) && [[ -n ${NUMS[$1]:-} ]]; then
-    "${command[@]}" -h "$NODE_HOST" -p "$NODE_PORT" INFO server >"$WORK/who.$1" 2>/dev/null &
-    client=$!
-    wait "$client" || true
-    "${command[@]}" -h "$NODE_HOST" -p "$NODE_PORT" CLUSTER NODES >>"$WORK/who.$1" 2>/dev/null &
-    client=$!
-    wait "$client" || true
-    if [[ $(<"$WORK/who.$1") == *aikv_version:* ]] && node_foreign "$1" "$WORK/who.$1"; then
-      printf '%s answers there, and is sent nothing\n' "$FOREIGN" >&2
-      return 0
-    fi
-  fi
   "${command[@]}" -h "$NODE_HOST" -p "$NODE_PORT" "${WORDS[@]}" 2>"$WORK/call.$1" &
   client=$!
+  trap 'kill "$client" 2>/dev/null; exit 1' TERM # the deadline
   wait "$client" || status=$?
   if ((status == 0)); then return 0; fi
   case $(<"$WORK/call.$1") in
