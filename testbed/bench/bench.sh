@@ -71,6 +71,23 @@ measured() {
   [[ -n $RESULT ]]
 }
 
+# full_length NAME: a measurement of about DURATION seconds. A short one says how many
+# operations that takes; redis-benchmark looks at its watch four times a second only, so
+# what a first guess makes too short is measured again with more.
+full_length() {
+  local count=$((2500 * $(pipeline_of "$1"))) next
+  while measured "$1" "$count"; do
+    next=$(awk -v n="$count" -v rps="${RESULT%% *}" -v want="$DURATION" 'BEGIN {
+      took = n / rps
+      if (took >= 0.7 * want) exit
+      printf "%d", n * (took < want / 20 ? 20 : want / took) + 1
+    }')
+    if [[ -z $next ]]; then return 0; fi
+    count=$next
+  done
+  return 1
+}
+
 # measure NAME: one measurement of the running system into $WORK/NAME.SYSTEM; one
 # during which a leader changed is thrown away.
 measure() {
@@ -84,10 +101,7 @@ measure() {
   for ((round = 0; round < ROUNDS_TO_RETRY; round++)); do
     RESULT=""
     before=$("${SYSTEM}_leaders")
-    if measured "$name" $((2500 * $(pipeline_of "$name"))); then # a short one says how many make DURATION
-      count=$(awk -v rps="${RESULT%% *}" -v s="$DURATION" 'BEGIN { printf "%d", rps * s + 1 }')
-      measured "$name" "$count" || RESULT=""
-    fi
+    full_length "$name" || RESULT=""
     after=$("${SYSTEM}_leaders")
     if [[ -n $RESULT && $before == "$after" ]]; then
       echo "$RESULT" >>"$WORK/$name.$SYSTEM"
