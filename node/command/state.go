@@ -10,11 +10,32 @@ import (
 
 // View is what a Read handler looks at: one state of the data, which it cannot
 // change, and what the reader brings with it.
+//
+// Reads that follow one another may look at the same state: a replica leaves it in
+// the view, and End lets go of it.
 type View struct {
-	*keyspace.View
+	*keyspace.View // nil: no state has been taken
 	Reading
+	// Slots is the replica's note of what it owned when it took the state.
+	Slots uint64
 
-	rand Rand
+	rand  Rand
+	state keyspace.View // memory of View
+}
+
+// Take begins to look at the newest state of a keyspace, by the reader's clock.
+func (v *View) Take(ks *keyspace.Keyspace) {
+	ks.ViewIn(&v.state, v.LocalNow)
+	v.View = &v.state
+}
+
+// End lets go of the state, if there is one. Whoever waits for anything ends his view
+// before: changes of the data are kept for it.
+func (v *View) End() {
+	if v.View != nil {
+		v.View.Close()
+		v.View = nil
+	}
 }
 
 // Reading is what a read brings with it from the node that answers it.
@@ -121,6 +142,7 @@ func replyError(err error) error {
 func (v *View) RunEmpty(args *Args, r *resp.Reply) {
 	v.View = keyspace.Empty()
 	v.Run(args, r)
+	v.End()
 }
 
 // Rand is a source of random numbers whose sequence follows from its seed, in every

@@ -58,6 +58,7 @@ type Replica interface {
 	// expired by the local clock but not by the replicated one: then the caller drops
 	// it, submits command.AppendTick's write and reads again (so that no successor
 	// with a slower clock revives the key). The replica fills in what v says of the
-	// state and the time.
+	// state and the time, if there is no state in it yet; it stays for the next read,
+	// until the caller ends it.
 	Read(args *command.Args, v *command.View, r *resp.Reply) (behind bool)
 }

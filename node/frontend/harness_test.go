@@ -189,11 +189,17 @@ func (r *testReplica) Read(args *command.Args, v *command.View, reply *resp.Repl
 	r.mu.Lock()
 	r.note("read %s", args.Command().Name)
 	r.mu.Unlock()
-	v.LocalNow = r.local.Load()
-	v.View = r.ks.View(v.LocalNow)
-	defer v.Close()
+	if v.View == nil {
+		v.LocalNow = r.local.Load()
+		v.Take(r.ks)
+	}
 	v.Run(args, reply)
-	return v.Behind()
+	if v.Behind() {
+		v.End()
+		return true
+	}
+	v.Restart()
+	return false
 }
 
 // testNode is a Backend with what the front end needs; other methods of

@@ -168,6 +168,7 @@ func (c *conn) metered(o *op, failure error, first bool) (again bool) {
 		if !first {
 			return true
 		}
+		c.view.End()
 		c.server.reads.give(c.grant.held)
 		c.grant.held = 0
 		_ = c.out.flush() // nobody waits for others with replies that could be on their way

@@ -257,6 +257,7 @@ func (c *conn) evaluateFrom(from int, failure error) (to int) {
 	r, out := c.run, &c.out.reply
 	out.SetProto(c.session.Proto())
 	c.beginReads()
+	defer c.view.End()
 	first := from
 	for from < len(r.ops) && (from == first || out.Len()-r.ops[first].start < flushAt) {
 		o := &r.ops[from]
@@ -281,9 +282,10 @@ func (c *conn) evaluate(o *op, failure error) {
 		// The node has become a follower, and those answer for what they have.
 		failure = nil
 	}
+	maxString := command.MaxString(c.server.limits.Load().MaxBulk)
 	for ticks := 0; failure == nil; ticks++ {
 		c.args.Set(o.cmd, o.args)
-		c.view.Reading = c.reading()
+		c.view.MaxString, c.view.Memory = maxString, c.meterRead()
 		if r.replica == nil {
 			c.view.RunEmpty(&c.args, out)
 			return
@@ -302,11 +304,6 @@ func (c *conn) evaluate(o *op, failure error) {
 	}
 	out.Begin()
 	out.Fail(refusal(c.failedRead(o, failure)))
-}
-
-// reading is what a read brings with it; the replica adds the time.
-func (c *conn) reading() command.Reading {
-	return command.Reading{MaxString: command.MaxString(c.server.limits.Load().MaxBulk), Memory: c.meterRead()}
 }
 
 // failedRead tells the client why its read was not answered. It may always

@@ -210,10 +210,16 @@ func (ks *Keyspace) Export() (applied uint64, exported storage.Iterator, err err
 // reads of one view never see half of a transaction. Close it soon; a goroutine
 // that holds a view must not commit.
 func (ks *Keyspace) View(localNow int64) *View {
-	v := &View{ks: ks, localNow: localNow}
+	v := new(View)
+	ks.ViewIn(v, localNow)
+	return v
+}
+
+// ViewIn is View, in memory of the caller's.
+func (ks *Keyspace) ViewIn(v *View, localNow int64) {
+	*v = View{ks: ks, localNow: localNow}
 	ks.recs.ViewIn(&v.recs)
 	v.now, v.arena = v.recs.Mark().Clock, v.first[:0]
-	return v
 }
 
 // Close returns once all views have ended that have begun, and a last checkpoint

@@ -123,14 +123,14 @@ func (r *record) describe() {
 
 var errBadRecord = errors.New("not a metadata record")
 
-// keptRecord returns what is kept, whose content was checked when it came from the
+// readKept makes r what is kept, whose content was checked when it came from the
 // store.
-func keptRecord(kept records.Record) (*record, error) {
-	r := &record{stored: kept.Key(), kept: kept}
+func (r *record) readKept(kept records.Record) error {
+	*r = record{stored: kept.Key(), kept: kept}
 	if err := r.read(kept.Value()); err != nil {
-		return nil, fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, kept.Key(), err)
+		return fmt.Errorf("%w: key %q: %w", storage.ErrCorrupt, kept.Key(), err)
 	}
-	return r, nil
+	return nil
 }
 
 // decodeRecord reads a record of unknown origin; it keeps both slices.

@@ -31,6 +31,8 @@ type View struct {
 	// arena is memory for stored keys, the first of which lie in first.
 	arena []byte
 	first [64]byte
+	// looked is the record that Lookup looks at.
+	looked record
 }
 
 // Err returns the first error of the view, or of its transaction.
@@ -55,6 +57,10 @@ func (v *View) Now() int64 { return v.now }
 // that no replica with a slower clock brings it back. A transaction is never
 // behind: in writes, the replicated clock alone decides.
 func (v *View) Behind() bool { return v.behind }
+
+// Restart makes the view ready for another read of the same state. What was read
+// before must not be used any more, but for the bytes of keys and values.
+func (v *View) Restart() { v.arena, v.behind = v.arena[:0], false }
 
 // Close ends a view. Closing again does nothing, and so does closing the reading
 // half of a transaction, which ends with that.
@@ -112,11 +118,13 @@ func (v *View) find(r *ref) *record {
 // Lookup returns a live key.
 func (v *View) Lookup(key []byte) (Meta, bool) {
 	r := v.ref(key)
-	rec := v.find(&r)
-	if rec == nil {
+	kept := v.kept(&r)
+	if kept == nil || !v.decode(&v.looked, kept) || !v.live(&v.looked) {
+		v.misses++
 		return Meta{}, false
 	}
-	return rec.meta, true
+	v.hits++
+	return v.looked.meta, true
 }
 
 // Lookups returns how many look-ups have found a key, and how many none.
@@ -124,23 +132,36 @@ func (v *View) Lookups() (hits, misses int64) { return v.hits, v.misses }
 
 // load returns the key's record in this state, nil if it has none.
 func (v *View) load(r *ref) *record {
-	if v.err != nil || v.ks == nil {
-		return nil
-	}
-	var kept records.Record
-	if v.own != nil {
-		kept = v.own.recs.Find(r.stored)
-	} else {
-		kept = v.recs.Find(r.stored)
-	}
+	kept := v.kept(r)
 	if kept == nil {
 		return nil
 	}
-	rec, err := keptRecord(kept)
-	if err != nil {
-		v.err = err
+	rec := new(record)
+	if !v.decode(rec, kept) {
+		return nil
 	}
 	return rec
+}
+
+// kept returns what is kept under the key, nil for nothing.
+func (v *View) kept(r *ref) records.Record {
+	switch {
+	case v.err != nil || v.ks == nil:
+		return nil
+	case v.own != nil:
+		return v.own.recs.Find(r.stored)
+	default:
+		return v.recs.Find(r.stored)
+	}
+}
+
+// decode reads what is kept into rec; false means that it is damaged.
+func (v *View) decode(rec *record, kept records.Record) bool {
+	if err := rec.readKept(kept); err != nil {
+		v.err = err
+		return false
+	}
+	return true
 }
 
 // Meta returns the named record, nil if there is none; the caller owns it.

@@ -316,7 +316,9 @@ func (r *Replica) Complete() bool { return r.group.Complete() }
 
 // Read evaluates a command against applied state: see shard.Machine.
 func (r *Replica) Read(args *command.Args, v *command.View, reply *resp.Reply) (behind bool) {
-	v.LocalNow = r.group.Clock(r.manager.opts.Sched.Now())
+	if v.View == nil {
+		v.LocalNow = r.group.Clock(r.manager.opts.Sched.Now())
+	}
 	return r.machine.Read(args, v, reply)
 }
 

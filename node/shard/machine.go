@@ -330,26 +330,31 @@ func (m *Machine) mayRun(cmd *command.Command, args [][]byte) bool {
 	return !keyed || !cross && m.slots[s].owned()
 }
 
-// Read evaluates a Read command against applied state and writes the reply to r; it
-// sets the state that v looks at. behind is true if the reply depends on a key that
+// Read evaluates a Read command against applied state and writes the reply to r. If v
+// has no state yet, Read takes the newest, and leaves it there for the next read: the
+// caller ends it. behind is true if the reply depends on a key that
 // has expired by v.LocalNow but not by the replicated clock: then the caller has the
 // clock advanced (command.AppendTick) and reads again. A store that cannot be read
 // makes an error reply.
 func (m *Machine) Read(args *command.Args, v *command.View, r *resp.Reply) (behind bool) {
 	s, keyed, cross := args.Slot()
 	var before slotState
+	if v.View == nil {
+		m.look(v)
+	}
 	if keyed {
-		if before = m.owned.at(s); cross || !before.owned() {
+		for before = m.owned.at(s); m.owned.changes.Load() != v.Slots; before = m.owned.at(s) {
+			// The state may be older than the change, which may be the slot's return.
+			v.End()
+			m.look(v)
+		}
+		if cross || !before.owned() {
 			r.Begin()
 			r.Fail(errChanging)
 			return false
 		}
 	}
-	v.View = m.keys.View(v.LocalNow)
-	defer func() {
-		v.Close()
-		v.View = nil // who reads again much later must not keep this state till then
-	}()
+	hits, misses := v.Lookups()
 	m.evaluate(args, v, r)
 	switch err := v.Err(); {
 	case errors.Is(err, keyspace.ErrClosed): // another machine has taken its place
@@ -361,11 +366,21 @@ func (m *Machine) Read(args *command.Args, v *command.View, r *resp.Reply) (behi
 	case keyed && m.owned.at(s) != before:
 		r.Fail(errChanging)
 	case v.Behind():
+		v.End()
 		return true
 	default:
-		m.count(v.View, 0, 0)
+		m.count(v.View, hits, misses)
+		v.Restart()
+		return false
 	}
+	v.End()
 	return false
+}
+
+// look takes the newest state. The note of the slots is older than it: see Read.
+func (m *Machine) look(v *command.View) {
+	v.Slots = m.owned.changes.Load()
+	v.Take(m.keys)
 }
 
 // evaluate runs a read.

@@ -24,7 +24,11 @@ func (s slotState) owned() bool   { return s&1 != 0 }
 func (s slotState) epoch() uint64 { return uint64(s >> 1) }
 
 // ownership is the table of slots. The applier changes it; anyone may read it.
-type ownership struct{ slots [slot.Count]atomic.Uint64 }
+type ownership struct {
+	slots [slot.Count]atomic.Uint64
+	// changes counts the times that slots have changed, each before it shows.
+	changes atomic.Uint64
+}
 
 func (o *ownership) at(s uint16) slotState { return slotState(o.slots[s].Load()) }
 
@@ -48,6 +52,7 @@ func (t *slotTable) change(r record) (changed bool) {
 // publishSeals shows readers every slot that the table does not own, publish
 // all of it. See Machine.Apply for when.
 func (o *ownership) publishSeals(t *slotTable) {
+	o.changes.Add(1)
 	for n, s := range t {
 		if !s.owned() {
 			o.slots[n].Store(uint64(s))
@@ -56,6 +61,7 @@ func (o *ownership) publishSeals(t *slotTable) {
 }
 
 func (o *ownership) publish(t *slotTable) {
+	o.changes.Add(1)
 	for n, s := range t {
 		o.slots[n].Store(uint64(s))
 	}
