@@ -3,6 +3,7 @@ package keyspace
 import (
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -25,10 +26,7 @@ func TestCrashOnDisk(t *testing.T) {
 	rng := rand.New(rand.NewSource(11))
 	ks, m, durable := open(t, store), newModel(), newModel()
 	crash := func(want *model) {
-		copied := t.TempDir()
-		if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
-			t.Fatal(err)
-		}
+		copied := picture(t, dir)
 		after, err := storage.OpenLevel(copied, quiet)
 		if err != nil {
 			t.Fatal(err)
@@ -59,4 +57,38 @@ func TestCrashOnDisk(t *testing.T) {
 	if err := level.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// picture copies a folder as it is at one moment: again, until no file has come, gone
+// or grown meanwhile, as compactions do that run in the background.
+func picture(t *testing.T, dir string) (copied string) {
+	t.Helper()
+	for {
+		before := sizes(t, dir)
+		copied = t.TempDir()
+		err := os.CopyFS(copied, os.DirFS(dir))
+		if after := sizes(t, dir); !maps.Equal(before, after) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return copied
+	}
+}
+
+// sizes returns the files of a folder.
+func sizes(t *testing.T, dir string) map[string]int64 {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := make(map[string]int64, len(entries))
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil { // else it has gone
+			files[e.Name()] = info.Size()
+		}
+	}
+	return files
 }
