@@ -1,7 +1,6 @@
 package keyspace
 
 import (
-	"bytes"
 	"encoding/binary"
 )
 
@@ -93,6 +92,16 @@ func takeBytes(b []byte) (taken, rest []byte, ok bool) {
 	return b[:n:n], b[n:], true
 }
 
+// takeSize reads the length at an offset of sound items, and where what is that
+// long begins.
+func takeSize(items []byte, start int) (at, size int) {
+	if size := items[start]; size < 0x80 {
+		return start + 1, int(size)
+	}
+	n, width := binary.Uvarint(items[start:])
+	return start + width, int(n)
+}
+
 func (in *inlineHash) first() hashField { return in.at(0) }
 
 func (in *inlineHash) after(f hashField) hashField { return in.at(f.end) }
@@ -103,24 +112,36 @@ func (in *inlineHash) at(start int) hashField {
 		return hashField{}
 	}
 	f := hashField{start: start, ok: true}
-	rest := in.items[start:]
-	f.field, rest, _ = takeBytes(rest)
-	f.value, rest, _ = takeBytes(rest)
+	at, size := takeSize(in.items, start)
+	f.field = in.items[at : at+size : at+size]
+	at, size = takeSize(in.items, at+size)
+	f.end = at + size
+	f.value = in.items[at:f.end:f.end]
 	if in.volatile {
-		at, size := binary.Uvarint(rest)
-		f.expireAt, rest = int64(at), rest[size:]
+		at, size := binary.Uvarint(in.items[f.end:])
+		f.expireAt, f.end = int64(at), f.end+size
 	}
-	f.end = len(in.items) - len(rest)
 	return f
 }
 
 // find returns a field, expired or not.
 func (in *inlineHash) find(field []byte) hashField {
-	f := in.first()
-	for f.ok && !bytes.Equal(f.field, field) {
-		f = in.after(f)
+	items := in.items
+	for start := 0; start < len(items); {
+		at, size := takeSize(items, start)
+		if size == len(field) && string(items[at:at+size]) == string(field) {
+			return in.at(start)
+		}
+		at, size = takeSize(items, at+size)
+		start = at + size
+		if in.volatile {
+			for items[start] >= 0x80 {
+				start++
+			}
+			start++
+		}
 	}
-	return f
+	return hashField{}
 }
 
 func appendField(dst []byte, volatile bool, field, value []byte, expireAt int64) []byte {

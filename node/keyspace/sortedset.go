@@ -160,8 +160,46 @@ func (z SortedSetView) Encoding() string {
 // It is good for as long as the key is not changed in another way.
 type SortedSet struct {
 	SortedSetView
-	tx *Tx
-	r  ref
+	tx   *Tx
+	r    ref
+	seen seenMember
+}
+
+// seenMember is the member that was looked up last: commands first ask for the
+// score of a member and then change it.
+type seenMember struct {
+	rec   *record // the state in which it was looked up; nil: none was
+	size  int
+	name  [largeElement]byte
+	at    setMember // its place, of an inline set
+	score float64
+	ok    bool
+}
+
+// look looks a member up.
+func (z *SortedSet) look(member []byte) *seenMember {
+	seen := &z.seen
+	if z.rec != nil && seen.rec == z.rec && string(seen.name[:seen.size]) == string(member) {
+		return seen
+	}
+	seen.rec = nil
+	if len(member) <= len(seen.name) {
+		seen.rec, seen.size = z.rec, copy(seen.name[:], member)
+	}
+	if b, ok := z.big(); ok {
+		seen.score, seen.ok = b.score(member)
+	} else {
+		in := z.inline()
+		seen.at = in.find(member)
+		seen.score, seen.ok = seen.at.score, seen.at.ok
+	}
+	return seen
+}
+
+// Score returns the score of a member, and whether it is one.
+func (z *SortedSet) Score(member []byte) (score float64, ok bool) {
+	seen := z.look(member)
+	return seen.score, seen.ok
 }
 
 // SortedSet returns the sorted set that key holds, an empty one if the key is not
@@ -186,7 +224,8 @@ func (z *SortedSet) Set(member []byte, score float64) (added bool) {
 	if score == 0 {
 		score = 0
 	}
-	before, had := z.Score(member)
+	seen := z.look(member)
+	before, had := seen.score, seen.ok
 	if had && before == score || !z.tx.begun() {
 		return false
 	}
@@ -218,11 +257,13 @@ func (z *SortedSet) setInline(meta Meta, member []byte, score float64) bool {
 	if len(in.items)+len(member)+scoreSize > z.tx.ks.inlineLimit {
 		return false
 	}
-	old := in.find(member)
+	old := z.look(member).at
 	if !old.ok {
 		in.count++
 	}
-	z.store(meta, in.count, in.set(z.tx.own.scratch[:0], old, member, score))
+	z.tx.own.scratch = appendMember(z.tx.own.scratch[:0], member, score)
+	items := in.set(old, score, member, z.tx.own.scratch)
+	z.store(meta, in.count, items[:]...)
 	return true
 }
 
@@ -251,8 +292,8 @@ func (z *SortedSet) DeleteRange(from, to int64) (deleted int64) {
 		z.finish(c, z.meta())
 	default:
 		in := z.inline()
-		items := in.cut(z.tx.own.scratch[:0], int(from), int(to))
-		z.store(z.meta(), in.count-int(to-from), items)
+		before, behind := in.cut(int(from), int(to))
+		z.store(z.meta(), in.count-int(to-from), before, behind)
 	}
 	return to - from
 }
@@ -265,12 +306,12 @@ func (z *SortedSet) meta() Meta {
 	return z.rec.meta
 }
 
-// store makes items, which may lie in the transaction's scratch memory, the
-// members of the set.
-func (z *SortedSet) store(meta Meta, count int, items []byte) {
-	z.tx.own.scratch = items
+// store makes items, given in parts, the members of the set.
+func (z *SortedSet) store(meta Meta, count int, items ...[]byte) {
 	var head [binary.MaxVarintLen64]byte
-	if rec := z.tx.replace(&z.r, z.rec, meta, 0, binary.AppendUvarint(head[:0], uint64(count)), items); rec != nil {
+	var parts [5][]byte
+	body := append(parts[:0], binary.AppendUvarint(head[:0], uint64(count)))
+	if rec := z.tx.replace(&z.r, z.rec, meta, 0, append(body, items...)...); rec != nil {
 		z.rec = rec
 	}
 }

@@ -68,20 +68,48 @@ func (in *inlineSortedSet) at(start, position int) setMember {
 	if start >= len(in.items) {
 		return m
 	}
-	m.ok = true
-	var rest []byte
-	m.member, rest, _ = takeBytes(in.items[start:])
-	m.score = math.Float64frombits(binary.BigEndian.Uint64(rest))
-	m.end = len(in.items) - len(rest) + scoreSize
+	from, size := takeSize(in.items, start)
+	to := from + size
+	m.member, m.score, m.end, m.ok = in.items[from:to:to], scoreAt(in.items, to), to+scoreSize, true
 	return m
 }
 
+// find returns a member; if it is none, the end. It looks at little else than
+// lengths, as it is what most commands on small sets spend their time on.
 func (in *inlineSortedSet) find(member []byte) setMember {
-	m := in.first()
-	for m.ok && !bytes.Equal(m.member, member) {
-		m = in.after(m)
+	items := in.items
+	start := 0
+	for position := 0; start < len(items); position++ {
+		at, size := takeSize(items, start)
+		end := at + size + scoreSize
+		if size == len(member) && string(items[at:at+size]) == string(member) {
+			return setMember{items[at : at+size : at+size], scoreAt(items, at+size), position, start, end, true}
+		}
+		start = end
 	}
-	return m
+	return setMember{position: in.count, start: start, end: start}
+}
+
+// place returns the offset at which a member belongs: that of the first item, but
+// for the member's own, old, that is not before it.
+func (in *inlineSortedSet) place(old setMember, score float64, member []byte) (start int) {
+	items := in.items
+	if old.ok && old.before(score, member) {
+		start = old.end
+	}
+	for start < len(items) && (!old.ok || start != old.start) {
+		at, size := takeSize(items, start)
+		s := scoreAt(items, at+size)
+		if s > score || s == score && bytes.Compare(items[at:at+size], member) >= 0 {
+			break
+		}
+		start = at + size + scoreSize
+	}
+	return start
+}
+
+func scoreAt(items []byte, at int) float64 {
+	return math.Float64frombits(binary.BigEndian.Uint64(items[at:]))
 }
 
 // down yields members from a position on downwards.
@@ -97,23 +125,18 @@ func (in *inlineSortedSet) down(position int, yield func([]byte, float64) bool) 
 	}
 }
 
-// set appends the items to dst as they are with a member set, whose present state
-// is old.
-func (in *inlineSortedSet) set(dst []byte, old setMember, member []byte, score float64) []byte {
-	placed := false
-	for m := in.first(); m.ok; m = in.after(m) {
-		if old.ok && m.start == old.start {
-			continue
-		}
-		if !placed && !m.before(score, member) {
-			dst, placed = appendMember(dst, member, score), true
-		}
-		dst = append(dst, in.items[m.start:m.end]...)
+// set returns the items as they are with a member set, in parts. old is the
+// member's present state, item its new one.
+func (in *inlineSortedSet) set(old setMember, score float64, member, item []byte) [4][]byte {
+	items, at := in.items, in.place(old, score, member)
+	switch {
+	case !old.ok:
+		return [4][]byte{items[:at], item, items[at:]}
+	case at <= old.start:
+		return [4][]byte{items[:at], item, items[at:old.start], items[old.end:]}
+	default:
+		return [4][]byte{items[:old.start], items[old.end:at], item, items[at:]}
 	}
-	if !placed {
-		dst = appendMember(dst, member, score)
-	}
-	return dst
 }
 
 func appendMember(dst, member []byte, score float64) []byte {
@@ -121,15 +144,15 @@ func appendMember(dst, member []byte, score float64) []byte {
 	return binary.BigEndian.AppendUint64(dst, math.Float64bits(score))
 }
 
-// cut appends to dst all items but those at the positions [from, to).
-func (in *inlineSortedSet) cut(dst []byte, from, to int) []byte {
+// cut returns all items but those at the positions [from, to), in two parts.
+func (in *inlineSortedSet) cut(from, to int) (before, behind []byte) {
 	m := in.first()
 	for m.position < from {
 		m = in.after(m)
 	}
-	dst = append(dst, in.items[:m.start]...)
+	before = in.items[:m.start]
 	for m.position < to {
 		m = in.after(m)
 	}
-	return append(dst, in.items[m.start:]...)
+	return before, in.items[m.start:]
 }

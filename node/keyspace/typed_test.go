@@ -439,8 +439,16 @@ func TestTypedModel(t *testing.T) {
 				store, reopen := newStore()
 				defer func() { store.Close() }()
 				open := openTiny
-				if seed%3 == 0 {
+				switch seed % 3 {
+				case 0:
 					open = openUsual
+				case 1: // as a program before or after this one, with other limits
+					open = func(t testing.TB, store storage.Store) *Keyspace {
+						if rng.Intn(2) == 0 {
+							return openUsual(t, store)
+						}
+						return openTiny(t, store)
+					}
 				}
 				ks, m := open(t, store), &typedModel{keys: make(map[string]*typedValue)}
 				for range 150 {
