@@ -46,7 +46,6 @@ type Command struct {
 
 	parent *Command            // set when the table is built
 	subs   map[string]*Command // Subcommands by name
-	info   resp.Value          // COMMAND's ten fields
 	index  int
 }
 

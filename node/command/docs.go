@@ -24,11 +24,9 @@ func statuses(prefix string, texts []string) []resp.Value {
 	return values
 }
 
-// Info is what COMMAND INFO says of the command: ten fields.
-func (c *Command) Info() resp.Value { return c.info }
-
-// commandInfo makes the ten fields that COMMAND shows of c.
-func commandInfo(c *Command) resp.Value {
+// Info is what COMMAND INFO says of the command: ten fields. They are made anew each
+// time, as they would take more memory than all else that an idle node knows.
+func (c *Command) Info() resp.Value {
 	first, last, step, movable := c.keyRange()
 	flags := c.Flags
 	if movable {
@@ -40,8 +38,7 @@ func commandInfo(c *Command) resp.Value {
 	}
 	subs := make([]resp.Value, len(c.Subcommands))
 	for i, sub := range c.Subcommands {
-		sub.info = commandInfo(sub)
-		subs[i] = sub.info
+		subs[i] = sub.Info()
 	}
 	return resp.Array(
 		resp.BulkString(c.FullName()),

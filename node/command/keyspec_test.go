@@ -95,7 +95,7 @@ func TestKeySpecsAreShown(t *testing.T) {
 	} {
 		row := keyed()[name]
 		row.Name = name
-		info := commandInfo(row).Elems
+		info := row.Info().Elems
 		got := info[3:6]
 		text := strings.Join([]string{number(got[0]), number(got[1]), number(got[2]), ""}, " ")
 		for _, flag := range info[2].Elems {

@@ -37,7 +37,6 @@ func NewTable(families ...[]*Command) *Table {
 		t.add(t.internal, c)
 	}
 	for _, c := range t.commands {
-		c.info = commandInfo(c)
 		for _, row := range append([]*Command{c}, c.Subcommands...) {
 			row.index = len(t.rows)
 			t.rows = append(t.rows, row)
