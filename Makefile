@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 GO ?= go
 VERSION ?=
+# What the node does not use of its libraries: documents of the command line, traces of gRPC.
+TAGS := urfave_cli_no_docs,grpcnotrace
 LDFLAGS := -s -w$(if $(VERSION), -X main.version=$(VERSION))
 IMAGE ?= aikv:latest
 SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
@@ -12,7 +14,7 @@ SCRIPTS := scripts/cluster_init.sh scripts/aikv-tool
 
 build: ## build bin/aikv
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/aikv ./node
+	CGO_ENABLED=0 $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/aikv ./node
 
 failpoints: ## build bin/aikv-failpoints: the same, with the "gofail:" comments turned into code
 	@testbed/failpoints.sh
@@ -20,7 +22,7 @@ failpoints: ## build bin/aikv-failpoints: the same, with the "gofail:" comments 
 # The binary is built here, for the engine's architecture: the image needs no base, and so no registry.
 image: ## build the image aikv:latest for docker/; IMAGE=name:tag gives another name
 	@arch=$$(docker version --format '{{.Server.Arch}}') && rm -rf bin/image && mkdir -p bin/image/data && \
-	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/image/aikv ./node
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/image/aikv ./node
 	@chmod 755 bin/image/aikv bin/image/data
 	docker build -q -t '$(IMAGE)' -f docker/Dockerfile \
 	  --build-arg VERSION='$(or $(VERSION),$(shell sed -n 's/^var version = "\(.*\)"$$/\1/p' node/main.go))' \
