@@ -42,6 +42,7 @@ func arrows() map[string][]string {
 		"multiraft":        {"sched", "wal"},
 		"replica":          {"command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology"},
 		"rawio":            {},
+		"rdb":              {},
 		"resp":             {},
 		"sched":            {},
 		// A Sched under which a seed decides who runs, for tests.
