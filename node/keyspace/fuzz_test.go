@@ -20,6 +20,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte{byte(TypeHash), 0, 1, 0, 2, 1, 'f', 1, 'v', 1, 'g', 0})
 	f.Add([]byte{byte(TypeHash) | byte(flagVolatile)<<4, 9, 1, 0, 1, 7, 1, 'f', 1, 'v', 7})
 	f.Add([]byte{byte(TypeSortedSet), 0, 1, 0, 2, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 0, 1, 'b', 0, 0, 0, 0, 0, 0, 0, 0})
+	f.Add([]byte{byte(TypeList), 0, 1, 0, 5, 2, 1, 'a', 1, '7'})
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		r, err := decodeRecord(at, encoded)
 		if err != nil {
@@ -45,12 +46,14 @@ func place(key []byte) storedKey { return appendStoredKey(nil, slot.Of(key), fin
 // readAll reads all that a record of any type holds, every way.
 func readAll(r *record) {
 	view := Empty()
-	h, z := HashView{view, nil}, SortedSetView{view, nil}
+	h, z, l := HashView{view, nil}, SortedSetView{view, nil}, ListView{view, nil}
 	switch r.meta.Type {
 	case TypeHash:
 		h.rec = r
 	case TypeSortedSet:
 		z.rec = r
+	case TypeList:
+		l.rec = r
 	}
 	r.roots() // of a big value, whose pages are not here
 	if _, big := r.object(); big {
@@ -63,6 +66,9 @@ func readAll(r *record) {
 		z.Rank(member)
 		z.FirstByScore(score, true)
 		z.FirstByMember(member, false)
+	}
+	for range l.From(l.Len()-1, true) {
+		l.At(l.Len() - 1)
 	}
 }
 

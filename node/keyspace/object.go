@@ -182,6 +182,8 @@ func (r *record) roots() []tree.Root {
 	case big && r.meta.Type == TypeHash:
 		p := parsePagedHash(r.body)
 		return []tree.Root{p.fields, p.expiry}
+	case big && r.meta.Type == TypeList:
+		return []tree.Root{parsePagedList(r.body).root}
 	case big:
 		p := parsePagedSortedSet(r.body)
 		return []tree.Root{p.members, p.order}

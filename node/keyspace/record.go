@@ -12,7 +12,7 @@ import (
 // Type is the type of a key's value. The numbers are stored.
 type Type uint8
 
-// The types of values. Lists, sets and streams have their numbers, no more.
+// The types of values. Sets and streams have their numbers, no more.
 const (
 	TypeString    Type = 1
 	TypeList      Type = 2
@@ -43,14 +43,16 @@ func (t Type) String() string {
 }
 
 // known reports whether this program has values of the type.
-func (t Type) known() bool { return t == TypeString || t == TypeSortedSet || t == TypeHash }
+func (t Type) known() bool {
+	return t == TypeString || t == TypeList || t == TypeSortedSet || t == TypeHash
+}
 
 // flags returns the flags that a value of the type can have.
 func (t Type) flags() Flags {
 	switch t {
 	case TypeHash:
 		return flagLarge | flagVolatile | flagPaged
-	case TypeSortedSet:
+	case TypeSortedSet, TypeList:
 		return flagLarge | flagPaged
 	default:
 		return 0
@@ -106,7 +108,7 @@ func newRecord(at storedKey, meta Meta, soonest int64, body ...[]byte) *record {
 	header = binary.AppendUvarint(header, uint64(meta.ExpireAt))
 	header = binary.AppendUvarint(header, meta.Version.Index)
 	header = binary.AppendUvarint(header, uint64(meta.Version.Op))
-	parts := append(make([][]byte, 0, 4), header)
+	parts := append(make([][]byte, 0, 6), header)
 	kept := records.New(at, append(parts, body...)...)
 	r := &record{stored: kept.Key(), kept: kept, body: kept.Value()[len(header):], soonest: soonest, meta: meta}
 	r.describe()
@@ -200,6 +202,10 @@ func (r *record) check() error {
 		ok = checkPagedSortedSet(r.body)
 	case r.meta.Type == TypeSortedSet:
 		ok = checkInlineSortedSet(r.body)
+	case r.meta.Type == TypeList && paged:
+		ok = checkPagedList(r.body)
+	case r.meta.Type == TypeList:
+		ok = checkInlineList(r.body)
 	}
 	if !ok || soonest != r.soonest {
 		return errBadRecord

@@ -10,8 +10,8 @@ import (
 // holds another.
 var ErrWrongType = errors.New("keyspace: the key holds a value of another type")
 
-// Flags of hashes and sorted sets. Once set they stay for as long as the value
-// lives, as Redis's conversions do.
+// Flags of values with elements. Once set they stay for as long as the value
+// lives, as Redis's conversions do, but for flagLarge of a list.
 const (
 	// flagLarge: the value has outgrown what Redis keeps as a listpack.
 	flagLarge Flags = 1 << 0
@@ -45,7 +45,9 @@ func (m Meta) Encoding() string {
 		return "listpackex"
 	case m.Type == TypeSortedSet && m.Flags&flagLarge != 0:
 		return "skiplist"
-	case m.Type == TypeHash, m.Type == TypeSortedSet:
+	case m.Type == TypeList && m.Flags&flagLarge != 0:
+		return "quicklist"
+	case m.Type == TypeHash, m.Type == TypeSortedSet, m.Type == TypeList:
 		return "listpack"
 	default:
 		return "raw"

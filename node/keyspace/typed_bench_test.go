@@ -10,7 +10,8 @@ import (
 // benchMany is how many elements a big value has.
 const benchMany = 1_000_000
 
-// benchTyped returns a keyspace with a hash "h" and a sorted set "z" of n elements.
+// benchTyped returns a keyspace with a hash "h", a sorted set "z" and a list "l" of n
+// elements.
 func benchTyped(b *testing.B, n int) *Keyspace {
 	b.Helper()
 	ks, err := Open(storage.NewMemory(), Options{CacheBytes: 1 << 30, DirtyBytes: 8 << 30})
@@ -21,9 +22,11 @@ func benchTyped(b *testing.B, n int) *Keyspace {
 		write(b, ks, ks.Applied()+1, 1, func(tx *Tx) {
 			h, _ := tx.Hash([]byte("h"))
 			z, _ := tx.SortedSet([]byte("z"))
+			l, _ := tx.List([]byte("l"))
 			for j := i; j < min(i+1000, n); j++ {
 				h.Set(benchElement(j), []byte("value:0123456789"), 0)
 				z.Set(benchElement(j), benchScore(j))
+				l.PushBack(benchElement(j))
 			}
 		})
 	}
@@ -35,9 +38,10 @@ func benchElement(i int) []byte { return fmt.Appendf(nil, "element:%09d", i) }
 // benchScore scatters.
 func benchScore(i int) float64 { return float64(uint32(i) * 2654435761) }
 
-// BenchmarkTyped reads and changes a hash and a sorted set of few and of many
+// BenchmarkTyped reads and changes a hash, a sorted set and a list of few and of many
 // elements. With a million, HGet may cost twice what it costs with ten, ZRank,
-// ZRange and ZAdd five times what they cost with a hundred, and Del 100 µs.
+// ZRange, ZAdd, LIndex and LInsert five times what they cost with a hundred, and Del
+// 100 µs.
 func BenchmarkTyped(b *testing.B) {
 	for _, n := range []int{10, 100, benchMany} {
 		ks := benchTyped(b, n)
@@ -73,6 +77,21 @@ func BenchmarkTyped(b *testing.B) {
 			}
 			return seen > 0
 		})
+		read("LIndex", func(v *View, i int) bool {
+			l, _, _ := v.List([]byte("l"))
+			_, ok := l.At(int64(i))
+			return ok
+		})
+		read("LRange", func(v *View, i int) bool {
+			l, _, _ := v.List([]byte("l"))
+			seen := 0
+			for range l.From(int64(i), false) {
+				if seen++; seen == 100 {
+					break
+				}
+			}
+			return seen > 0
+		})
 		index := ks.Applied()
 		change := func(name string, change func(tx *Tx, i int)) {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
@@ -94,9 +113,20 @@ func BenchmarkTyped(b *testing.B) {
 			z, _ := tx.SortedSet([]byte("z"))
 			z.Set(benchElement(i*7919%n), benchScore(i)+0.5)
 		})
+		change("LInsert", func(tx *Tx, i int) {
+			l, _ := tx.List([]byte("l"))
+			l.Insert(int64(i*7919%n), benchElement(i))
+			l.DeleteRange(int64(i*104729%n), int64(i*104729%n)+1)
+		})
+		change("LPush", func(tx *Tx, i int) {
+			l, _ := tx.List([]byte("l"))
+			l.PushFront(benchElement(i))
+			l.DeleteRange(l.Len()-1, l.Len())
+		})
 		change("Del", func(tx *Tx, _ int) {
 			tx.Delete([]byte("h"))
 			tx.Delete([]byte("z"))
+			tx.Delete([]byte("l"))
 		})
 	}
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/genuineh/aikv/node/storage"
 )
 
-// typedValue is what a key should hold: exactly one of its maps is not nil.
+// typedValue is what a key should hold: exactly one of its values is not nil.
 type typedValue struct {
 	text     *string
 	fields   map[string]typedField
 	scores   map[string]float64
+	elements []string
 	expireAt int64
 }
 
@@ -43,7 +44,9 @@ func (m *typedModel) clone() *typedModel {
 }
 
 func (v *typedValue) clone() *typedValue {
-	return &typedValue{v.text, maps.Clone(v.fields), maps.Clone(v.scores), v.expireAt}
+	c := *v
+	c.fields, c.scores, c.elements = maps.Clone(v.fields), maps.Clone(v.scores), slices.Clone(v.elements)
+	return &c
 }
 
 // value returns what is live of a key, nil if nothing is.
@@ -56,7 +59,7 @@ func (m *typedModel) value(key string) *typedValue {
 	if v.fields != nil {
 		maps.DeleteFunc(v.fields, func(_ string, f typedField) bool { return f.expireAt != 0 && f.expireAt <= m.clock })
 	}
-	if v.text == nil && len(v.fields)+len(v.scores) == 0 {
+	if v.text == nil && len(v.fields)+len(v.scores)+len(v.elements) == 0 {
 		return nil
 	}
 	return v
@@ -91,9 +94,10 @@ func (m *typedModel) check(t *testing.T, rng *rand.Rand, v *View) {
 		}
 		h, isHash, hashErr := v.Hash([]byte(key))
 		z, isSet, setErr := v.SortedSet([]byte(key))
+		l, isList, listErr := v.List([]byte(key))
 		switch {
 		case want == nil:
-			if isHash || isSet || hashErr != nil || setErr != nil || h.Len() != 0 || z.Len() != 0 {
+			if isHash || isSet || isList || errors.Join(hashErr, setErr, listErr) != nil || h.Len()+z.Len()+l.Len() != 0 {
 				t.Fatalf("%s: something of an absent key", key)
 			}
 		case want.fields != nil:
@@ -106,8 +110,14 @@ func (m *typedModel) check(t *testing.T, rng *rand.Rand, v *View) {
 				t.Fatalf("%s is no sorted set: %v", key, setErr)
 			}
 			checkSortedSet(t, rng, z, want)
+		case want.elements != nil:
+			if !isList || meta.Type != TypeList || !errors.Is(hashErr, ErrWrongType) || meta.Encoding() != l.Encoding() {
+				t.Fatalf("%s is no list: %v", key, listErr)
+			}
+			checkList(t, rng, l, want.elements)
 		default:
-			if string(meta.Value) != *want.text || !errors.Is(hashErr, ErrWrongType) || !errors.Is(setErr, ErrWrongType) {
+			if string(meta.Value) != *want.text || !errors.Is(hashErr, ErrWrongType) || !errors.Is(setErr, ErrWrongType) ||
+				!errors.Is(listErr, ErrWrongType) {
 				t.Fatalf("%s: %q, want %q", key, meta.Value, *want.text)
 			}
 		}
@@ -247,7 +257,7 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 	name := typedKey(rng.Intn(typedKeys))
 	key, was := []byte(name), m.value(name)
 	before, _ := tx.View.Lookup(key)
-	op := rng.Intn(16)
+	op := rng.Intn(21)
 	defer func() {
 		if tx.Err() != nil {
 			t.Fatalf("operation %d on %s: %v", op, name, tx.Err())
@@ -258,6 +268,8 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 		m.stepHash(t, rng, tx, name)
 	case 5, 6, 7, 8, 9:
 		m.stepSortedSet(t, rng, tx, name)
+	case 16, 17, 18, 19, 20:
+		m.stepList(t, rng, tx, name)
 	case 10:
 		if tx.Delete(key) != (was != nil) {
 			t.Fatalf("Delete(%s)", name)
@@ -429,8 +441,8 @@ func (m *typedModel) entries(t *testing.T, rng *rand.Rand, tx *Tx) {
 	}
 }
 
-// TestTypedModel runs random operations on hashes and sorted sets against maps,
-// with undone steps, discards, old views and reopenings.
+// TestTypedModel runs random operations on hashes, sorted sets and lists against
+// maps and slices, with undone steps, discards, old views and reopenings.
 func TestTypedModel(t *testing.T) {
 	for name, newStore := range stores(t) {
 		for seed := range int64(6) {
