@@ -77,6 +77,12 @@ func differences() []difference {
 			},
 		},
 		{
+			"`BITCOUNT` and `BITPOS` judge their range",
+			func(_ *duel, name string, _ []string, ours, _ resp.Value) bool {
+				return (name == "bitcount" || name == "bitpos") && ours.IsError()
+			},
+		},
+		{
 			"`ZRANK` and `ZREVRANK` take `WITHSCORE`",
 			func(_ *duel, name string, args []string, _, _ resp.Value) bool {
 				return (name == "zrank" || name == "zrevrank") && len(args) > 3

@@ -159,41 +159,46 @@ func (b bitRange) of(value []byte) (first, last int64) {
 	return first * 8, last*8 + 7
 }
 
-// bitCount looks at the key, the range and its unit in the order of Redis: a key
-// that is not there makes 0 of anything.
+// bitCount looks at the range before the key, as Redis does from 7.2 on.
 func bitCount(v *command.View, args *command.Args, r *resp.Reply) error {
-	m, found, err := stringAt(v, args.Next())
+	key := args.Next()
+	b, err := takeBitCountRange(args)
 	if err != nil {
 		return err
 	}
-	b := bitRange{end: -1}
-	if n := args.Len(); found && n > 0 {
-		if n == 1 || n > 3 {
-			return command.ErrSyntax
-		}
-		if b.start, err = args.Int(); err != nil {
-			return err
-		}
-		if b.end, err = args.Int(); err != nil {
-			return err
-		}
-		if option.Backwards(b.start, b.end) {
-			r.Int(0)
-			return nil
-		}
-		if args.More() {
-			if err := b.takeUnit(args); err != nil {
-				return err
-			}
-		}
+	m, _, err := stringAt(v, key)
+	if err != nil {
+		return err
+	}
+	if option.Backwards(b.start, b.end) {
+		r.Int(0)
+		return nil
 	}
 	first, last := b.of(m.Value)
 	r.Int(countBits(m.Value, first, last))
 	return nil
 }
 
-// bitPos looks at the bit, the key and the range in the order of Redis: a key
-// that is not there is all zeros, whatever the range.
+// takeBitCountRange takes nothing, or start end [BYTE|BIT].
+func takeBitCountRange(args *command.Args) (b bitRange, err error) {
+	b.end = -1
+	switch n := args.Len(); {
+	case n == 0:
+		return b, nil
+	case n == 1 || n > 3:
+		return b, command.ErrSyntax
+	}
+	if b.start, err = args.Int(); err != nil {
+		return b, err
+	}
+	if b.end, err = args.Int(); err != nil || !args.More() {
+		return b, err
+	}
+	return b, b.takeUnit(args)
+}
+
+// bitPos looks at the bit, the range and the key in the order of Redis 7.2: a key
+// that is not there is all zeros.
 func bitPos(v *command.View, args *command.Args, r *resp.Reply) error {
 	key := args.Next()
 	bit, err := args.Int()
@@ -203,6 +208,11 @@ func bitPos(v *command.View, args *command.Args, r *resp.Reply) error {
 	if bit != 0 && bit != 1 {
 		return errBitArg
 	}
+	endGiven := args.Len() > 1
+	b, err := takeBitPosRange(args)
+	if err != nil {
+		return err
+	}
 	m, found, err := stringAt(v, key)
 	if err != nil {
 		return err
@@ -210,11 +220,6 @@ func bitPos(v *command.View, args *command.Args, r *resp.Reply) error {
 	if !found {
 		r.Int(-bit)
 		return nil
-	}
-	endGiven := args.Len() > 1
-	b, err := takeBitPosRange(args)
-	if err != nil {
-		return err
 	}
 	first, last := b.of(m.Value)
 	if first > last {
