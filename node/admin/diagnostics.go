@@ -36,29 +36,6 @@ func (a *admin) slowlogSubcommands() []*command.Command {
 	}
 }
 
-// latencySubcommands returns the rows of LATENCY.
-func (a *admin) latencySubcommands() []*command.Command {
-	return []*command.Command{
-		{
-			Name: "help", Arity: 2, Flags: command.FlagLoading | command.FlagStale,
-			Doc:   command.Doc{Summary: "Lists the subcommands.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
-			Local: command.Help,
-		},
-		{
-			Name: "latest", Arity: 2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
-			Tips:  []string{"nondeterministic_output", "request_policy:all_nodes", "response_policy:special"},
-			Doc:   command.Doc{Summary: "Returns the last events.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
-			Local: a.latencyLatest,
-		},
-		{
-			Name: "reset", Arity: -2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
-			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-			Doc:   command.Doc{Usage: "[<event> ...]", Summary: "Deletes events.", Since: "2.8.13", Group: "server", Complexity: "O(1)"},
-			Local: a.latencyReset,
-		},
-	}
-}
-
 // moduleSubcommands returns the rows of MODULE.
 func (a *admin) moduleSubcommands() []*command.Command {
 	return []*command.Command{
@@ -149,16 +126,6 @@ func (a *admin) slowlogLen(_ context.Context, _ *command.Env, _ *command.Args, r
 
 func (a *admin) slowlogReset(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
 	r.OK()
-	return nil
-}
-
-func (a *admin) latencyLatest(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
-	r.Array(0)
-	return nil
-}
-
-func (a *admin) latencyReset(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
-	r.Int(0)
 	return nil
 }
 

@@ -62,6 +62,9 @@ type Node interface {
 	Faults() bool
 	Partition(from, to []topology.NodeID)
 
+	// Latency remembers what took long.
+	Latency() *command.LatencyMonitor
+
 	Info() NodeInfo
 	Config() *Config
 	Sessions() command.Sessions

@@ -19,6 +19,7 @@ type testNode struct {
 	view     *topology.View
 	config   *Config
 	sessions *testSessions
+	latency  command.LatencyMonitor
 	shards   []ShardStatus
 	info     NodeInfo
 	log      []string
@@ -166,9 +167,10 @@ func (n *testNode) Faults() bool { return n.refuse == nil }
 
 func (n *testNode) Partition(from, to []topology.NodeID) { _ = n.note("partition %d %d", from, to) }
 
-func (n *testNode) Info() NodeInfo             { return n.info }
-func (n *testNode) Config() *Config            { return n.config }
-func (n *testNode) Sessions() command.Sessions { return n.sessions }
+func (n *testNode) Info() NodeInfo                   { return n.info }
+func (n *testNode) Latency() *command.LatencyMonitor { return &n.latency }
+func (n *testNode) Config() *Config                  { return n.config }
+func (n *testNode) Sessions() command.Sessions       { return n.sessions }
 
 // testLive suspects node 2 and is connected to 2 and 3.
 type testLive struct{}

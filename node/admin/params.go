@@ -47,7 +47,7 @@ const (
 	whyLog        = "AiKv has no append-only file: writes are in the Raft log, synced as wal.fsync of the configuration says"
 	whyMemory     = "AiKv's memory is Go's, which needs no defragmenting or freeing by hand"
 	whyMessages   = "AiKv has no pub/sub, keyspace events and client tracking yet"
-	whyMonitoring = "AiKv has no slow log and no latency events yet"
+	whyMonitoring = "AiKv has no slow log yet"
 	whyProcess    = "AiKv's process has nothing that this could change"
 	whyRDB        = "AiKv writes and reads no RDB files: every acknowledged write is in the Raft log"
 	whyReplicas   = "AiKv's replicas follow a Raft log: a write is acknowledged by a majority of its shard's voters"

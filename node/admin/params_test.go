@@ -57,7 +57,7 @@ func TestParamsActOrRefuse(t *testing.T) {
 		"client-output-buffer-limit", "client-query-buffer-limit", "cluster-allow-reads-when-down", "cluster-announce-bus-port",
 		"cluster-announce-hostname", "cluster-announce-human-nodename", "cluster-announce-ip", "cluster-announce-port",
 		"cluster-node-timeout", "cluster-preferred-endpoint-type", "cluster-require-full-coverage", "latency-tracking",
-		"latency-tracking-info-percentiles", "loglevel", "maxclients",
+		"latency-monitor-threshold", "latency-tracking-info-percentiles", "loglevel", "maxclients",
 		"proto-max-bulk-len", "requirepass", "timeout",
 	}
 	for _, p := range redisParams() {

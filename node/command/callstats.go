@@ -85,6 +85,27 @@ func (s *CallSummary) Percentile(percent float64) time.Duration {
 	return latencyOf(last)
 }
 
+// LatencyCount says how many calls took so many microseconds at most.
+type LatencyCount struct{ Microseconds, Calls int64 }
+
+// Histogram counts the calls within each power of two nanoseconds, as LATENCY
+// HISTOGRAM shows it: only where one was counted that the one before was not. The
+// times are those of Redis, which rounds them up by the width of its buckets.
+func (s *CallSummary) Histogram() []LatencyCount {
+	var counts []LatencyCount
+	seen, shown := int64(0), int64(0)
+	for i, n := range s.latencies {
+		seen += n
+		if last := 1 << latencySteps; i%last != last-1 || seen == shown {
+			continue
+		}
+		limit := int64(1) << (minLatencyBits + i>>latencySteps + 1)
+		counts = append(counts, LatencyCount{(limit + limit>>7 - 1) / 1000, seen})
+		shown = seen
+	}
+	return counts
+}
+
 // ErrorCount says how many replies were errors of a kind: ERR, MOVED, ….
 type ErrorCount struct {
 	Kind  string

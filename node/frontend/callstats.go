@@ -109,9 +109,22 @@ func (c *conn) count(ops []op, took time.Duration) {
 			}
 		}
 		if cmd != nil {
-			c.server.calls.of(cmd).Add(n, failed, took)
+			c.called(cmd, n, failed, took)
 		}
 		ops = ops[n:]
+	}
+}
+
+// called counts calls of a command that took so long each. What commands that wait
+// took says nothing of the node.
+func (c *conn) called(cmd *command.Command, calls, failed int, took time.Duration) {
+	c.server.calls.of(cmd).Add(calls, failed, took)
+	switch {
+	case cmd.Flags&command.FlagBlocking != 0:
+	case cmd.Flags&command.FlagFast != 0:
+		c.server.opts.Latency.Sample(command.EventFastCommand, c.lapped, took)
+	default:
+		c.server.opts.Latency.Sample(command.EventCommand, c.lapped, took)
 	}
 }
 

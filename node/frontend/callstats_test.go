@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
 )
 
@@ -49,9 +50,11 @@ func TestCallsAreCounted(t *testing.T) {
 
 // What a command waits for counts as its time.
 func TestLatencyIsCounted(t *testing.T) {
-	f := start(t, nil)
+	var monitor command.LatencyMonitor
+	f := start(t, func(o *Options) { o.Latency = &monitor })
 	c := f.dial()
 	const least = 30 * time.Millisecond
+	monitor.SetThreshold(least)
 	gate := make(chan struct{})
 	f.node.own.mu.Lock()
 	f.node.own.gate = gate
@@ -66,5 +69,8 @@ func TestLatencyIsCounted(t *testing.T) {
 	s := f.server.CallStats()[0]
 	if s.Calls != 2 || s.Time < 2*least || s.Percentile(50) < least {
 		t.Errorf("%d calls of %s took %v, half of them %v", s.Calls, s.Command.Name, s.Time, s.Percentile(50))
+	}
+	if events := monitor.Summaries(); len(events) != 1 || events[0].Event != command.EventCommand || events[0].Longest < least {
+		t.Errorf("latency events: %v", events)
 	}
 }

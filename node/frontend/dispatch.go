@@ -104,6 +104,7 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 		defer cancel()
 	}
 	c.session.LastCommand.Store(cmd)
+	c.commands.Store(c.ran)
 	c.own.Init(c.session.Proto())
 	c.own.Begin()
 	c.args.Set(cmd, args)
@@ -114,7 +115,7 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 	if c.own.Failed() {
 		failed = 1
 	}
-	c.server.calls.of(cmd).Add(1, failed, c.lap())
+	c.called(cmd, 1, failed, c.lap())
 	if c.lost {
 		return
 	}

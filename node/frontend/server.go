@@ -52,6 +52,8 @@ type Options struct {
 	// Recovered is told when a Local handler has panicked. Without it the panic goes
 	// on, as it should in tests.
 	Recovered func(command string, reason any, stack []byte)
+	// Latency is told how long commands took; nil: nobody is.
+	Latency *command.LatencyMonitor
 	// Now is the clock for ages and idle times; time.Now by default.
 	Now func() time.Time
 }

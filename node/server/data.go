@@ -51,8 +51,9 @@ type dataDir struct {
 // dataFormat is the version of the layout that this program writes.
 const dataFormat = 1
 
-// openDataDir opens the folder; the log's lock makes it this process's own.
-func openDataDir(cfg config.Config, logger *slog.Logger) (*dataDir, error) {
+// openDataDir opens the folder; the log's lock makes it this process's own. fs is
+// what the log is written through; nil: wal's default.
+func openDataDir(cfg config.Config, logger *slog.Logger, fs wal.FS) (*dataDir, error) {
 	root := filepath.Clean(cfg.Storage.DataDir)
 	meta, shards := filepath.Join(root, "meta"), filepath.Join(root, "shards")
 	if err := os.MkdirAll(root, 0o755); err != nil {
@@ -65,7 +66,7 @@ func openDataDir(cfg config.Config, logger *slog.Logger) (*dataDir, error) {
 		return nil, fmt.Errorf("cannot use the data folder %s: %w", root, err)
 	}
 	log, err := wal.Open(wal.Options{
-		Dir:         filepath.Join(root, "wal"),
+		Dir: filepath.Join(root, "wal"), FS: fs,
 		SegmentSize: int64(cfg.WAL.SegmentSize), Preallocate: int64(cfg.WAL.Preallocate),
 		Sync: syncPolicy(cfg.WAL.Fsync), SyncInterval: time.Duration(cfg.WAL.FsyncInterval),
 		Logger: logger,

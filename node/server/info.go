@@ -132,6 +132,11 @@ func (b *backend) hooks() map[string]func(context.Context, string) error {
 			b.node.level.Set(slogLevel(value))
 			return nil
 		},
+		"latency-monitor-threshold": func(_ context.Context, value string) error {
+			ms, err := strconv.ParseInt(value, 10, 64)
+			b.node.latency.SetThreshold(time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
+			return err
+		},
 		"maxclients": b.setMaxClients,
 		"timeout":    b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
 		"proto-max-bulk-len": b.limitHook(func(l *frontend.Limits, v int) {

@@ -60,7 +60,7 @@ func Recover(cfg config.Config, opts RecoverOptions, log *slog.Logger, out io.Wr
 		return fmt.Errorf("there is no node's data in %s: %w", root, err)
 	}
 	n := newNode(cfg, log, sched.System)
-	if n.data, err = openDataDir(cfg, log); err != nil {
+	if n.data, err = openDataDir(cfg, log, nil); err != nil {
 		return err
 	}
 	defer func() {

@@ -63,6 +63,7 @@ type node struct {
 	// Frames to and from peers.
 	sent, received atomic.Uint64
 
+	latency   command.LatencyMonitor
 	maxString atomic.Int64 // command.MaxString of the present proto-max-bulk-len
 
 	// fatal receives the error that ends the node.
@@ -158,7 +159,7 @@ func bind(addr, purpose string) (net.Listener, error) {
 // open opens the data folder and builds what needs no peers.
 func (n *node) open() error {
 	var err error
-	if n.data, err = openDataDir(n.cfg, n.log); err != nil {
+	if n.data, err = openDataDir(n.cfg, n.log, timedFS{monitor: &n.latency}); err != nil {
 		return err
 	}
 	if n.past, err = openPast(n.cfg.Storage.DataDir, n.log); err != nil {
@@ -333,7 +334,7 @@ func (n *node) frontOptions() frontend.Options {
 		RequirePass: n.backend.password, MaxStaleness: time.Duration(n.cfg.Cluster.ReplicaMaxStaleness),
 		// A little more than the commands' own limits: their errors say more.
 		CommandTimeout: max(time.Duration(n.cfg.Cluster.CommandTimeout), time.Duration(n.cfg.Cluster.MeetTimeout)) + time.Second,
-		Logger:         n.log, Recovered: n.handlerPanicked,
+		Logger:         n.log, Recovered: n.handlerPanicked, Latency: &n.latency,
 	}
 }
 
