@@ -63,7 +63,7 @@ func (a *admin) clientSubcommands() []*command.Command {
 		},
 		{
 			Name: "pause", Arity: -3, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
-			Doc:   command.Doc{Usage: "<timeout> [WRITE|ALL]", Summary: "Holds back commands for some time.", Since: "2.9.50", Group: "connection", Complexity: "O(1)"},
+			Doc:   command.Doc{Usage: "<timeout> [WRITE|ALL]", Summary: "Holds back commands for some time.", Since: "3.0.0", Group: "connection", Complexity: "O(1)"},
 			Local: a.clientPause,
 		},
 		{
@@ -73,6 +73,7 @@ func (a *admin) clientSubcommands() []*command.Command {
 		},
 		{
 			Name: "setname", Arity: 3, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
+			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Usage: "<name>", Summary: "Names the connection.", Since: "2.6.9", Group: "connection", Complexity: "O(1)"},
 			Local: a.clientSetName,
 		},
@@ -98,12 +99,13 @@ func (a *admin) clientSubcommands() []*command.Command {
 		},
 		{
 			Name: "setinfo", Arity: 4, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
+			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Usage: "<attribute> <value>", Summary: "Tells the name or version of the client library.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
 			Local: a.clientSetInfo,
 		},
 		{
 			Name: "no-touch", Arity: 3, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
-			Doc:   command.Doc{Usage: "(ON|OFF)", Summary: "Accepted: access times are not kept.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
+			Doc:   command.Doc{Usage: "(ON|OFF)", Summary: "Keeps the connection's reads from touching keys; none do.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
 			Local: a.clientNoTouch,
 		},
 	}
@@ -180,10 +182,14 @@ func (a *admin) clientNoEvict(_ context.Context, e *command.Env, args *command.A
 	return nil
 }
 
-func (a *admin) clientNoTouch(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
-	if _, err := onOff(args); err != nil {
+// clientNoTouch shows in CLIENT LIST alone: no connection's reads touch a key, as times
+// of access are not kept.
+func (a *admin) clientNoTouch(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	on, err := onOff(args)
+	if err != nil {
 		return err
 	}
+	e.Session.SetNoTouch(on)
 	r.OK()
 	return nil
 }
@@ -238,8 +244,8 @@ func (a *admin) clientGetRedir(_ context.Context, _ *command.Env, _ *command.Arg
 	return nil
 }
 
-// clientLine describes a session as CLIENT LIST does, with the fields of Redis in
-// its order. Those of buffers that a connection of AiKv does not have are 0: of
+// clientLine describes a session as CLIENT LIST does, with the fields of Redis 7.2 and
+// some of later ones, in its order. Those of buffers that a connection of AiKv does not have are 0: of
 // arguments and transactions apart from the query buffer, and of fixed size.
 func clientLine(s command.SessionInfo, now time.Time) string {
 	b, events := s.Buffers, "r"
@@ -248,10 +254,10 @@ func clientLine(s command.SessionInfo, now time.Time) string {
 	}
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1"+
 		" qbuf=%d qbuf-free=%d argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%d tot-mem=%d"+
-		" events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+		" events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s tot-net-in=%d tot-net-out=%d tot-cmds=%d\n",
 		s.ID, s.Addr, s.LAddr, s.FD, s.Name, seconds(now.Sub(s.Created)), seconds(now.Sub(s.LastActive)), clientFlags(s),
 		b.Query, b.QueryFree, b.OutputPieces, b.Output, b.Query+b.QueryFree+b.Output,
-		events, s.Command, s.Proto, s.LibName, s.LibVer)
+		events, s.Command, s.Proto, s.LibName, s.LibVer, b.Received, b.Sent, b.Commands)
 }
 
 // clientFlags are the letters that say what state a session is in.
@@ -260,7 +266,7 @@ func clientFlags(s command.SessionInfo) string {
 	for _, f := range []struct {
 		set    bool
 		letter byte
-	}{{s.Blocked, 'b'}, {s.ReadOnly, 'r'}, {s.NoEvict, 'e'}} {
+	}{{s.Blocked, 'b'}, {s.ReadOnly, 'r'}, {s.NoEvict, 'e'}, {s.NoTouch, 'T'}} {
 		if f.set {
 			flags = append(flags, f.letter)
 		}

@@ -87,7 +87,7 @@ func (a *admin) clusterReadRows() []*command.Command {
 			Local: a.clusterReplicas,
 		},
 		{
-			Name: "shards", Arity: 2, Flags: command.FlagStale,
+			Name: "shards", Arity: 2, Flags: command.FlagLoading | command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Describes every shard of the cluster.", Since: "7.0.0", Group: "cluster", Complexity: "O(N)"},
 			Local: a.clusterShards,
@@ -99,7 +99,7 @@ func (a *admin) clusterReadRows() []*command.Command {
 			Local: a.clusterReplicas,
 		},
 		{
-			Name: "slots", Arity: 2, Flags: command.FlagStale,
+			Name: "slots", Arity: 2, Flags: command.FlagLoading | command.FlagStale,
 			Tips:  []string{"nondeterministic_output"},
 			Doc:   command.Doc{Summary: "Says which nodes serve which slots.", Since: "3.0.0", Group: "cluster", Complexity: "O(N)", DeprecatedSince: "7.0.0", ReplacedBy: "`CLUSTER SHARDS`"},
 			Local: a.clusterSlots,

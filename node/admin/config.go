@@ -289,11 +289,13 @@ func (a *admin) configSubcommands() []*command.Command {
 		},
 		{
 			Name: "resetstat", Arity: 2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
+			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Summary: "Sets the counters of INFO to zero.", Since: "2.0.0", Group: "server", Complexity: "O(1)"},
 			Local: a.configResetStat,
 		},
 		{
 			Name: "rewrite", Arity: 2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
+			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Summary: "Writes the parameters to the configuration file.", Since: "2.8.0", Group: "server", Complexity: "O(1)"},
 			Local: a.configRewrite,
 		},

@@ -26,7 +26,7 @@ func (a *admin) connectionCommands() []*command.Command {
 		{
 			Name: "quit", Arity: -1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
 			InMulti: true,
-			Doc:     command.Doc{Summary: "Closes the connection once the reply is out.", Since: "1.0.0", Group: "connection", Complexity: "O(1)"},
+			Doc:     command.Doc{Summary: "Closes the connection once the reply is out.", Since: "1.0.0", Group: "connection", Complexity: "O(1)", DeprecatedSince: "7.2.0", ReplacedBy: "just closing the connection"},
 			Local:   a.quit,
 		},
 		{
@@ -240,7 +240,7 @@ func bulks(r *resp.Reply, texts ...string) {
 }
 
 // RedisVersion is the version of Redis whose behaviour AiKv has.
-const RedisVersion = "7.0.15"
+const RedisVersion = "7.2.4"
 
 // localRole tells, without asking any other node, whether this one follows
 // another one's data.

@@ -115,6 +115,7 @@ func infoServer(w *infoWriter, s *infoSource) {
 	w.line("uptime_in_days", up/(24*60*60))
 	w.line("executable", executable)
 	w.line("config_file", s.info.ConfigFile)
+	w.line("listener0", fmt.Sprintf("name=tcp,bind=%s,port=%d", s.node.Config().Value("bind"), s.info.Port))
 	w.line("data_dir", s.info.DataDir)
 }
 

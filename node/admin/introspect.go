@@ -23,12 +23,12 @@ func (a *admin) commandSubcommands() []*command.Command {
 			Local: commandDocs,
 		},
 		{
-			Name: "getkeys", Arity: -4, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
+			Name: "getkeys", Arity: -3, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "<full-command>", Summary: "Returns the keys of a whole command.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
 			Local: commandGetKeys,
 		},
 		{
-			Name: "getkeysandflags", Arity: -4, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
+			Name: "getkeysandflags", Arity: -3, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "<full-command>", Summary: "Returns the keys of a whole command and what it does with them.", Since: "7.0.0", Group: "server", Complexity: "O(N)"},
 			Local: commandGetKeysAndFlags,
 		},

@@ -11,7 +11,9 @@ import (
 
 func TestLatencyEvents(t *testing.T) {
 	b := newBench(t)
-	ask := func(line string) string { return strings.Join(strings.Fields(resp.FormatCLI(b.do(words(t, line)), false)), " ") }
+	ask := func(line string) string {
+		return strings.Join(strings.Fields(resp.FormatCLI(b.do(words(t, line)), false)), " ")
+	}
 	if got := ask("LATENCY DOCTOR"); !strings.Contains(got, "CONFIG SET latency-monitor-threshold") {
 		t.Errorf("while it is off: %s", got)
 	}

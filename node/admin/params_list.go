@@ -7,7 +7,7 @@ import (
 	"github.com/genuineh/aikv/node/command"
 )
 
-// redisParams returns every parameter of Redis 7.0 with its default, except
+// redisParams returns every parameter of Redis 7.2 with its default, except
 // where AiKv has a truth of its own to tell: every acknowledged write is
 // synced, the cluster is always on and has one database.
 func redisParams() []param {
@@ -28,6 +28,7 @@ func actingParams() []param {
 		number("cluster-node-timeout", "15000", 0, math.MaxInt64),
 		oneOf("cluster-preferred-endpoint-type", "ip", "ip, hostname, unknown-endpoint"),
 		yesNo("cluster-require-full-coverage", "yes"),
+		number("latency-monitor-threshold", "0", 0, math.MaxInt64),
 		yesNo("latency-tracking", "yes"),
 		parsed("latency-tracking-info-percentiles", "50 99 99.9", parsePercentiles),
 		oneOf("loglevel", "notice", "debug, verbose, notice, warning"),
@@ -126,6 +127,8 @@ func dataParams() []param {
 			number("list-compress-depth", "0", 0, math.MaxInt32),
 			number("list-max-listpack-size", "-2", math.MinInt32, math.MaxInt32),
 			number("set-max-intset-entries", "512", 0, math.MaxInt64),
+			number("set-max-listpack-entries", "128", 0, math.MaxInt64),
+			size("set-max-listpack-value", "64"),
 			size("stream-node-max-bytes", "4096"),
 			number("stream-node-max-entries", "100", 0, math.MaxInt64),
 		),
@@ -232,7 +235,6 @@ func processParams() []param {
 			yesNo("lazyfree-lazy-user-flush", "no").orSame("yes"),
 		),
 		refused(whyMonitoring,
-			number("latency-monitor-threshold", "0", 0, math.MaxInt64),
 			number("slowlog-log-slower-than", "10000", -1, math.MaxInt64).orSame("-1"),
 			number("slowlog-max-len", "128", 0, math.MaxInt64).orSame("0"),
 		),
@@ -244,6 +246,7 @@ func processParams() []param {
 			yesNo("dynamic-hz", "yes").orSame("no"),
 			number("hz", "10", 0, math.MaxInt32),
 			free("ignore-warnings", ""),
+			free("locale-collate", ""),
 			yesNo("jemalloc-bg-thread", "yes").orSame("no"),
 			number("key-load-delay", "0", math.MinInt32, math.MaxInt32).byFullName(),
 			number("loading-process-events-interval-bytes", "2097152", 1024, math.MaxInt32).byFullName(),
@@ -263,6 +266,9 @@ func processParams() []param {
 // paramAliases returns the second names that Redis gives to parameters.
 func paramAliases() map[string]string {
 	return map[string]string{
+		"aof-rewrite-cpulist":           "aof_rewrite_cpulist",
+		"bgsave-cpulist":                "bgsave_cpulist",
+		"bio-cpulist":                   "bio_cpulist",
 		"cluster-slave-no-failover":     "cluster-replica-no-failover",
 		"cluster-slave-validity-factor": "cluster-replica-validity-factor",
 		"hash-max-ziplist-entries":      "hash-max-listpack-entries",
@@ -272,6 +278,7 @@ func paramAliases() map[string]string {
 		"min-slaves-max-lag":            "min-replicas-max-lag",
 		"min-slaves-to-write":           "min-replicas-to-write",
 		"repl-ping-slave-period":        "repl-ping-replica-period",
+		"server-cpulist":                "server_cpulist",
 		"slave-announce-ip":             "replica-announce-ip",
 		"slave-announce-port":           "replica-announce-port",
 		"slave-ignore-maxmemory":        "replica-ignore-maxmemory",

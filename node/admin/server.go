@@ -61,7 +61,7 @@ func (a *admin) serverCommands() []*command.Command {
 		},
 		{
 			Name: "latency", Arity: -2,
-			Doc:         command.Doc{Summary: "Commands about latency events, of which none are recorded.", Since: "2.8.13", Group: "server", Complexity: "Depends on subcommand"},
+			Doc:         command.Doc{Summary: "Commands about what took long.", Since: "2.8.13", Group: "server", Complexity: "Depends on subcommand"},
 			Subcommands: a.latencySubcommands(),
 		},
 		{
@@ -96,7 +96,7 @@ func (a *admin) serverCommands() []*command.Command {
 			Local: refuse("REPLICAOF not allowed in cluster mode."),
 		},
 		{
-			Name: "wait", Arity: 3, Flags: command.FlagNoScript, ACL: command.CatConnection,
+			Name: "wait", Arity: 3, Flags: command.FlagBlocking, ACL: command.CatConnection,
 			Tips:  []string{"request_policy:all_shards", "response_policy:agg_min"},
 			Doc:   command.Doc{Usage: "numreplicas timeout", Summary: "Waits until replicas store all earlier writes of this node's shard.", Since: "3.0.0", Group: "generic", Complexity: "O(1)"},
 			Local: a.wait,

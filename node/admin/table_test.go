@@ -51,7 +51,7 @@ func TestInfoSections(t *testing.T) {
 	b := newBench(t)
 	text := string(b.do(words(t, "INFO")).Str)
 	for _, want := range []string{
-		"# Server\r\n", "\r\nredis_version:7.0.15\r\n", "\r\naikv_version:1.2.3\r\n", "\r\ntcp_port:7001\r\n",
+		"# Server\r\n", "\r\nredis_version:7.2.4\r\n", "\r\naikv_version:1.2.3\r\n", "\r\ntcp_port:7001\r\n",
 		"# Clients\r\n", "\r\nmaxclients:100\r\n", "# Memory\r\n", "# Persistence\r\nloading:0\r\n", "# Stats\r\n",
 		"# Replication\r\nrole:master\r\n", "# CPU\r\n", "# Cluster\r\ncluster_enabled:1\r\n", "\r\ndb0:keys=3,",
 	} {

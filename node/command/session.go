@@ -46,9 +46,10 @@ type Session struct {
 	name            string
 	libName, libVer string
 	noEvict         bool
+	noTouch         bool
 }
 
-// Buffers is what the buffers of a connection hold, in bytes.
+// Buffers is what the buffers of a connection hold, and what went through them, in bytes.
 type Buffers struct {
 	// Query is the part of an unfinished command that has arrived, QueryFree the
 	// room for more of it.
@@ -56,6 +57,8 @@ type Buffers struct {
 	// Output is the replies that the client has yet to take, in OutputPieces
 	// pieces.
 	Output, OutputPieces int64
+	// Received and Sent are all bytes of the connection's, Commands counts its commands.
+	Received, Sent, Commands int64
 }
 
 type replyMode uint8
@@ -89,6 +92,9 @@ func (s *Session) SetLibrary(kind, value string) bool {
 
 // SetNoEvict remembers what CLIENT NO-EVICT asked for.
 func (s *Session) SetNoEvict(on bool) { s.update(func() { s.noEvict = on }) }
+
+// SetNoTouch remembers what CLIENT NO-TOUCH asked for.
+func (s *Session) SetNoTouch(on bool) { s.update(func() { s.noTouch = on }) }
 
 // SetReplies switches replies on or off, SkipReply those to the next command: see
 // SuppressReply.
@@ -131,7 +137,7 @@ func (s *Session) Reset(authenticated bool) {
 	s.ReadOnly.Store(false)
 	s.Asking, s.InMulti, s.reply = false, false, replyOn
 	s.Authenticated = authenticated
-	s.update(func() { s.proto, s.name, s.noEvict = 2, "", false })
+	s.update(func() { s.proto, s.name, s.noEvict, s.noTouch = 2, "", false, false })
 }
 
 func (s *Session) update(change func()) {
@@ -148,6 +154,7 @@ type SessionInfo struct {
 	LibName, LibVer string
 	Proto           int
 	NoEvict         bool
+	NoTouch         bool
 	FD              int
 	ReadOnly        bool
 	Blocked         bool // a command waits
@@ -175,7 +182,7 @@ func (s *Session) Info() SessionInfo {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	info.Name, info.LibName, info.LibVer, info.NoEvict = s.name, s.libName, s.libVer, s.noEvict
+	info.Name, info.LibName, info.LibVer, info.NoEvict, info.NoTouch = s.name, s.libName, s.libVer, s.noEvict, s.noTouch
 	info.Proto = max(s.proto, 2)
 	return info
 }

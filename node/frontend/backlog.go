@@ -37,8 +37,9 @@ type backlog struct {
 	mu      sync.Mutex
 	changed sync.Cond // there is room, or the writer has ended, or the limits are others
 	queue   []byte
-	sending int  // bytes that the writer took out of queue and has not sent
-	writing bool // the writer goroutine runs
+	pushed  int64 // bytes of replies ever
+	sending int   // bytes that the writer took out of queue and has not sent
+	writing bool  // the writer goroutine runs
 	// reads is what the reads whose replies are not taken yet hold of the server's
 	// memory for reads.
 	reads int64
@@ -64,6 +65,7 @@ func (b *backlog) push(replies []byte, listed, narrow bool) error {
 	}
 	if b.err == nil {
 		b.server.counters.sent.Add(int64(len(replies)))
+		b.pushed += int64(len(replies))
 		if !b.writing {
 			replies, b.err = b.socket.write(replies)
 		}
@@ -278,6 +280,13 @@ func (b *backlog) state() (pending, pieces int, err error) {
 		pieces++
 	}
 	return b.pending(), pieces, b.err
+}
+
+// total returns how many bytes of replies there have been.
+func (b *backlog) total() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.pushed
 }
 
 // socket writes to a connection without waiting. Its zero value, of one that is no

@@ -49,8 +49,11 @@ type conn struct {
 	last    *command.Command
 	lapped  time.Time // see lap
 
-	// What the input buffer holds and has room for, for other goroutines.
-	unread, spare atomic.Int64
+	ran int64 // commands
+
+	// For other goroutines: what the input buffer holds and has room for, the bytes
+	// that have come, and ran.
+	unread, spare, received, commands atomic.Int64
 
 	mu       sync.Mutex
 	deadline bool // a read deadline is set
@@ -147,11 +150,19 @@ func (c *conn) note() {
 	c.spare.Store(int64(len(c.in.buf) - c.in.end))
 }
 
+// came counts input.
+func (c *conn) came(n int) {
+	c.server.counters.received.Add(int64(n))
+	c.received.Add(int64(n))
+	c.note()
+}
+
 // buffers is the connection's command.Session.Buffers.
 func (c *conn) buffers() command.Buffers {
 	pending, pieces, _ := c.out.backlog.state()
 	return command.Buffers{
 		Query: c.unread.Load(), QueryFree: c.spare.Load(), Output: int64(pending), OutputPieces: int64(pieces),
+		Received: c.received.Load(), Sent: c.out.backlog.total(), Commands: c.commands.Load(),
 	}
 }
 
@@ -185,9 +196,10 @@ func (c *conn) loop() error {
 // be queued in c.run. An error is the client's breach of the protocol.
 func (c *conn) pipeline() error {
 	limits := frameLimits{maxBulk: c.server.limits.Load().MaxBulk}
-	commands := int64(0)
+	before := c.ran
 	defer func() {
-		c.server.counters.commands.Add(commands)
+		c.server.counters.commands.Add(c.ran - before)
+		c.commands.Store(c.ran)
 		if c.last != nil {
 			c.session.LastCommand.Store(c.last)
 		}
@@ -199,7 +211,7 @@ func (c *conn) pipeline() error {
 		if err != nil || !ok {
 			return err
 		}
-		commands++
+		c.ran++
 		c.execute(args)
 	}
 	return nil
@@ -221,8 +233,7 @@ func (c *conn) fill() error {
 		c.in.maxQuery = c.server.limits.Load().QueryBuffer
 		err := c.in.fill()
 		if err == nil {
-			c.server.counters.received.Add(int64(c.in.end - c.in.start - before))
-			c.note()
+			c.came(c.in.end - c.in.start - before)
 			c.lapped = c.server.opts.Now()
 			c.session.LastActive.Store(c.lapped.UnixMilli())
 			return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -232,6 +233,11 @@ func TestKillListPause(t *testing.T) {
 	list := a.do("CLIENT LIST")[0]
 	if strings.Count(list, "\n") != 2 || !strings.Contains(list, "name=alice") || !strings.Contains(list, "cmd=client|list") {
 		t.Errorf("CLIENT LIST: %q", list)
+	}
+	// Alice has sent these two commands, the other one his.
+	if !regexp.MustCompile(`tot-net-in=35 tot-net-out=5 tot-cmds=2\n`).MatchString(list) ||
+		!regexp.MustCompile(`tot-net-in=11 tot-net-out=[45] tot-cmds=1\n`).MatchString(list) {
+		t.Errorf("what went through the connections: %q", list)
 	}
 	a.want([]string{"CLIENT KILL ID " + strings.TrimPrefix(id, ":")}, ":1")
 	if got := b.closed(); got != "" {

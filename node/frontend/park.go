@@ -106,8 +106,7 @@ func (c *conn) readAhead() error {
 	c.in.maxQuery = c.server.limits.Load().QueryBuffer
 	err := c.in.readAhead()
 	if read := c.in.end - c.in.start - before; read > 0 {
-		c.server.counters.received.Add(int64(read))
-		c.note()
+		c.came(read)
 		c.touch()
 	}
 	var timeout net.Error

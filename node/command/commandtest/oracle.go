@@ -30,6 +30,18 @@ type Oracle struct {
 // and redis-server-8 and valkey-server-9 in the folder that AIKV_ORACLES names. The
 // test is skipped where there is none.
 func Oracles(t *testing.T, play func(t *testing.T, o *Oracle)) {
+	oracles(t, func(testing.TB) []string { return nil }, play)
+}
+
+// ClusterOracles is Oracles with servers in cluster mode, each alone and without slots.
+func ClusterOracles(t *testing.T, play func(t *testing.T, o *Oracle)) {
+	oracles(t, func(t testing.TB) []string {
+		return []string{"--cluster-enabled", "yes", "--cluster-port", FreePort(t)}
+	}, play)
+}
+
+func oracles(t *testing.T, args func(testing.TB) []string, play func(t *testing.T, o *Oracle)) {
+	t.Helper()
 	programs := make(map[string]string)
 	if path, err := exec.LookPath("redis-server"); err == nil {
 		programs["redis-server"] = path
@@ -45,7 +57,7 @@ func Oracles(t *testing.T, play func(t *testing.T, o *Oracle)) {
 	}
 	for name, path := range programs {
 		t.Run(name, func(t *testing.T) {
-			o := start(t, path)
+			o := start(t, path, args(t)...)
 			o.Name = name
 			play(t, o)
 		})

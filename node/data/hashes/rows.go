@@ -169,7 +169,10 @@ func expiryCommands() []*command.Command {
 			Write: hgetdel,
 		},
 		{
-			Name: "hgetex", Arity: -5, Flags: fastWrite, ACL: command.CatHash, Keys: key(command.KeyRW | command.KeyAccess | command.KeyUpdate),
+			Name: "hgetex", Arity: -5, Flags: fastWrite, ACL: command.CatHash,
+			Keys: []command.KeySpec{{
+				Flags: command.KeyRW | command.KeyAccess | command.KeyUpdate, Begin: 1, Notes: "RW and UPDATE because it changes the TTL",
+			}},
 			Read: readEx, Writes: writesEx,
 			Doc:   command.Doc{Usage: "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST] FIELDS numfields field [field ...]", Summary: "Returns the values of fields and changes their expiry.", Since: "8.0.0", Group: group, Complexity: "O(N), N the number of fields named"},
 			Write: hgetex,

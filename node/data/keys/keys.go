@@ -67,7 +67,7 @@ func keyCommands() []*command.Command {
 		},
 		{
 			Name: "randomkey", Arity: 1, Flags: command.FlagReadOnly, ACL: command.CatKeyspace,
-			Tips: []string{"request_policy:all_shards", "nondeterministic_output"},
+			Tips: []string{"request_policy:all_shards", "response_policy:special", "nondeterministic_output"},
 			Doc:  command.Doc{Usage: "", Summary: "Returns a random key of this node's shard.", Since: "1.0.0", Group: "generic", Complexity: "O(1)"},
 			Read: randomKey,
 		},

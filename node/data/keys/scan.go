@@ -17,7 +17,7 @@ func scanCommands() []*command.Command {
 		},
 		{
 			Name: "scan", Arity: -2, Flags: command.FlagReadOnly, ACL: command.CatKeyspace,
-			Tips: []string{"nondeterministic_output", "request_policy:special"},
+			Tips: []string{"nondeterministic_output", "request_policy:special", "response_policy:special"},
 			Doc:  command.Doc{Usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]", Summary: "Walks over the keys of this node's shard.", Since: "2.8.0", Group: "generic", Complexity: "O(1)"},
 			Read: scan,
 		},

@@ -43,19 +43,19 @@ func stringCommands() []*command.Command {
 		{
 			Name: "setnx", Arity: 3, Flags: command.FlagWrite | command.FlagDenyOOM | command.FlagFast, ACL: command.CatString,
 			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyInsert, Begin: 1}},
-			Doc:   command.Doc{Usage: "key value", Summary: "Sets the string value of a key that does not exist.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			Doc:   command.Doc{Usage: "key value", Summary: "Sets the string value of a key that does not exist.", Since: "1.0.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "2.6.12", ReplacedBy: "`SET` with the `NX` argument"},
 			Write: setNX,
 		},
 		{
 			Name: "setex", Arity: 4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatString,
 			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}},
-			Doc:   command.Doc{Usage: "key seconds value", Summary: "Sets the string value of a key and its time to live in seconds.", Since: "2.0.0", Group: "string", Complexity: "O(1)"},
+			Doc:   command.Doc{Usage: "key seconds value", Summary: "Sets the string value of a key and its time to live in seconds.", Since: "2.0.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "2.6.12", ReplacedBy: "`SET` with the `EX` argument"},
 			Write: setEx,
 		},
 		{
 			Name: "psetex", Arity: 4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatString,
 			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}},
-			Doc:   command.Doc{Usage: "key milliseconds value", Summary: "Sets the string value of a key and its time to live in milliseconds.", Since: "2.6.0", Group: "string", Complexity: "O(1)"},
+			Doc:   command.Doc{Usage: "key milliseconds value", Summary: "Sets the string value of a key and its time to live in milliseconds.", Since: "2.6.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "2.6.12", ReplacedBy: "`SET` with the `PX` argument"},
 			Write: psetEx,
 		},
 		{
@@ -74,7 +74,6 @@ func stringCommands() []*command.Command {
 		},
 		{
 			Name: "msetnx", Arity: -3, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatString,
-			Tips:  []string{"request_policy:multi_shard", "response_policy:agg_min"},
 			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyInsert, Begin: 1, Last: -1, Step: 2}},
 			Doc:   command.Doc{Usage: "key value [key value ...]", Summary: "Sets the string values of keys if none of them exists.", Since: "1.0.1", Group: "string", Complexity: "O(N)"},
 			Write: msetNX,
