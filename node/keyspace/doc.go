@@ -48,9 +48,9 @@
 // Metadata is a byte (flags of the type in its upper half, the type in its
 // lower), the time of expiry (0: none), the version's index and operation number
 // (uvarints), and then, to the end, what the type makes of it: a string's value.
-// That a value is inline makes a SET one put, and a GET one look-up. Hashes,
+// That a value is inline makes a SET one put, and a GET one look-up. Hashes, sets,
 // sorted sets and lists are inline as well, while they are small: see inlineHash,
-// inlineSortedSet and inlineList. An expiry
+// inlineSet, integerSet, inlineSortedSet and inlineList. An expiry
 // entry has no value, or, for a hash of which fields expire but not the key, the
 // byte 1; the number of keys that expire is that of entries without.
 //
@@ -71,8 +71,8 @@
 // # Big values
 //
 // What outgrows a metadata record lies in trees (package tree), with a record for
-// each page. The metadata has the trees' roots: see pagedHash, pagedSortedSet and
-// pagedList.
+// each page. The metadata has the trees' roots: see pagedHash, pagedSet,
+// pagedSortedSet and pagedList.
 //
 //	40 slot:2 object:20 page:4    a page of a big value
 //	50 slot:2 object:20           remains of one that is gone

@@ -93,7 +93,7 @@ func (tx *Tx) DeleteExpired(limit int) (deleted int) {
 			deleted++
 			continue
 		}
-		h := Hash{HashView: HashView{&tx.View, rec}, tx: tx, r: r}
+		h := Hash{HashView{valueView{TypeHash, &tx.View, rec}}, value{tx, r}}
 		deleted += h.expire(limit - deleted)
 	}
 	return deleted

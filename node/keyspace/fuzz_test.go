@@ -21,6 +21,8 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte{byte(TypeHash) | byte(flagVolatile)<<4, 9, 1, 0, 1, 7, 1, 'f', 1, 'v', 7})
 	f.Add([]byte{byte(TypeSortedSet), 0, 1, 0, 2, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 0, 1, 'b', 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Add([]byte{byte(TypeList), 0, 1, 0, 5, 2, 1, 'a', 1, '7'})
+	f.Add([]byte{byte(TypeSet), 0, 1, 0, 2, 1, 'b', 1, 'a'})
+	f.Add([]byte{byte(TypeSet) | byte(flagIntegers)<<4, 0, 1, 0, 2, 0x7f, 0xff, 0x80, 0})
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		r, err := decodeRecord(at, encoded)
 		if err != nil {
@@ -46,10 +48,13 @@ func place(key []byte) storedKey { return appendStoredKey(nil, slot.Of(key), fin
 // readAll reads all that a record of any type holds, every way.
 func readAll(r *record) {
 	view := Empty()
-	h, z, l := HashView{view, nil}, SortedSetView{view, nil}, ListView{view, nil}
+	h, s := HashView{valueView{TypeHash, view, nil}}, SetView{valueView{TypeSet, view, nil}}
+	z, l := SortedSetView{valueView{TypeSortedSet, view, nil}}, ListView{valueView{TypeList, view, nil}}
 	switch r.meta.Type {
 	case TypeHash:
 		h.rec = r
+	case TypeSet:
+		s.rec = r
 	case TypeSortedSet:
 		z.rec = r
 	case TypeList:
@@ -62,6 +67,10 @@ func readAll(r *record) {
 	view.live(r)
 	h.Each(func(field, _ []byte, _ int64) bool { h.Get(field); return true })
 	h.At(h.Len() - 1)
+	for member := range s.Members() {
+		s.Has(member)
+	}
+	s.At(s.Len() - 1)
 	for member, score := range z.From(z.Len()-1, true) {
 		z.Rank(member)
 		z.FirstByScore(score, true)

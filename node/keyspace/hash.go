@@ -9,16 +9,13 @@ import "encoding/binary"
 //
 // Slices that are handed out are shared and must not be changed. They stay what
 // they are, whatever becomes of the hash.
-type HashView struct {
-	view *View
-	rec  *record // nil: empty
-}
+type HashView struct{ valueView }
 
 // Hash returns the hash that key holds, and whether there is one; the error is
 // ErrWrongType, of a key that holds something else.
 func (v *View) Hash(key []byte) (HashView, bool, error) {
-	rec, err := v.typed(key, TypeHash)
-	return HashView{v, rec}, rec != nil, err
+	value, err := v.typed(key, TypeHash)
+	return HashView{value}, value.rec != nil, err
 }
 
 // inline returns the fields, empty ones if there is no hash.
@@ -109,38 +106,24 @@ func (h HashView) Scan(cursor uint64, count int, fn func(field, value []byte, ex
 	return 0
 }
 
-// Encoding returns what OBJECT ENCODING says.
-func (h HashView) Encoding() string {
-	if h.rec == nil {
-		return Meta{Type: TypeHash}.Encoding()
-	}
-	return h.rec.meta.Encoding()
-}
-
 // Hash changes the hash of a key, which comes into being with its first field
 // and goes with its last. Its methods for reading see the changes. It is good
 // for as long as the key is not changed in another way.
 type Hash struct {
 	HashView
-	tx *Tx
-	r  ref
+	value
 }
 
 // Hash returns the hash that key holds, an empty one if the key is not there;
 // the error is ErrWrongType, of a key that holds something else. Fields that
 // have expired are removed, or some of them, if they are many.
 func (tx *Tx) Hash(key []byte) (*Hash, error) {
-	h := &Hash{HashView: HashView{view: &tx.View}, tx: tx, r: tx.ref(key)}
-	h.rec = tx.find(&h.r)
-	switch {
-	case h.rec == nil:
-	case h.rec.meta.Type != TypeHash:
-		h.rec = nil
-		return h, ErrWrongType
-	case h.rec.soonest != 0 && h.rec.soonest <= tx.now:
+	view, value, err := tx.typed(key, TypeHash)
+	h := &Hash{HashView{view}, value}
+	if h.rec != nil && h.rec.soonest != 0 && h.rec.soonest <= tx.now {
 		h.expire(expireAtOnce)
 	}
-	return h, nil
+	return h, err
 }
 
 // expireAtOnce is how many expired fields a command removes of a hash that it
@@ -158,8 +141,7 @@ func (h *Hash) Set(field, value []byte, expireAt int64) (added bool) {
 		h.Delete(field)
 		return false
 	}
-	if len(h.r.key)+len(field)+len(value) > MaxRecord {
-		h.tx.own.large = true
+	if !h.fits(len(field) + len(value)) {
 		return false
 	}
 	meta := h.meta()
@@ -265,14 +247,6 @@ func (h *Hash) expire(limit int) (removed int) {
 func (h *Hash) filter(in inlineHash, keep func(*hashField) bool) {
 	items, count, soonest := in.filter(h.tx.own.scratch[:0], keep)
 	h.store(h.meta(), count, soonest, items)
-}
-
-// meta is what the key's record says beside the fields.
-func (h *Hash) meta() Meta {
-	if h.rec == nil {
-		return Meta{Type: TypeHash}
-	}
-	return h.rec.meta
 }
 
 // store makes items, which may lie in the transaction's scratch memory, the

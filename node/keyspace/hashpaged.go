@@ -28,7 +28,7 @@ type pagedHash struct {
 func parsePagedHash(body []byte) (p pagedHash) {
 	soonest, size := binary.Uvarint(body[objectSize:])
 	p.soonest = int64(soonest)
-	p.fields, p.expiry, p.numbers, _ = takeRoots(body[objectSize+size:])
+	p.numbers, _ = takeRoots(body[objectSize+size:], &p.fields, &p.expiry)
 	return p
 }
 
@@ -39,9 +39,9 @@ func checkPagedHash(body []byte) (soonest int64, ok bool) {
 		return 0, false
 	}
 	told, rest, ok := takeUvarint(body[objectSize:])
-	return int64(told), ok && int64(told) >= 0 && checkRoots(rest, func(fields, expiry tree.Root) bool {
-		return fields.Count > 0 && expiry.Count <= fields.Count && (expiry.Count > 0) == (told != 0)
-	})
+	var fields, expiry tree.Root
+	return int64(told), ok && int64(told) >= 0 && checkRoots(rest, &fields, &expiry) &&
+		fields.Count > 0 && expiry.Count <= fields.Count && (expiry.Count > 0) == (told != 0)
 }
 
 const timeSize = 8
@@ -262,22 +262,18 @@ func (c *hashChange) expire(limit int) (removed int) {
 
 // finish ends the change. A hash without a field that is there goes.
 func (h *Hash) finish(c *hashChange, meta Meta) {
-	h.tx.fail(c.fields.Flush())
-	h.tx.fail(c.expiry.Flush())
-	if h.tx.Err() != nil {
-		return
-	}
 	soonest := int64(0)
-	if c.expiry.Len() > 0 {
+	if h.tx.Err() == nil && c.expiry.Len() > 0 {
 		key, _, err := c.expiry.At(0)
 		h.tx.fail(err)
 		soonest = timeOf(key)
 	}
+	body := c.flush(binary.AppendUvarint(nil, uint64(soonest)), c.fields, c.expiry)
+	if body == nil {
+		return
+	}
 	meta.Flags |= flagPaged
-	body := append(make([]byte, 0, 128), c.id()...)
-	body = binary.AppendUvarint(body, uint64(soonest))
-	body = c.expiry.Root().Append(c.fields.Root().Append(body))
-	if rec := h.tx.replace(&h.r, h.rec, meta, soonest, c.numbers.Append(body)); rec != nil {
+	if rec := h.tx.replace(&h.r, h.rec, meta, soonest, body); rec != nil {
 		h.rec = rec
 	}
 	if b, _ := h.big(); !b.any() {

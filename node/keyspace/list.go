@@ -10,16 +10,13 @@ import (
 //
 // Slices that are handed out are shared and must not be changed. They stay what
 // they are, whatever becomes of the list.
-type ListView struct {
-	view *View
-	rec  *record // nil: empty
-}
+type ListView struct{ valueView }
 
 // List returns the list that key holds, and whether there is one; the error is
 // ErrWrongType, of a key that holds something else.
 func (v *View) List(key []byte) (ListView, bool, error) {
-	rec, err := v.typed(key, TypeList)
-	return ListView{v, rec}, rec != nil, err
+	value, err := v.typed(key, TypeList)
+	return ListView{value}, value.rec != nil, err
 }
 
 // inline returns the elements, none if there is no list.
@@ -79,14 +76,6 @@ func (l ListView) From(position int64, reverse bool) iter.Seq[[]byte] {
 	}
 }
 
-// Encoding returns what OBJECT ENCODING says.
-func (l ListView) Encoding() string {
-	if l.rec == nil {
-		return Meta{Type: TypeList}.Encoding()
-	}
-	return l.rec.meta.Encoding()
-}
-
 // packed returns the size of the elements as a listpack, without its frame.
 func (l ListView) packed() int64 {
 	switch _, big := l.rec.object(); {
@@ -118,20 +107,14 @@ func (l ListView) packedBetween(from, to int64) (size int64) {
 // as long as the key is not changed in another way.
 type List struct {
 	ListView
-	tx *Tx
-	r  ref
+	value
 }
 
 // List returns the list that key holds, an empty one if the key is not there; the
 // error is ErrWrongType, of a key that holds something else.
 func (tx *Tx) List(key []byte) (*List, error) {
-	l := &List{ListView: ListView{view: &tx.View}, tx: tx, r: tx.ref(key)}
-	l.rec = tx.find(&l.r)
-	if l.rec != nil && l.rec.meta.Type != TypeList {
-		l.rec = nil
-		return l, ErrWrongType
-	}
-	return l, nil
+	view, value, err := tx.typed(key, TypeList)
+	return &List{ListView{view}, value}, err
 }
 
 // PushFront puts elements before the first one, one after the other: the last of
@@ -341,14 +324,6 @@ func (l *List) spliceInline(meta Meta, packed, from, to int64, elements [][]byte
 	l.tx.own.scratch = added
 	l.store(meta, packed, in.count+len(elements)-int(to-from), in.items[:start], added, in.items[end:])
 	return true
-}
-
-// meta is what the key's record says beside the elements.
-func (l *List) meta() Meta {
-	if l.rec == nil {
-		return Meta{Type: TypeList}
-	}
-	return l.rec.meta
 }
 
 // shrunk is meta after elements have been removed, with which packed is left.

@@ -23,7 +23,7 @@ type pagedList struct {
 func parsePagedList(body []byte) (p pagedList) {
 	packed, body, _ := takeUvarint(body[objectSize:])
 	p.packed = int64(packed)
-	p.root, p.numbers, _ = tree.DecodeRoot(body)
+	p.numbers, _ = takeRoots(body, &p.root)
 	return p
 }
 
@@ -33,15 +33,8 @@ func checkPagedList(body []byte) bool {
 		return false
 	}
 	_, body, ok := takeUvarint(body[objectSize:])
-	if !ok {
-		return false
-	}
-	root, body, err := tree.DecodeRoot(body)
-	if err != nil || root.Count == 0 {
-		return false
-	}
-	_, rest, err := tree.DecodeNumbers(body)
-	return err == nil && len(rest) == 0
+	var root tree.Root
+	return ok && checkRoots(body, &root) && root.Count > 0
 }
 
 // big returns the tree of a list that is in pages, and whether it is.
@@ -77,13 +70,11 @@ func (l *List) changePages() *listChange {
 // build begins with a new object, which has these elements.
 func (l *List) build(elements iter.Seq[[]byte]) *listChange {
 	w := l.tx.create(&l.r)
-	b := tree.NewBuilder(w, &w.numbers, l.tx.ks.pageSize)
-	for element := range elements {
-		l.tx.fail(b.Add(nil, element))
-	}
-	root, err := b.Finish()
-	l.tx.fail(err)
-	return &listChange{w, w.tree(root)}
+	return &listChange{w, w.build(func(add func(key, value []byte)) {
+		for element := range elements {
+			add(nil, element)
+		}
+	})}
 }
 
 // splice puts elements in the place of those at the positions [from, to).
@@ -103,14 +94,12 @@ func (c *listChange) deleteRange(from, to int64) { c.tx.fail(c.list.DeleteRange(
 
 // finish ends the change; packed is the size of the elements as a listpack.
 func (l *List) finish(c *listChange, meta Meta, packed int64) {
-	l.tx.fail(c.list.Flush())
-	if l.tx.Err() != nil {
+	body := c.flush(binary.AppendUvarint(nil, uint64(packed)), c.list)
+	if body == nil {
 		return
 	}
 	meta.Flags |= flagPaged
-	body := append(make([]byte, 0, 64), c.id()...)
-	body = c.list.Root().Append(binary.AppendUvarint(body, uint64(packed)))
-	if rec := l.tx.replace(&l.r, l.rec, meta, 0, c.numbers.Append(body)); rec != nil {
+	if rec := l.tx.replace(&l.r, l.rec, meta, 0, body); rec != nil {
 		l.rec = rec
 	}
 }

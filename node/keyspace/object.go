@@ -145,6 +145,17 @@ func (p *pageWriter) tree(root tree.Root) *tree.Tree {
 	return tree.New(p, root, &p.numbers, p.tx.ks.pageSize)
 }
 
+// build writes a tree of a new object, whose items are what fill adds, in order. It
+// may be changed.
+func (p *pageWriter) build(fill func(add func(key, value []byte))) *tree.Tree {
+	b := tree.NewBuilder(p, &p.numbers, p.tx.ks.pageSize)
+	fill(func(key, value []byte) { p.tx.fail(b.Add(key, value)) })
+	root, err := b.Finish()
+	p.tx.fail(err)
+	p.last = p.numbers.Last()
+	return p.tree(root)
+}
+
 // fail makes an error of an object's pages the view's.
 func (v *View) fail(err error) {
 	if v.Err() == nil && err != nil {
@@ -176,37 +187,58 @@ func (tx *Tx) copyObject(r *ref, rec *record) []byte {
 	return append(append([]byte(nil), to.id()...), rec.body[objectSize:]...)
 }
 
+// flush writes what has changed of trees of the object, and returns a body that
+// stands for them: the object, head, the trees' roots, and the page numbers. It is
+// nil after an error, which is the transaction's.
+func (p *pageWriter) flush(head []byte, trees ...*tree.Tree) []byte {
+	for _, t := range trees {
+		p.tx.fail(t.Flush())
+	}
+	if p.tx.Err() != nil {
+		return nil
+	}
+	body := append(append(make([]byte, 0, 128), p.id()...), head...)
+	for _, t := range trees {
+		body = t.Root().Append(body)
+	}
+	return p.numbers.Append(body)
+}
+
 // roots returns the roots of the trees of a big value, none for another one.
 func (r *record) roots() []tree.Root {
-	switch _, big := r.object(); {
-	case big && r.meta.Type == TypeHash:
+	if _, big := r.object(); !big {
+		return nil
+	}
+	switch r.meta.Type {
+	case TypeHash:
 		p := parsePagedHash(r.body)
 		return []tree.Root{p.fields, p.expiry}
-	case big && r.meta.Type == TypeList:
+	case TypeList:
 		return []tree.Root{parsePagedList(r.body).root}
-	case big:
+	case TypeSortedSet:
 		p := parsePagedSortedSet(r.body)
 		return []tree.Root{p.members, p.order}
 	default:
-		return nil
+		return []tree.Root{parsePagedSet(r.body).members}
 	}
 }
 
-// takeRoots takes the roots of a big value's two trees off a body, and returns
-// what comes after: the page numbers.
-func takeRoots(body []byte) (first, second tree.Root, numbers []byte, err error) {
-	if first, body, err = tree.DecodeRoot(body); err == nil {
-		second, body, err = tree.DecodeRoot(body)
+// takeRoots takes the roots of a big value's trees off a body, and returns what
+// comes after: the page numbers.
+func takeRoots(body []byte, roots ...*tree.Root) (numbers []byte, err error) {
+	for _, root := range roots {
+		if *root, body, err = tree.DecodeRoot(body); err != nil {
+			return nil, err
+		}
 	}
-	return first, second, body, err
+	return body, nil
 }
 
-// checkRoots reports whether takeRoots and DecodeNumbers can read a body of
-// unknown origin, to its end, and the trees' sizes are said to be at the ratio that
-// valid tests.
-func checkRoots(body []byte, valid func(first, second tree.Root) bool) bool {
-	first, second, numbers, err := takeRoots(body)
-	if err != nil || !valid(first, second) {
+// checkRoots is takeRoots for a body of unknown origin: it reports whether that and
+// DecodeNumbers can read it to its end.
+func checkRoots(body []byte, roots ...*tree.Root) bool {
+	numbers, err := takeRoots(body, roots...)
+	if err != nil {
 		return false
 	}
 	_, rest, err := tree.DecodeNumbers(numbers)
@@ -214,7 +246,8 @@ func checkRoots(body []byte, valid func(first, second tree.Root) bool) bool {
 }
 
 // elementKey appends the key of an element in the tree that finds it: its
-// fingerprint, and the element. Cursors of HSCAN and ZSCAN are fingerprints.
+// fingerprint, and the element. Cursors of HSCAN, SSCAN and ZSCAN are
+// fingerprints.
 func elementKey(dst, element []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(dst, fingerprint(element)), element...)
 }

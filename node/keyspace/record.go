@@ -12,7 +12,7 @@ import (
 // Type is the type of a key's value. The numbers are stored.
 type Type uint8
 
-// The types of values. Sets and streams have their numbers, no more.
+// The types of values. Streams have their number, no more.
 const (
 	TypeString    Type = 1
 	TypeList      Type = 2
@@ -44,7 +44,7 @@ func (t Type) String() string {
 
 // known reports whether this program has values of the type.
 func (t Type) known() bool {
-	return t == TypeString || t == TypeList || t == TypeSortedSet || t == TypeHash
+	return t >= TypeString && t <= TypeHash
 }
 
 // flags returns the flags that a value of the type can have.
@@ -52,6 +52,8 @@ func (t Type) flags() Flags {
 	switch t {
 	case TypeHash:
 		return flagLarge | flagVolatile | flagPaged
+	case TypeSet:
+		return flagLarge | flagIntegers | flagPaged
 	case TypeSortedSet, TypeList:
 		return flagLarge | flagPaged
 	default:
@@ -198,6 +200,8 @@ func (r *record) check() error {
 		soonest, ok = checkPagedHash(r.body)
 	case r.meta.Type == TypeHash:
 		soonest, ok = checkInlineHash(r.meta.Flags, r.body)
+	case r.meta.Type == TypeSet:
+		ok = checkSet(r.meta.Flags, r.body)
 	case r.meta.Type == TypeSortedSet && paged:
 		ok = checkPagedSortedSet(r.body)
 	case r.meta.Type == TypeSortedSet:

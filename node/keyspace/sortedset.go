@@ -14,16 +14,13 @@ import (
 //
 // Slices that are handed out are shared and must not be changed. They stay what
 // they are, whatever becomes of the set.
-type SortedSetView struct {
-	view *View
-	rec  *record // nil: empty
-}
+type SortedSetView struct{ valueView }
 
 // SortedSet returns the sorted set that key holds, and whether there is one; the
 // error is ErrWrongType, of a key that holds something else.
 func (v *View) SortedSet(key []byte) (SortedSetView, bool, error) {
-	rec, err := v.typed(key, TypeSortedSet)
-	return SortedSetView{v, rec}, rec != nil, err
+	value, err := v.typed(key, TypeSortedSet)
+	return SortedSetView{value}, value.rec != nil, err
 }
 
 // inline returns the members, none if there is no set.
@@ -147,21 +144,12 @@ func (z SortedSetView) Scan(cursor uint64, count int, fn func(member []byte, sco
 	return 0
 }
 
-// Encoding returns what OBJECT ENCODING says.
-func (z SortedSetView) Encoding() string {
-	if z.rec == nil {
-		return Meta{Type: TypeSortedSet}.Encoding()
-	}
-	return z.rec.meta.Encoding()
-}
-
 // SortedSet changes the sorted set of a key, which comes into being with its
 // first member and goes with its last. Its methods for reading see the changes.
 // It is good for as long as the key is not changed in another way.
 type SortedSet struct {
 	SortedSetView
-	tx   *Tx
-	r    ref
+	value
 	seen seenMember
 }
 
@@ -205,13 +193,8 @@ func (z *SortedSet) Score(member []byte) (score float64, ok bool) {
 // SortedSet returns the sorted set that key holds, an empty one if the key is not
 // there; the error is ErrWrongType, of a key that holds something else.
 func (tx *Tx) SortedSet(key []byte) (*SortedSet, error) {
-	z := &SortedSet{SortedSetView: SortedSetView{view: &tx.View}, tx: tx, r: tx.ref(key)}
-	z.rec = tx.find(&z.r)
-	if z.rec != nil && z.rec.meta.Type != TypeSortedSet {
-		z.rec = nil
-		return z, ErrWrongType
-	}
-	return z, nil
+	view, value, err := tx.typed(key, TypeSortedSet)
+	return &SortedSet{SortedSetView: SortedSetView{view}, value: value}, err
 }
 
 // Set gives a member a score, which is a number, and reports whether it was no
@@ -229,8 +212,7 @@ func (z *SortedSet) Set(member []byte, score float64) (added bool) {
 	if had && before == score || !z.tx.begun() {
 		return false
 	}
-	if len(z.r.key)+len(member) > MaxRecord {
-		z.tx.own.large = true
+	if !z.fits(len(member)) {
 		return false
 	}
 	meta := z.meta()
@@ -296,14 +278,6 @@ func (z *SortedSet) DeleteRange(from, to int64) (deleted int64) {
 		z.store(z.meta(), in.count-int(to-from), before, behind)
 	}
 	return to - from
-}
-
-// meta is what the key's record says beside the members.
-func (z *SortedSet) meta() Meta {
-	if z.rec == nil {
-		return Meta{Type: TypeSortedSet}
-	}
-	return z.rec.meta
 }
 
 // store makes items, given in parts, the members of the set.

@@ -23,15 +23,15 @@ type pagedSortedSet struct {
 
 // parsePagedSortedSet reads a body that checkPagedSortedSet has found sound.
 func parsePagedSortedSet(body []byte) (p pagedSortedSet) {
-	p.members, p.order, p.numbers, _ = takeRoots(body[objectSize:])
+	p.numbers, _ = takeRoots(body[objectSize:], &p.members, &p.order)
 	return p
 }
 
 // checkPagedSortedSet reports whether a body of unknown origin is sound.
 func checkPagedSortedSet(body []byte) bool {
-	return len(body) >= objectSize && checkRoots(body[objectSize:], func(members, order tree.Root) bool {
-		return members.Count > 0 && members.Count == order.Count
-	})
+	var members, order tree.Root
+	return len(body) >= objectSize && checkRoots(body[objectSize:], &members, &order) &&
+		members.Count > 0 && members.Count == order.Count
 }
 
 // sortable returns a number that sorts as the score does.
@@ -196,15 +196,10 @@ func (c *sortedSetChange) deleteRange(from, to int64) {
 
 // finish ends the change.
 func (z *SortedSet) finish(c *sortedSetChange, meta Meta) {
-	z.tx.fail(c.members.Flush())
-	z.tx.fail(c.order.Flush())
-	if z.tx.Err() != nil {
-		return
-	}
-	meta.Flags |= flagPaged
-	body := append(make([]byte, 0, 128), c.id()...)
-	body = c.order.Root().Append(c.members.Root().Append(body))
-	if rec := z.tx.replace(&z.r, z.rec, meta, 0, c.numbers.Append(body)); rec != nil {
-		z.rec = rec
+	if body := c.flush(nil, c.members, c.order); body != nil {
+		meta.Flags |= flagPaged
+		if rec := z.tx.replace(&z.r, z.rec, meta, 0, body); rec != nil {
+			z.rec = rec
+		}
 	}
 }

@@ -11,13 +11,15 @@ import (
 var ErrWrongType = errors.New("keyspace: the key holds a value of another type")
 
 // Flags of values with elements. Once set they stay for as long as the value
-// lives, as Redis's conversions do, but for flagLarge of a list.
+// lives, as Redis's conversions do, but for flagLarge of a list, and flagIntegers.
 const (
 	// flagLarge: the value has outgrown what Redis keeps as a listpack.
 	flagLarge Flags = 1 << 0
 	// flagVolatile: a field of the hash has had a time of expiry, so fields have
 	// room for one.
 	flagVolatile Flags = 1 << 1
+	// flagIntegers: the members of the set are integers, as in Redis's intset.
+	flagIntegers Flags = 1 << 2
 	// flagPaged: the elements are in pages, and not in the body.
 	flagPaged Flags = 1 << 3
 )
@@ -30,24 +32,28 @@ const inlineLimit = 8 << 10
 
 // Redis's default limits of a listpack, which CONFIG GET answers with as well.
 const (
-	largeHash      = 512 // fields
-	largeSortedSet = 128 // members
-	largeElement   = 64  // bytes of a field, a value or a member
+	largeHash       = 512 // fields
+	largeSet        = 128 // members
+	largeIntegerSet = 512 // members, of an intset
+	largeSortedSet  = 128 // members
+	largeElement    = 64  // bytes of a field, a value or a member
 )
 
 // Encoding returns what OBJECT ENCODING says of the value. For a string that
 // depends on what is in it, and is not told here.
 func (m Meta) Encoding() string {
 	switch {
-	case m.Type == TypeHash && m.Flags&flagLarge != 0:
+	case (m.Type == TypeHash || m.Type == TypeSet) && m.Flags&flagLarge != 0:
 		return "hashtable"
+	case m.Type == TypeSet && m.Flags&flagIntegers != 0:
+		return "intset"
 	case m.Type == TypeHash && m.Flags&flagVolatile != 0:
 		return "listpackex"
 	case m.Type == TypeSortedSet && m.Flags&flagLarge != 0:
 		return "skiplist"
 	case m.Type == TypeList && m.Flags&flagLarge != 0:
 		return "quicklist"
-	case m.Type == TypeHash, m.Type == TypeSortedSet, m.Type == TypeList:
+	case m.Type == TypeHash, m.Type == TypeSet, m.Type == TypeSortedSet, m.Type == TypeList:
 		return "listpack"
 	default:
 		return "raw"
@@ -126,19 +132,66 @@ func (v *View) SizeOf(key []byte) (size int64, ok bool) {
 	return size, true
 }
 
-// typed returns the record of a live key of a type, nil if there is no such key.
-func (v *View) typed(key []byte, t Type) (*record, error) {
+// valueView reads the value of a key. It is what the views of values of all types
+// that have elements begin with.
+type valueView struct {
+	typ  Type
+	view *View
+	rec  *record // nil: there is none, or it is empty
+}
+
+// typed returns the value that key holds, an empty one if the key is not there; the
+// error is ErrWrongType, of a key that holds another type.
+func (v *View) typed(key []byte, t Type) (valueView, error) {
 	r := v.ref(key)
 	rec := v.find(&r)
 	if rec != nil && rec.meta.Type != t {
-		return nil, ErrWrongType
+		return valueView{t, v, nil}, ErrWrongType
 	}
-	return rec, nil
+	return valueView{t, v, rec}, nil
+}
+
+// meta is what the key's record says beside the elements.
+func (v valueView) meta() Meta {
+	if v.rec == nil {
+		return Meta{Type: v.typ}
+	}
+	return v.rec.meta
+}
+
+// Encoding returns what OBJECT ENCODING says.
+func (v valueView) Encoding() string { return v.meta().Encoding() }
+
+// value is what changes the value of a key, beside a valueView of it.
+type value struct {
+	tx *Tx
+	r  ref
+}
+
+// typed is View.typed for a value that is to be changed. It deletes the key if it has
+// expired.
+func (tx *Tx) typed(key []byte, t Type) (valueView, value, error) {
+	r := tx.ref(key)
+	rec := tx.find(&r)
+	if rec != nil && rec.meta.Type != t {
+		return valueView{t, &tx.View, nil}, value{tx, r}, ErrWrongType
+	}
+	return valueView{t, &tx.View, rec}, value{tx, r}, nil
+}
+
+// fits reports whether a record can hold so many bytes beside the key. The
+// transaction remembers if not.
+func (v *value) fits(size int) bool {
+	if len(v.r.key)+size > MaxRecord {
+		v.tx.own.large = true
+		return false
+	}
+	return true
 }
 
 // anyFieldLasts reports whether a hash has a field that is there.
 func (v *View) anyFieldLasts(rec *record) bool {
-	if b, ok := (HashView{v, rec}).big(); ok {
+	if b, ok := (HashView{valueView{TypeHash, v, rec}}).big(); ok {
 		return b.any()
 	}
 	in := parseInlineHash(rec.meta.Flags, rec.body)

@@ -10,8 +10,8 @@ import (
 // benchMany is how many elements a big value has.
 const benchMany = 1_000_000
 
-// benchTyped returns a keyspace with a hash "h", a sorted set "z" and a list "l" of n
-// elements.
+// benchTyped returns a keyspace with a hash "h", a set "s", a sorted set "z" and a list
+// "l" of n elements.
 func benchTyped(b *testing.B, n int) *Keyspace {
 	b.Helper()
 	ks, err := Open(storage.NewMemory(), Options{CacheBytes: 1 << 30, DirtyBytes: 8 << 30})
@@ -21,10 +21,12 @@ func benchTyped(b *testing.B, n int) *Keyspace {
 	for i := 0; i < n; i += 1000 {
 		write(b, ks, ks.Applied()+1, 1, func(tx *Tx) {
 			h, _ := tx.Hash([]byte("h"))
+			s, _ := tx.Set([]byte("s"))
 			z, _ := tx.SortedSet([]byte("z"))
 			l, _ := tx.List([]byte("l"))
 			for j := i; j < min(i+1000, n); j++ {
 				h.Set(benchElement(j), []byte("value:0123456789"), 0)
+				s.Add(benchElement(j))
 				z.Set(benchElement(j), benchScore(j))
 				l.PushBack(benchElement(j))
 			}
@@ -38,10 +40,10 @@ func benchElement(i int) []byte { return fmt.Appendf(nil, "element:%09d", i) }
 // benchScore scatters.
 func benchScore(i int) float64 { return float64(uint32(i) * 2654435761) }
 
-// BenchmarkTyped reads and changes a hash, a sorted set and a list of few and of many
-// elements. With a million, HGet may cost twice what it costs with ten, ZRank,
-// ZRange, ZAdd, LIndex and LInsert five times what they cost with a hundred, and Del
-// 100 µs.
+// BenchmarkTyped reads and changes a hash, a set, a sorted set and a list of few and of
+// many elements. With a million, HGet may cost twice what it costs with ten; ZRank,
+// ZRange, ZAdd, SIsMember, SRandMember, SPop, LIndex and LInsert five times what they
+// cost with a hundred, and Del 100 µs.
 func BenchmarkTyped(b *testing.B) {
 	for _, n := range []int{10, 100, benchMany} {
 		ks := benchTyped(b, n)
@@ -76,6 +78,14 @@ func BenchmarkTyped(b *testing.B) {
 				}
 			}
 			return seen > 0
+		})
+		read("SIsMember", func(v *View, i int) bool {
+			s, _, _ := v.Set([]byte("s"))
+			return s.Has(benchElement(i))
+		})
+		read("SRandMember", func(v *View, i int) bool {
+			s, _, _ := v.Set([]byte("s"))
+			return s.At(int64(i)) != nil
 		})
 		read("LIndex", func(v *View, i int) bool {
 			l, _, _ := v.List([]byte("l"))
@@ -113,6 +123,12 @@ func BenchmarkTyped(b *testing.B) {
 			z, _ := tx.SortedSet([]byte("z"))
 			z.Set(benchElement(i*7919%n), benchScore(i)+0.5)
 		})
+		change("SPop", func(tx *Tx, i int) { // and back, so that as many are left
+			s, _ := tx.Set([]byte("s"))
+			member := s.At(int64(i * 7919 % n))
+			s.Delete(member)
+			s.Add(member)
+		})
 		change("LInsert", func(tx *Tx, i int) {
 			l, _ := tx.List([]byte("l"))
 			l.Insert(int64(i*7919%n), benchElement(i))
@@ -125,6 +141,7 @@ func BenchmarkTyped(b *testing.B) {
 		})
 		change("Del", func(tx *Tx, _ int) {
 			tx.Delete([]byte("h"))
+			tx.Delete([]byte("s"))
 			tx.Delete([]byte("z"))
 			tx.Delete([]byte("l"))
 		})

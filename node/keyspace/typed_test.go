@@ -18,6 +18,7 @@ import (
 type typedValue struct {
 	text     *string
 	fields   map[string]typedField
+	members  map[string]bool
 	scores   map[string]float64
 	elements []string
 	expireAt int64
@@ -45,7 +46,8 @@ func (m *typedModel) clone() *typedModel {
 
 func (v *typedValue) clone() *typedValue {
 	c := *v
-	c.fields, c.scores, c.elements = maps.Clone(v.fields), maps.Clone(v.scores), slices.Clone(v.elements)
+	c.fields, c.members, c.scores = maps.Clone(v.fields), maps.Clone(v.members), maps.Clone(v.scores)
+	c.elements = slices.Clone(v.elements)
 	return &c
 }
 
@@ -59,7 +61,7 @@ func (m *typedModel) value(key string) *typedValue {
 	if v.fields != nil {
 		maps.DeleteFunc(v.fields, func(_ string, f typedField) bool { return f.expireAt != 0 && f.expireAt <= m.clock })
 	}
-	if v.text == nil && len(v.fields)+len(v.scores)+len(v.elements) == 0 {
+	if v.text == nil && len(v.fields)+len(v.members)+len(v.scores)+len(v.elements) == 0 {
 		return nil
 	}
 	return v
@@ -75,8 +77,8 @@ func (m *typedModel) live() (n int64) {
 	return n
 }
 
-// members returns a sorted set's members in order.
-func (v *typedValue) members() []string {
+// inOrder returns a sorted set's members in order.
+func (v *typedValue) inOrder() []string {
 	return slices.SortedFunc(maps.Keys(v.scores), func(a, b string) int {
 		return cmp.Or(cmp.Compare(v.scores[a], v.scores[b]), cmp.Compare(a, b))
 	})
@@ -93,31 +95,42 @@ func (m *typedModel) check(t *testing.T, rng *rand.Rand, v *View) {
 			t.Fatalf("%s: there %v, %+v; want %+v", key, ok, meta, want)
 		}
 		h, isHash, hashErr := v.Hash([]byte(key))
-		z, isSet, setErr := v.SortedSet([]byte(key))
+		s, isSet, setErr := v.Set([]byte(key))
+		z, isSorted, sortedErr := v.SortedSet([]byte(key))
 		l, isList, listErr := v.List([]byte(key))
+		wrong := 0 // types that it has not
+		for _, err := range []error{hashErr, setErr, sortedErr, listErr} {
+			if errors.Is(err, ErrWrongType) {
+				wrong++
+			}
+		}
 		switch {
 		case want == nil:
-			if isHash || isSet || isList || errors.Join(hashErr, setErr, listErr) != nil || h.Len()+z.Len()+l.Len() != 0 {
+			if isHash || isSet || isSorted || isList || wrong != 0 || h.Len()+s.Len()+z.Len()+l.Len() != 0 {
 				t.Fatalf("%s: something of an absent key", key)
 			}
 		case want.fields != nil:
-			if !isHash || meta.Type != TypeHash || !errors.Is(setErr, ErrWrongType) || meta.Encoding() != h.Encoding() {
+			if !isHash || meta.Type != TypeHash || wrong != 3 || meta.Encoding() != h.Encoding() {
 				t.Fatalf("%s is no hash: %v", key, hashErr)
 			}
 			checkHash(t, rng, h, want.fields)
+		case want.members != nil:
+			if !isSet || meta.Type != TypeSet || wrong != 3 || meta.Encoding() != s.Encoding() {
+				t.Fatalf("%s is no set: %v", key, setErr)
+			}
+			checkSetView(t, rng, s, want.members)
 		case want.scores != nil:
-			if !isSet || meta.Type != TypeSortedSet || !errors.Is(hashErr, ErrWrongType) || meta.Encoding() != z.Encoding() {
-				t.Fatalf("%s is no sorted set: %v", key, setErr)
+			if !isSorted || meta.Type != TypeSortedSet || wrong != 3 || meta.Encoding() != z.Encoding() {
+				t.Fatalf("%s is no sorted set: %v", key, sortedErr)
 			}
 			checkSortedSet(t, rng, z, want)
 		case want.elements != nil:
-			if !isList || meta.Type != TypeList || !errors.Is(hashErr, ErrWrongType) || meta.Encoding() != l.Encoding() {
+			if !isList || meta.Type != TypeList || wrong != 3 || meta.Encoding() != l.Encoding() {
 				t.Fatalf("%s is no list: %v", key, listErr)
 			}
 			checkList(t, rng, l, want.elements)
 		default:
-			if string(meta.Value) != *want.text || !errors.Is(hashErr, ErrWrongType) || !errors.Is(setErr, ErrWrongType) ||
-				!errors.Is(listErr, ErrWrongType) {
+			if string(meta.Value) != *want.text || wrong != 4 {
 				t.Fatalf("%s: %q, want %q", key, meta.Value, *want.text)
 			}
 		}
@@ -172,7 +185,7 @@ func checkHash(t *testing.T, rng *rand.Rand, h HashView, want map[string]typedFi
 
 func checkSortedSet(t *testing.T, rng *rand.Rand, z SortedSetView, want *typedValue) {
 	t.Helper()
-	members := want.members()
+	members := want.inOrder()
 	if z.Len() != int64(len(members)) {
 		t.Fatalf("Len %d, want %d", z.Len(), len(members))
 	}
@@ -257,7 +270,7 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 	name := typedKey(rng.Intn(typedKeys))
 	key, was := []byte(name), m.value(name)
 	before, _ := tx.View.Lookup(key)
-	op := rng.Intn(21)
+	op := rng.Intn(25)
 	defer func() {
 		if tx.Err() != nil {
 			t.Fatalf("operation %d on %s: %v", op, name, tx.Err())
@@ -292,6 +305,8 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 			t.Fatalf("%d keys are left, want %d", tx.Len(), m.live())
 		}
 		return
+	case 21, 22, 23, 24:
+		m.stepSet(t, rng, tx, name)
 	case 15:
 		text, at := fmt.Sprint(rng.Int()), m.expire(rng)
 		tx.SetString(key, []byte(text), at)
@@ -381,7 +396,7 @@ func (m *typedModel) stepSortedSet(t *testing.T, rng *rand.Rand, tx *Tx, name st
 		case 1:
 			from := rng.Intn(len(v.scores)+3) - 1
 			to := from + rng.Intn(4)
-			members := v.members()
+			members := v.inOrder()
 			gone := members[min(max(from, 0), len(members)):min(max(to, 0), len(members))]
 			if n := z.DeleteRange(int64(from), int64(to)); n != int64(len(gone)) {
 				t.Fatalf("DeleteRange(%d, %d) of %d = %d", from, to, len(members), n)
@@ -441,7 +456,7 @@ func (m *typedModel) entries(t *testing.T, rng *rand.Rand, tx *Tx) {
 	}
 }
 
-// TestTypedModel runs random operations on hashes, sorted sets and lists against
+// TestTypedModel runs random operations on hashes, sets, sorted sets and lists against
 // maps and slices, with undone steps, discards, old views and reopenings.
 func TestTypedModel(t *testing.T) {
 	for name, newStore := range stores(t) {
@@ -519,8 +534,10 @@ func TestRemainsAreSwept(t *testing.T) {
 		fill := func(key string, n int) func(*Tx) {
 			return func(tx *Tx) {
 				h, _ := tx.Hash([]byte("h" + key))
+				s, _ := tx.Set([]byte("s" + key))
 				z, _ := tx.SortedSet([]byte("z" + key))
 				for i := range n {
+					s.Add(fmt.Append(nil, "m", i))
 					h.Set(fmt.Append(nil, i), []byte("value"), 5000)
 					z.Set(fmt.Append(nil, i), float64(i))
 				}
@@ -537,6 +554,7 @@ func TestRemainsAreSwept(t *testing.T) {
 		write(t, ks, 3, 1000, func(tx *Tx) {
 			tx.Delete([]byte("h1"))
 			tx.SetString([]byte("z1"), nil, 0)
+			tx.Delete([]byte("s1"))
 			tx.Rename([]byte("z2"), []byte("{z2}z"))
 		})
 		write(t, ks, 4, 5000, func(tx *Tx) { tx.DeleteExpired(10_000) }) // the other hash
@@ -552,8 +570,8 @@ func TestRemainsAreSwept(t *testing.T) {
 			t.Errorf("the view sees no field: %v", view.Err())
 		}
 		view.Close()
-		if n := count(classRemains); n != 3 {
-			t.Errorf("%d remains, want 3", n)
+		if n := count(classRemains); n != 4 {
+			t.Errorf("%d remains, want 4", n)
 		}
 		if reopen {
 			if err := ks.Close(); err != nil {
@@ -567,7 +585,7 @@ func TestRemainsAreSwept(t *testing.T) {
 			t.Errorf("%d remains are left", n)
 		}
 		late := ks.View(0)
-		if z, _, _ := late.SortedSet([]byte("{z2}z")); z.Len() != 300 || late.Len() != 2 {
+		if z, _, _ := late.SortedSet([]byte("{z2}z")); z.Len() != 300 || late.Len() != 3 {
 			t.Errorf("%d members, %d keys", z.Len(), late.Len())
 		}
 		late.Close()
