@@ -33,6 +33,9 @@ func (a *Args) Command() *Command { return a.cmd }
 // Name returns the command's name, with its container's: "config|get".
 func (a *Args) Name() string { return a.cmd.FullName() }
 
+// Spelling returns the first word of the command's name as the client wrote it.
+func (a *Args) Spelling() []byte { return a.all[0] }
+
 // Slot returns the slot of the command's keys: see Command.Slot.
 func (a *Args) Slot() (s uint16, keyed, cross bool) { return a.cmd.Slot(a.all) }
 

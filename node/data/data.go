@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data/geo"
 	"github.com/genuineh/aikv/node/data/hashes"
 	"github.com/genuineh/aikv/node/data/keys"
 	"github.com/genuineh/aikv/node/data/sortedsets"
@@ -17,5 +18,5 @@ import (
 
 // Commands returns the rows of all families.
 func Commands() []*command.Command {
-	return slices.Concat(hashes.Commands(), keys.Commands(), sortedsets.Commands(), strings.Commands())
+	return slices.Concat(geo.Commands(), hashes.Commands(), keys.Commands(), sortedsets.Commands(), strings.Commands())
 }

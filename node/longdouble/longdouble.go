@@ -7,6 +7,7 @@ package longdouble
 import (
 	"bytes"
 	"math/big"
+	"strconv"
 )
 
 const (
@@ -151,7 +152,20 @@ func Add(a, b *big.Float) (sum *big.Float, ok bool) {
 // Format writes f as Redis does: 17 digits behind the point, without
 // the zeros at their end.
 func Format(f *big.Float) []byte {
-	text := bytes.TrimRight(f.Append(nil, 'f', 17), "0")
+	return trimmed(f.Append(nil, 'f', digits))
+}
+
+// FormatFloat64 is Format for a float64 that is finite.
+func FormatFloat64(f float64) []byte {
+	return trimmed(strconv.AppendFloat(nil, f, 'f', digits, 64))
+}
+
+// digits are written behind the point, at most.
+const digits = 17
+
+// trimmed returns a number without the zeros at its end.
+func trimmed(text []byte) []byte {
+	text = bytes.TrimRight(text, "0")
 	text = bytes.TrimSuffix(text, []byte{'.'})
 	if string(text) == "-0" {
 		return text[1:]

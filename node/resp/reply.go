@@ -270,6 +270,9 @@ func (r *Reply) Double(f float64) {
 	}
 }
 
+// DoubleText is Double for a number whose digits are given.
+func (r *Reply) DoubleText(digits []byte) { r.number(',', digits) }
+
 // BigNumber writes an integer of any length: a bulk string in RESP2.
 func (r *Reply) BigNumber(digits string) { r.number('(', []byte(digits)) }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +102,12 @@ func differences() []difference {
 			},
 		},
 		{
+			"A distance may differ by one in its last digit",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return strings.HasPrefix(name, "geo") && sameDistances(ours, theirs)
+			},
+		},
+		{
 			"`HELP` texts",
 			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
 				return name == "object help" && ours.Kind == theirs.Kind && ours.Elems[0].Kind == theirs.Elems[0].Kind
@@ -159,6 +166,22 @@ func unsigned(v resp.Value) resp.Value {
 	}
 	v.Elems = elems
 	return v
+}
+
+// sameDistances reports whether two replies are the same but for the last ones of the four
+// digits that a distance has behind its point.
+func sameDistances(ours, theirs resp.Value) bool {
+	if len(ours.Elems) != len(theirs.Elems) || ours.Int != theirs.Int {
+		return false
+	}
+	for i := range ours.Elems {
+		if !sameDistances(ours.Elems[i], theirs.Elems[i]) {
+			return false
+		}
+	}
+	a, err1 := strconv.ParseFloat(string(ours.Str), 64)
+	b, err2 := strconv.ParseFloat(string(theirs.Str), 64)
+	return bytes.Equal(ours.Str, theirs.Str) || err1 == nil && err2 == nil && math.Abs(a-b) < 1.5e-4
 }
 
 // elements returns the elements of a reply, as text, sorted.

@@ -2,6 +2,7 @@ package commandtest
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -63,4 +64,28 @@ func (b *Bench) lines(t *testing.T, d *datadriven.TestData) string {
 		out.WriteString(reply)
 	}
 	return strings.ReplaceAll(out.String(), "\r\n", "\\r\n")
+}
+
+// Script returns the commands of a file of testdata, for Game.Lines.
+func Script(t testing.TB, path string) (lines []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := false
+	for _, line := range strings.Split(string(text), "\n") {
+		switch directive, _, _ := strings.Cut(line, " "); {
+		case line == "----":
+			commands = false
+		case commands:
+			lines = append(lines, line)
+		default:
+			commands = directive == "run"
+		}
+	}
+	if len(lines) == 0 {
+		t.Fatalf("%s has no commands", path)
+	}
+	return lines
 }

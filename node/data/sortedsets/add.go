@@ -10,12 +10,12 @@ import (
 
 const errScoreNaN = resp.Error("ERR resulting score is not a number (NaN)")
 
-// addOptions are ZADD's.
-type addOptions struct {
-	nx, xx, gt, lt, ch, incr bool
+// AddOptions are ZADD's.
+type AddOptions struct {
+	NX, XX, GT, LT, CH, Incr bool
 }
 
-func (o *addOptions) take(args *command.Args) bool {
+func (o *AddOptions) take(args *command.Args) bool {
 	for word, option := range o.words {
 		if args.Is(word) {
 			*option = true
@@ -26,22 +26,22 @@ func (o *addOptions) take(args *command.Args) bool {
 }
 
 // words walks over the options and their names.
-func (o *addOptions) words(yield func(word string, option *bool) bool) {
-	_ = yield("nx", &o.nx) && yield("xx", &o.xx) && yield("ch", &o.ch) && yield("incr", &o.incr) &&
-		yield("gt", &o.gt) && yield("lt", &o.lt)
+func (o *AddOptions) words(yield func(word string, option *bool) bool) {
+	_ = yield("nx", &o.NX) && yield("xx", &o.XX) && yield("ch", &o.CH) && yield("incr", &o.Incr) &&
+		yield("gt", &o.GT) && yield("lt", &o.LT)
 }
 
 // check returns Redis's error for options that do not go together, before so many
 // arguments.
-func (o *addOptions) check(left int) error {
+func (o *AddOptions) check(left int) error {
 	switch {
 	case left == 0 || left%2 != 0:
 		return command.ErrSyntax
-	case o.nx && o.xx:
+	case o.NX && o.XX:
 		return command.Errorf("XX and NX options at the same time are not compatible")
-	case o.gt && o.nx || o.lt && o.nx || o.gt && o.lt:
+	case o.GT && o.NX || o.LT && o.NX || o.GT && o.LT:
 		return command.Errorf("GT, LT, and/or NX options at the same time are not compatible")
-	case o.incr && left > 2:
+	case o.Incr && left > 2:
 		return command.Errorf("INCR option supports a single increment-element pair")
 	default:
 		return nil
@@ -49,49 +49,53 @@ func (o *addOptions) check(left int) error {
 }
 
 func zadd(tx *command.Tx, args *command.Args, r *resp.Reply) error {
-	return add(tx, args, addOptions{}, r)
+	return add(tx, args, AddOptions{}, r)
 }
 
 // zincrby is ZADD with the option INCR, and takes ZADD's options besides, as in
 // Redis: they only make its arity a syntax error.
 func zincrby(tx *command.Tx, args *command.Args, r *resp.Reply) error {
-	return add(tx, args, addOptions{incr: true}, r)
+	return add(tx, args, AddOptions{Incr: true}, r)
 }
 
-func add(tx *command.Tx, args *command.Args, o addOptions, r *resp.Reply) error {
+func add(tx *command.Tx, args *command.Args, o AddOptions, r *resp.Reply) error {
 	key := args.Next()
 	for o.take(args) {
 	}
 	if err := o.check(args.Len()); err != nil {
 		return err
 	}
-	pairs := args.Rest()
-	var few [8]float64
-	scores := few[:0]
-	for i := 0; i < len(pairs); i += 2 {
-		score, ok := command.ParseFloat(pairs[i])
-		if !ok {
-			return command.ErrNotFloat
+	var few [8]Element
+	elements := few[:0]
+	for args.More() {
+		score, err := args.Float()
+		if err != nil {
+			return err
 		}
-		scores = append(scores, score)
+		elements = append(elements, Element{args.Next(), score})
 	}
+	return Add(tx, key, o, elements, r)
+}
+
+// Add is ZADD with these options for these elements, whose scores are numbers.
+func Add(tx *command.Tx, key []byte, o AddOptions, elements []Element, r *resp.Reply) error {
 	set, err := tx.SortedSet(key)
 	if err != nil {
 		return err
 	}
 	var done tally
 	var score float64
-	for i := range scores {
-		if score, err = o.put(set, pairs[2*i+1], scores[i], &done); err != nil {
+	for _, e := range elements {
+		if score, err = o.put(set, e.Member, e.Score, &done); err != nil {
 			return err
 		}
 	}
 	switch {
-	case o.incr && done.skipped > 0:
+	case o.Incr && done.skipped > 0:
 		r.Null()
-	case o.incr:
+	case o.Incr:
 		r.Double(score)
-	case o.ch:
+	case o.CH:
 		r.Int(done.added + done.changed)
 	default:
 		r.Int(done.added)
@@ -105,9 +109,9 @@ type tally struct{ added, changed, skipped int64 }
 
 // put adds one element, or changes it, if the options want that. It returns the
 // element's score afterwards, which means nothing if it was skipped.
-func (o *addOptions) put(set *keyspace.SortedSet, member []byte, score float64, done *tally) (float64, error) {
+func (o *AddOptions) put(set *keyspace.SortedSet, member []byte, score float64, done *tally) (float64, error) {
 	old, found := set.Score(member)
-	if found && o.nx || !found && o.xx {
+	if found && o.NX || !found && o.XX {
 		done.skipped++
 		return 0, nil
 	}
@@ -116,13 +120,13 @@ func (o *addOptions) put(set *keyspace.SortedSet, member []byte, score float64, 
 		set.Set(member, score)
 		return score, nil
 	}
-	if o.incr {
+	if o.Incr {
 		score += old
 		if math.IsNaN(score) {
 			return 0, errScoreNaN
 		}
 	}
-	if o.lt && score >= old || o.gt && score <= old {
+	if o.LT && score >= old || o.GT && score <= old {
 		done.skipped++
 		return 0, nil
 	}

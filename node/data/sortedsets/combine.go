@@ -114,19 +114,19 @@ func (c *combination) option(args *command.Args, f form) error {
 const elementSize = 96
 
 // before compares elements as sorted sets order them.
-func (e element) before(other element) int {
-	if order := cmp.Compare(e.score, other.score); order != 0 {
+func (e Element) before(other Element) int {
+	if order := cmp.Compare(e.Score, other.Score); order != 0 {
 		return order
 	}
-	return bytes.Compare(e.member, other.member)
+	return bytes.Compare(e.Member, other.Member)
 }
 
 // evaluate returns the elements of the combination in order. It is false if m does not
 // allow for so many.
-func (c *combination) evaluate(m *command.Memory) (elements []element, ok bool) {
-	add := func(e element) bool {
+func (c *combination) evaluate(m *command.Memory) (elements []Element, ok bool) {
+	add := func(e Element) bool {
 		elements = append(elements, e)
-		return m.Take(elementSize + len(e.member))
+		return m.Take(elementSize + len(e.Member))
 	}
 	switch c.operation {
 	case union:
@@ -136,24 +136,24 @@ func (c *combination) evaluate(m *command.Memory) (elements []element, ok bool) 
 	default:
 		ok = c.subtract(add)
 	}
-	slices.SortFunc(elements, element.before)
+	slices.SortFunc(elements, Element.before)
 	return elements, ok
 }
 
 // unite returns all elements of the sources, each once, in any order that depends on
 // them alone.
-func (c *combination) unite(m *command.Memory) (elements []element, ok bool) {
+func (c *combination) unite(m *command.Memory) (elements []Element, ok bool) {
 	at := make(map[string]int)
 	for _, s := range c.sources {
 		for member, score := range between(s.set, 0, s.set.Len(), false) {
 			score = numberOrZero(weighted(score, s.weight))
 			i, seen := at[string(member)]
 			if seen {
-				elements[i].score = c.how.of(elements[i].score, score)
+				elements[i].Score = c.how.of(elements[i].Score, score)
 				continue
 			}
 			at[string(member)] = len(elements)
-			elements = append(elements, element{member, score})
+			elements = append(elements, Element{member, score})
 			if !m.Take(elementSize + 2*len(member)) {
 				return nil, false
 			}
@@ -164,7 +164,7 @@ func (c *combination) unite(m *command.Memory) (elements []element, ok bool) {
 
 // intersect hands the elements that all sources have to yield, until that returns
 // false, which it reports.
-func (c *combination) intersect(yield func(element) bool) (ok bool) {
+func (c *combination) intersect(yield func(Element) bool) (ok bool) {
 	first, others := c.sources[0], c.sources[1:]
 	if first.set.Len() == 0 {
 		return true
@@ -179,7 +179,7 @@ candidates:
 			}
 			total = c.how.of(total, weighted(score, s.weight))
 		}
-		if !yield(element{member, total}) {
+		if !yield(Element{member, total}) {
 			return false
 		}
 	}
@@ -187,14 +187,14 @@ candidates:
 }
 
 // subtract is intersect for the elements of the first source that no other one has.
-func (c *combination) subtract(yield func(element) bool) (ok bool) {
+func (c *combination) subtract(yield func(Element) bool) (ok bool) {
 	first, others := c.sources[0], c.sources[1:]
 	for member, score := range between(first.set, 0, first.set.Len(), false) {
 		among := func(s source) bool {
 			_, found := s.set.Score(member)
 			return found
 		}
-		if !slices.ContainsFunc(others, among) && !yield(element{member, score}) {
+		if !slices.ContainsFunc(others, among) && !yield(Element{member, score}) {
 			return false
 		}
 	}
@@ -227,7 +227,7 @@ func combine(v *command.View, args *command.Args, op operation, r *resp.Reply) e
 		if r.Full() {
 			break
 		}
-		writeElement(r, e.member, e.score, c.withScores)
+		writeElement(r, e.Member, e.Score, c.withScores)
 	}
 	return nil
 }
@@ -239,7 +239,7 @@ func zintercard(v *command.View, args *command.Args, r *resp.Reply) error {
 		return err
 	}
 	n := int64(0)
-	c.intersect(func(element) bool {
+	c.intersect(func(Element) bool {
 		n++
 		return n != c.limit
 	})
@@ -266,5 +266,5 @@ func combineStore(tx *command.Tx, args *command.Args, op operation, r *resp.Repl
 		return err
 	}
 	elements, _ := c.evaluate(nil)
-	return store(tx, key, elements, r)
+	return Store(tx, key, elements, r)
 }

@@ -173,10 +173,10 @@ func writeElement(r *resp.Reply, member []byte, score float64, withScore bool) {
 	}
 }
 
-// element is a member and its score.
-type element struct {
-	member []byte
-	score  float64
+// Element is a member and its score.
+type Element struct {
+	Member []byte
+	Score  float64
 }
 
 // zrangestore reads all that it stores before it changes anything: both keys may be
@@ -192,23 +192,23 @@ func zrangestore(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 		return err
 	}
 	first, end := q.of(set)
-	found := make([]element, 0, end-first)
+	found := make([]Element, 0, end-first)
 	for member, score := range between(set, first, end, q.reverse) {
-		found = append(found, element{member, score})
+		found = append(found, Element{member, score})
 	}
-	return store(tx, to, found, r)
+	return Store(tx, to, found, r)
 }
 
-// store makes key a sorted set of these elements, in place of what it was, and answers
+// Store makes key a sorted set of these elements, in place of what it was, and answers
 // how many there are; of none, there is no key.
-func store(tx *command.Tx, key []byte, elements []element, r *resp.Reply) error {
+func Store(tx *command.Tx, key []byte, elements []Element, r *resp.Reply) error {
 	tx.Delete(key)
 	set, err := tx.SortedSet(key)
 	if err != nil {
 		return err
 	}
 	for _, e := range elements {
-		set.Set(e.member, e.score)
+		set.Set(e.Member, e.Score)
 	}
 	r.Int(int64(len(elements)))
 	return nil
