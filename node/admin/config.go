@@ -42,8 +42,8 @@ type ConfigOptions struct {
 	// Shared are values that the whole cluster has in common: "" where it has none,
 	// then the node's own value counts. They must not call Config's methods.
 	Shared map[string]func() string
-	// Rewrite makes the values that CONFIG SET changed last; nil if there is no
-	// configuration file.
+	// Rewrite makes the values that CONFIG SET changed last, of parameters that act; nil
+	// if there is no configuration file.
 	Rewrite func(changed map[string]string) error
 	// ResetStat sets the counters of INFO to zero; may be nil.
 	ResetStat func()
@@ -73,6 +73,17 @@ func NewConfig(opts ConfigOptions) *Config {
 	}
 	c.initial = maps.Clone(c.values)
 	return c
+}
+
+// Acting returns the names of the parameters that the node acts upon.
+func (c *Config) Acting() []string {
+	var names []string
+	for name, p := range c.params {
+		if p.acts {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Value returns a parameter's value, "" for an unknown one.
@@ -145,7 +156,11 @@ func (c *Config) Set(ctx context.Context, pairs [][]byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range settings {
-		c.values[s.name], c.changed[s.name] = s.value, s.value
+		c.values[s.name] = s.value
+		// What was not changed, or says what the node does anyway, need not last.
+		if _, before := c.changed[s.name]; c.params[s.name].acts && (before || s.value != s.before) {
+			c.changed[s.name] = s.value
+		}
 	}
 	return nil
 }

@@ -28,6 +28,8 @@ type Config struct {
 	Version string
 
 	unknownEnv []string // variables that look like settings but name no key
+	// overriding says where the environment or the command line has given a setting.
+	overriding map[string]string
 }
 
 // Server is section [server].

@@ -65,6 +65,7 @@ seeds = ["a:1", "b:2"]
 	want.Logging.Level = "debug"
 	want.Storage.CacheSize = 1 << 30
 	want.WAL.Fsync = FsyncInterval
+	want.overriding = c.overriding // see TestRewriteRefuses
 	want.unknownEnv = []string{"AIKV_RAFT_SERVICE_HOST"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

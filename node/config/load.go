@@ -87,6 +87,10 @@ func (l *loader) text(s Setting) error {
 		return fmt.Errorf("%s: %w", s.Source, &KeyError{Key: s.Key, Reason: err.Error()})
 	}
 	l.sources[s.Key] = s.Source
+	if l.config.overriding == nil {
+		l.config.overriding = make(map[string]string)
+	}
+	l.config.overriding[s.Key] = s.Source
 	return nil
 }
 

@@ -98,21 +98,25 @@ func (c *Config) TOML() []byte {
 			section = s
 			fmt.Fprintf(&b, "# %s\n[%s]\n", sectionDoc(s), s)
 		}
-		fmt.Fprintf(&b, "# %s\n%s = ", k.Doc, k.Field())
-		switch v := k.value.Interface().(type) {
-		case int, bool:
-			fmt.Fprintf(&b, "%v\n", v)
-		case []string:
-			quoted := make([]string, len(v))
-			for i, item := range v {
-				quoted[i] = quoteTOML(item)
-			}
-			fmt.Fprintf(&b, "[%s]\n", strings.Join(quoted, ", "))
-		default:
-			fmt.Fprintf(&b, "%s\n", quoteTOML(fmt.Sprint(v)))
-		}
+		fmt.Fprintf(&b, "# %s\n%s = %s\n", k.Doc, k.Field(), k.literal())
 	}
 	return b.Bytes()
+}
+
+// literal returns the value as TOML has it.
+func (k Key) literal() string {
+	switch v := k.value.Interface().(type) {
+	case int, bool:
+		return fmt.Sprint(v)
+	case []string:
+		quoted := make([]string, len(v))
+		for i, item := range v {
+			quoted[i] = quoteTOML(item)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	default:
+		return quoteTOML(fmt.Sprint(v))
+	}
 }
 
 // quoteTOML writes s as a TOML basic string.

@@ -114,7 +114,7 @@ func newConfig(n *node, b *backend) *admin.Config {
 		Shared: map[string]func() string{
 			"cluster-preferred-endpoint-type": func() string { return n.meta.Current().EndpointType },
 		},
-		Rewrite: rewriteConfig(cfg.File),
+		Rewrite: rewriteConfig(cfg),
 		ResetStat: func() {
 			b.front.Load().ResetStats()
 			if r := n.replicas.Own(); r != nil {
@@ -147,17 +147,6 @@ func (b *backend) hooks() map[string]func(context.Context, string) error {
 		"client-output-buffer-limit": b.setOutputLimit,
 	})
 	return hooks
-}
-
-// rewriteConfig refuses: the file is the user's, with comments of his own, and
-// local clusters share one. Without a file Redis refuses too, in its own words.
-func rewriteConfig(file string) func(map[string]string) error {
-	if file == "" {
-		return nil
-	}
-	return func(map[string]string) error {
-		return fmt.Errorf("aikv does not change %s: put the setting there by hand", file)
-	}
 }
 
 func yesNo(b bool) string {
