@@ -228,11 +228,14 @@ func TestResetFreesAMasterWithKeys(t *testing.T) {
 	b.start()
 	b.set(func(n *simNode) { n.keys = 3 })
 	w.eventually("b frozen again", func() bool { return b.running().Info().Joining != "" })
+	if v := b.view(); v.Joining != a.addr.Raft {
+		t.Errorf("the view of a frozen node says that it joins %q", v.Joining)
+	}
 	wantError(t, b.running().DelSlots(t.Context(), slotRange(5, 5)), "TRYAGAIN the node is joining another cluster; if that one is gone for good, CLUSTER RESET ends the join")
 	wantError(t, b.running().Reset(t.Context(), false), "ERR CLUSTER RESET can't be called with master nodes containing keys")
 	w.must(b.running().DelSlots(t.Context(), slotRange(5, 5)))
-	if v := b.view(); v.Assigned() != 9 {
-		t.Errorf("%d slots are assigned, want 9", v.Assigned())
+	if v := b.view(); v.Assigned() != 9 || v.Joining != "" {
+		t.Errorf("%d slots are assigned, want 9; joining %q", v.Assigned(), v.Joining)
 	}
 	c := w.bootAs(3, 3)
 	w.must(c.meet(b))

@@ -14,6 +14,9 @@ func buildView(s *State, self topology.NodeID) *topology.View {
 		Self: self, ClusterID: s.ClusterID, Index: s.Index, Epoch: s.Epoch, Feature: s.Feature, EndpointType: s.EndpointType,
 		Residue: make(map[topology.GroupID]slot.Set, len(s.Residue)),
 	}
+	if s.Frozen != nil {
+		v.Joining = s.Frozen.TargetAddr
+	}
 	shards := make(map[topology.GroupID]*topology.Shard, len(s.Shards))
 	holds := make(map[topology.NodeID]*topology.Shard, len(s.Nodes))
 	for _, r := range s.Shards {

@@ -217,5 +217,9 @@ func InfoText(v *View, live Live, fullCoverage bool) string {
 	line("cluster_stats_messages_received", strconv.FormatUint(received, 10))
 	// A full queue drops its frames, never the link.
 	line("total_cluster_links_buffer_limit_exceeded", "0")
+	if v.Joining != "" {
+		line("cluster_joining", v.Joining)
+		line("cluster_joining_hint", "if that node is gone for good, CLUSTER RESET ends the join")
+	}
 	return b.String()
 }

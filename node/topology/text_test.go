@@ -89,11 +89,13 @@ func TestText(t *testing.T) {
 func change(t *testing.T, td *datadriven.TestData, v *View, live *fakeLive, arg datadriven.CmdArg) {
 	t.Helper()
 	var id uint64
-	if len(arg.Vals) > 0 {
+	if len(arg.Vals) > 0 && arg.Key != "joining" {
 		arg.Scan(t, 0, &id)
 	}
 	contact := live.contacts[NodeID(id)]
 	switch arg.Key {
+	case "joining":
+		v.Joining = arg.Vals[0]
 	case "self":
 		v.Self = NodeID(id)
 	case "failed":

@@ -219,9 +219,12 @@ type View struct {
 	// EndpointType is what all nodes name in what they tell clients, as
 	// cluster-preferred-endpoint-type has it; "": each as it is configured.
 	EndpointType string
-	Nodes        []*Node  // by ascending id
-	Shards       []*Shard // by ascending id
-	Intents      []*Intent
+	// Joining is the Raft address of the node whose cluster this one, which is alone, is
+	// about to join; empty: none. Until that is settled it changes nothing.
+	Joining string
+	Nodes   []*Node  // by ascending id
+	Shards  []*Shard // by ascending id
+	Intents []*Intent
 	// Owner and SlotEpoch give each slot's shard (nil: unassigned) and the
 	// epoch of its last change of hands.
 	Owner     [slot.Count]*Shard
