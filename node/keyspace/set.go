@@ -3,6 +3,7 @@ package keyspace
 import (
 	"encoding/binary"
 	"iter"
+	"slices"
 )
 
 // SetView reads a set: members, no two of which are the same, in an order that
@@ -121,25 +122,100 @@ func (tx *Tx) Set(key []byte) (*Set, error) {
 // them.
 func (s *Set) Expect(n int) { s.expected = n }
 
-// Add adds a member and reports whether it was none before.
-func (s *Set) Add(member []byte) (added bool) {
-	if s.Has(member) || !s.tx.begun() || !s.fits(len(member)) {
-		return false
+// Add adds members and returns how many were none before.
+func (s *Set) Add(members ...[]byte) (added int64) {
+	for _, member := range members {
+		if !s.fits(len(member)) {
+			return 0
+		}
+	}
+	switch {
+	case !s.tx.begun():
+		return 0
+	case s.meta().Flags&flagPaged != 0:
+		added = s.addToPages(members)
+	case len(members) == 1:
+		added = s.addOne(members[0])
+	default:
+		added = s.addSeveral(members)
+	}
+	if added > 0 {
+		s.expected = 0
+	}
+	return added
+}
+
+// addOne adds a member to a small set.
+func (s *Set) addOne(member []byte) (added int64) {
+	in := s.small()
+	if in.has(member) {
+		return 0
 	}
 	meta := s.meta()
-	meta.Flags = grown(meta.Flags, s.Len(), s.expected, member)
-	s.expected = 0
-	switch {
-	case meta.Flags&flagIntegers != 0:
-		body := integerSet{}.of(s.small()).with(member)
+	meta.Flags = grown(meta.Flags, int64(in.len()), s.expected, member)
+	if meta.Flags&flagIntegers != 0 {
+		body := integerSet{}.of(in).with(member)
 		s.store(meta, body[:]...)
-	case meta.Flags&flagPaged == 0 && s.addInline(meta, member):
-	default:
-		c := s.pagesToChange()
-		c.add(member)
+		return 1
+	}
+	words := inlineSet{}.of(in)
+	if len(words.items)+len(member) > s.tx.ks.inlineLimit {
+		s.write(meta, append(membersOf(in), member))
+		return 1
+	}
+	s.tx.own.scratch = appendElement(s.tx.own.scratch[:0], member)
+	s.store(meta, binary.AppendUvarint(nil, uint64(words.count+1)), words.items, s.tx.own.scratch)
+	return 1
+}
+
+// addSeveral adds members to a small set, which is written once.
+func (s *Set) addSeveral(members [][]byte) (added int64) {
+	all, meta := membersOf(s.small()), s.meta()
+	seen := make(map[string]bool, len(all)+len(members))
+	for _, member := range all {
+		seen[string(member)] = true
+	}
+	for _, member := range members {
+		if seen[string(member)] {
+			continue
+		}
+		seen[string(member)] = true
+		expected := s.expected
+		if added > 0 {
+			expected = 0
+		}
+		meta.Flags = grown(meta.Flags, int64(len(all)), expected, member)
+		all = append(all, member)
+		added++
+	}
+	if added > 0 {
+		s.write(meta, all)
+	}
+	return added
+}
+
+func membersOf(in smallSet) [][]byte {
+	members := make([][]byte, 0, in.len()+1)
+	for member := range in.each {
+		members = append(members, member)
+	}
+	return members
+}
+
+// addToPages adds members to a set that is in pages.
+func (s *Set) addToPages(members [][]byte) (added int64) {
+	c, meta := s.changePages(), s.meta()
+	for _, member := range members {
+		before := c.members.Len()
+		if c.add(member) {
+			meta.Flags = grown(meta.Flags, before, s.expected, member)
+			added++
+		}
+	}
+	if added > 0 {
 		s.finish(c, meta)
 	}
-	return true
+	return added
 }
 
 // grown returns the flags of a set of n members once another one is in it, where
@@ -167,49 +243,50 @@ func grown(flags Flags, n int64, expected int, member []byte) Flags {
 	return flags
 }
 
-// addInline adds a member to those in the record, and reports whether it fits.
-func (s *Set) addInline(meta Meta, member []byte) bool {
-	in := inlineSet{}.of(s.small())
-	if len(in.items)+len(member) > s.tx.ks.inlineLimit {
-		return false
+// Delete removes members and returns how many were some. The key goes with its last
+// member.
+func (s *Set) Delete(members ...[]byte) (deleted int64) {
+	if !s.tx.begun() || s.rec == nil {
+		return 0
 	}
-	s.tx.own.scratch = appendElement(s.tx.own.scratch[:0], member)
-	s.store(meta, binary.AppendUvarint(nil, uint64(in.count+1)), in.items, s.tx.own.scratch)
-	return true
-}
-
-// pagesToChange begins to change the set in pages, where it may not be yet.
-func (s *Set) pagesToChange() *setChange {
 	if s.meta().Flags&flagPaged != 0 {
-		return s.changePages()
+		return s.deleteFromPages(members)
 	}
 	in := s.small()
-	members := make([][]byte, 0, in.len())
-	for member := range in.each {
-		members = append(members, member)
+	if len(members) == 1 && in.len() > 1 {
+		if !in.has(members[0]) {
+			return 0
+		}
+		body := in.without(members[0])
+		s.store(s.meta(), body[:]...)
+		return 1
 	}
-	return s.buildPages(members)
+	gone := make(map[string]bool, len(members))
+	for _, member := range members {
+		gone[string(member)] = true
+	}
+	left := slices.DeleteFunc(membersOf(in), func(member []byte) bool { return gone[string(member)] })
+	if deleted = int64(in.len() - len(left)); deleted > 0 {
+		s.write(s.meta(), left)
+	}
+	return deleted
 }
 
-// Delete removes a member and reports whether it was one. The key goes with its
-// last member.
-func (s *Set) Delete(member []byte) bool {
-	if !s.Has(member) || !s.tx.begun() {
-		return false
+// deleteFromPages removes members of a set that is in pages.
+func (s *Set) deleteFromPages(members [][]byte) (deleted int64) {
+	c := s.changePages()
+	for _, member := range members {
+		if c.remove(member) {
+			deleted++
+		}
 	}
 	switch {
-	case s.Len() == 1:
-		s.tx.remove(&s.r, s.rec)
-		s.rec = nil
-	case s.meta().Flags&flagPaged != 0:
-		c := s.changePages()
-		c.remove(member)
+	case c.members.Len() == 0:
+		s.write(s.meta(), nil)
+	case deleted > 0:
 		s.finish(c, s.meta())
-	default:
-		body := s.small().without(member)
-		s.store(s.meta(), body[:]...)
 	}
-	return true
+	return deleted
 }
 
 // Fill makes members, no two of which are the same, the set's in place of those
@@ -227,16 +304,8 @@ func (s *Set) fill(members [][]byte, integers bool) {
 	if !s.tx.begun() {
 		return
 	}
-	if len(members) == 0 {
-		if s.rec != nil {
-			s.tx.remove(&s.r, s.rec)
-		}
-		s.rec = nil
-		return
-	}
 	meta := s.meta()
 	meta.Flags = 0
-	size := 0
 	for i, member := range members {
 		if !s.fits(len(member)) {
 			return
@@ -246,9 +315,24 @@ func (s *Set) fill(members [][]byte, integers bool) {
 		} else if len(member) > largeElement {
 			meta.Flags = flagLarge
 		}
+	}
+	s.write(meta, members)
+}
+
+// write makes members all that the set has, in the form that meta says, but for
+// flagPaged: that is seen here. The key goes if there are none.
+func (s *Set) write(meta Meta, members [][]byte) {
+	meta.Flags &^= flagPaged
+	size := 0
+	for _, member := range members {
 		size += len(member) + binary.MaxVarintLen16
 	}
 	switch {
+	case len(members) == 0:
+		if s.rec != nil {
+			s.tx.remove(&s.r, s.rec)
+		}
+		s.rec = nil
 	case meta.Flags&flagIntegers != 0:
 		s.store(meta, integersOf(members))
 	case size <= s.tx.ks.inlineLimit:

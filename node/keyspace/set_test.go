@@ -97,12 +97,19 @@ func (m *typedModel) stepSet(t *testing.T, rng *rand.Rand, tx *Tx, name string) 
 	words := rng.Intn(2) == 0
 	for range 1 + rng.Intn(6) {
 		member := aMember(rng, words)
+		several := [][]byte{[]byte(member)}
+		for range rng.Intn(3) * rng.Intn(6) {
+			several = append(several, []byte(aMember(rng, words)))
+		}
+		before := int64(len(v.members))
 		switch rng.Intn(12) {
 		case 0, 1, 2:
-			if s.Delete([]byte(member)) != v.members[member] {
-				t.Fatalf("Delete(%s)", member)
+			for _, member := range several {
+				delete(v.members, string(member))
 			}
-			delete(v.members, member)
+			if n := s.Delete(several...); n != before-int64(len(v.members)) {
+				t.Fatalf("Delete(%q) = %d", several, n)
+			}
 		case 3:
 			v.members = make(map[string]bool)
 			for range rng.Intn(30) {
@@ -118,10 +125,12 @@ func (m *typedModel) stepSet(t *testing.T, rng *rand.Rand, tx *Tx, name string) 
 				v.members[string(member)] = true
 			}
 		default:
-			if s.Add([]byte(member)) == v.members[member] {
-				t.Fatalf("Add(%s)", member)
+			for _, member := range several {
+				v.members[string(member)] = true
 			}
-			v.members[member] = true
+			if n := s.Add(several...); n != int64(len(v.members))-before {
+				t.Fatalf("Add(%q) = %d", several, n)
+			}
 		}
 		if len(v.members) == 0 {
 			v.expireAt = 0 // the key is gone, and what is added next is another
@@ -164,7 +173,7 @@ func TestSetEncodings(t *testing.T) {
 	expect := func(members ...[]byte) func(*Set) {
 		return func(s *Set) {
 			s.Expect(len(members))
-			add(members...)(s)
+			s.Add(members...)
 		}
 	}
 	long := make([]byte, largeElement+1)

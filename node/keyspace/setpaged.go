@@ -104,14 +104,20 @@ func (s *Set) buildPages(members [][]byte) *setChange {
 	})}
 }
 
-func (c *setChange) add(member []byte) {
-	_, err := c.members.Put(elementKey(make([]byte, 0, 64), member), nil)
+func (c *setChange) add(member []byte) (added bool) {
+	key := elementKey(make([]byte, 0, 64), member)
+	_, had, err := c.members.Get(key)
+	if err == nil && !had {
+		added, err = c.members.Put(key, nil)
+	}
 	c.tx.fail(err)
+	return added
 }
 
-func (c *setChange) remove(member []byte) {
-	_, err := c.members.Delete(elementKey(make([]byte, 0, 64), member))
+func (c *setChange) remove(member []byte) (removed bool) {
+	removed, err := c.members.Delete(elementKey(make([]byte, 0, 64), member))
 	c.tx.fail(err)
+	return removed
 }
 
 // finish ends the change.
