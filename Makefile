@@ -72,7 +72,7 @@ bench-failover: build ## kills of masters under writes, side by side with Redis;
 	@testbed/tools.sh
 	@$(GO) run ./testbed/bench/failover -kills $(or $(KILLS),20)
 
-soak: build ## growth, cold start, catch-up, then failover and chaos: about an hour; ONLY=overwrites|start|catchup
+soak: build ## growth, cold start, catch-up, then failover and chaos: about an hour; ONLY=overwrites|start|catchup|checkpoints
 	@testbed/tools.sh
 	@$(GO) run ./testbed/bench/soak -only '$(ONLY)'
 	@if [ -z '$(ONLY)' ]; then $(MAKE) --no-print-directory bench-failover chaos MINUTES=$(or $(MINUTES),30); fi

@@ -200,7 +200,7 @@ func infoPersistence(w *infoWriter, s *infoSource) {
 	w.line("loading", loading)
 	w.line("async_loading", 0)
 	w.line("rdb_changes_since_last_save", s.info.Unsynced)
-	w.line("rdb_bgsave_in_progress", 0)
+	w.line("rdb_bgsave_in_progress", digit(s.info.Store.Writing)) // a checkpoint is what a snapshot is to Redis
 	saved := s.info.Store.Last
 	if saved.IsZero() {
 		saved = s.info.Started

@@ -189,6 +189,8 @@ type StoreInfo struct {
 	// there was none.
 	Checkpoints int64
 	Last        time.Time
+	// Writing says that one is under way.
+	Writing bool
 	// Stalls counts how often writes have waited for a checkpoint, and Stalled for
 	// how long; Waiting says that they do now.
 	Stalls  int64

@@ -55,7 +55,8 @@ func (b *backend) Info() admin.NodeInfo {
 		info.Unsynced = stats.Unsynced
 		info.Store = admin.StoreInfo{
 			Dirty: stats.Store.Dirty, Clean: stats.Store.Clean, Checkpoints: stats.Store.Checkpoints, Last: stats.Store.Last,
-			Stalls: stats.Store.Stalls, Stalled: stats.Store.Stalled, Waiting: stats.Store.Waiting,
+			Writing: stats.Store.Writing,
+			Stalls:  stats.Store.Stalls, Stalled: stats.Store.Stalled, Waiting: stats.Store.Waiting,
 		}
 		info.KeyspaceHits, info.KeyspaceMisses, info.ExpiredKeys = stats.Hits, stats.Misses, stats.Expired
 		info.InternalErrors += stats.Panics

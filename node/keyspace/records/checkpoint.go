@@ -457,6 +457,8 @@ type Stats struct {
 	Synced      uint64
 	Checkpoints int64
 	Last        time.Time
+	// Writing says that one is under way.
+	Writing bool
 	// Stalls counts how often changes have waited for a checkpoint, and Stalled for
 	// how long; Waiting says that they do now.
 	Stalls  int64
@@ -474,6 +476,7 @@ func (m *Map) Stats() Stats {
 	for _, space := range []*space{m.outer, m.latest.Load().world} {
 		active, frozen := space.bytes()
 		s.Dirty += active + frozen
+		s.Writing = s.Writing || frozen > 0
 		s.Clean += space.table.memory()
 	}
 	if last := c.last.Load(); last != 0 {

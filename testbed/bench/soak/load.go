@@ -127,7 +127,7 @@ func (l latencies) String() string {
 }
 
 const (
-	loadRate    = 1000 // writes a second
+	usualRate   = 1000 // writes a second
 	loadWriters = 16   // of which so many are under way at most
 )
 
@@ -141,14 +141,15 @@ type load struct {
 	failed error // the first
 }
 
-func startLoad(ctx context.Context, shard systems.Shard, keys, size int) *load {
+// startLoad begins it, with so many writes a second.
+func startLoad(ctx context.Context, shard systems.Shard, rate, keys, size int) *load {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &load{cancel: cancel}
 	one := redis.NewClient(&redis.Options{Addr: shard.Master, MaxRetries: -1, PoolSize: loadWriters})
-	due := make(chan time.Time, 60*loadRate) // a minute behind at most: that shows
+	due := make(chan time.Time, 60*rate) // a minute behind at most: that shows
 	l.work.Go(func() {
 		defer close(due)
-		for next := time.Now(); systems.Pause(ctx, time.Until(next)) == nil; next = next.Add(time.Second / loadRate) {
+		for next := time.Now(); systems.Pause(ctx, time.Until(next)) == nil; next = next.Add(time.Second / time.Duration(rate)) {
 			select {
 			case due <- next:
 			case <-ctx.Done():

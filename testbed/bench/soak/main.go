@@ -22,7 +22,9 @@ import (
 // part is one measurement, on a cluster of its own.
 type part struct {
 	name string
-	run  func(context.Context, *systems.Aikv) ([]figure, error)
+	// env is what the nodes are started with.
+	env []string
+	run func(context.Context, *systems.Aikv) ([]figure, error)
 }
 
 // figure is something measured, and the bound that it should keep.
@@ -32,7 +34,7 @@ type figure struct {
 }
 
 func main() {
-	only := flag.String("only", "", "overwrites, start or catchup: that part alone")
+	only := flag.String("only", "", "overwrites, start, catchup or checkpoints: that part alone")
 	flag.Parse()
 	logging.Disable() // it says of each dial that nobody listens
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -65,13 +67,19 @@ func run(ctx context.Context, only string) error {
 	}
 	var figures []figure
 	known := false
-	for _, p := range []part{{"overwrites", overwrites}, {"start", coldStart}, {"catchup", catchUp}} {
+	for _, p := range []part{
+		{name: "overwrites", run: overwrites},
+		{name: "start", run: coldStart},
+		{name: "catchup", run: catchUp},
+		{name: "checkpoints", run: besideCheckpoints, env: []string{"AIKV_STORAGE_CHECKPOINT_INTERVAL=5s"}},
+	} {
 		if only != "" && only != p.name {
 			continue
 		}
 		known = true
 		progress("== %s", p.name)
 		s := systems.NewAikv(root, dir)
+		s.Env = p.env
 		err := s.Start(ctx)
 		if err == nil {
 			var more []figure

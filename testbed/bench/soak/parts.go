@@ -166,7 +166,7 @@ func catchUp(ctx context.Context, s *systems.Aikv) ([]figure, error) {
 			shard = now
 		}
 	}
-	load := startLoad(ctx, shard, keys, size)
+	load := startLoad(ctx, shard, usualRate, keys, size)
 	defer load.stop()
 	if err := systems.Pause(ctx, 2*time.Second); err != nil { // the connections come about
 		return nil, err

@@ -73,6 +73,9 @@ func tagIn(first, last int) string {
 
 // Aikv is our six nodes, by the scripts.
 type Aikv struct {
+	// Env is what Start starts them with beside the present environment.
+	Env []string
+
 	root, dir string
 	base      int
 }
@@ -80,7 +83,7 @@ type Aikv struct {
 // NewAikv returns nodes that root's scripts start, with their data in a folder
 // below dir.
 func NewAikv(root, dir string) *Aikv {
-	return &Aikv{root, filepath.Join(dir, "aikv"), basePort("AIKV_BASE_PORT", 17360)}
+	return &Aikv{root: root, dir: filepath.Join(dir, "aikv"), base: basePort("AIKV_BASE_PORT", 17360)}
 }
 
 // basePort returns the first of six ports, as the environment has it.
@@ -116,6 +119,7 @@ func addrsFrom(base int) (all []string) {
 
 func (a *Aikv) script(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(a.root, "scripts", name), args...)
+	cmd.Env = append(os.Environ(), a.Env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", name, err, out)
 	}
