@@ -3,18 +3,20 @@
 # command in a pipeline.
 
 # shellcheck disable=SC2034 # read by bench.sh
-CLUSTER_ROWS="SET-P1 SET-P16 GET-P1 GET-P16 HSET-P16 HGET-P1 HGET-P16 ZADD-P16 ZRANGE-P1 MIX-P1 MIX-P16 SET-1M-P16"
+CLUSTER_ROWS="SET-P1 SET-P16 GET-P1 GET-P16 HSET-P16 HGET-P1 HGET-P16 ZADD-P16 ZRANGE-P1 INCR-P16 MSET-P16 LPUSH-P16 LPOP-P16 LRANGE_100-P16 LRANGE_600-P16 SADD-P16 SPOP-P16 MIX-P1 MIX-P16 SET-1M-P16"
 
 CLIENTS=50
 SIZE=64
 KEYS=100000
 HIT_KEYS=10 # redis-benchmark draws a tag for every slot: 16384 * 10 keys are populated
 MIX_KEYS=160000
-MEMBERS=100 # of a sorted set
+MEMBERS=100  # of a sorted set
+ELEMENTS=600 # of a list, at least
+POPPED=2000000
 
 pipeline_of() { echo "${1##*-P}"; }
 
-command_of() { case $1 in MIX-*) echo GET ;; *) echo "${1%%-*}" ;; esac }
+command_of() { case $1 in MIX-*) echo GET ;; *) echo "${1%%[-_]*}" ;; esac }
 
 # chosen_rows ALL ONLY prints those of ONLY, in the order of ALL.
 chosen_rows() {
@@ -42,6 +44,9 @@ prepare() {
     GET-*) once strings benchmark 16 "$HIT_KEYS" 800000 -t set ;;
     HSET-* | HGET-*) once hashes benchmark 16 "$HIT_KEYS" 800000 -t hset ;;
     ZADD-* | ZRANGE-*) once sets fill_sets ;;
+    LRANGE*) once lists fill_lists ;;
+    LPOP-*) once pushed benchmark 16 "$KEYS" "$POPPED" -t lpush ;;
+    SPOP-*) once added benchmark 16 "$KEYS" "$POPPED" -t sadd ;;
     MIX-*) once mixed "$WORK/load" -addr "127.0.0.1:${PORTS[0]}" -keys "$MIX_KEYS" -d "$SIZE" -P 16 -populate ;;
     SET-1M-*) fill_strings 1000000 ;;
   esac >/dev/null
@@ -76,6 +81,13 @@ fill_sets() {
   benchmark 4 "$MEMBERS" 50000 ZADD 'z:{tag}' "${pairs[@]}"
 }
 
+# fill_lists gives 84 % of the slots a list of ELEMENTS elements, or twice that.
+fill_lists() {
+  local n elements=()
+  for ((n = 0; n < ELEMENTS; n++)); do elements+=("$n"); done
+  benchmark 4 1 30000 RPUSH 'l:{tag}' "${elements[@]}"
+}
+
 # benchmark PIPELINE RANGE COUNT ARGUMENTS… prints what redis-benchmark says.
 benchmark() {
   local pipeline=$1 range=$2 count=$3
@@ -86,7 +98,7 @@ benchmark() {
 # load NAME COUNT prints "rps p50 p99" (ms) of the row, and for a mixed one the p99
 # of GETs alone and of the rest.
 load() {
-  local pipeline
+  local pipeline first
   pipeline=$(pipeline_of "$1")
   if [[ -n $PEER || $1 == MIX-* ]]; then
     mixture "$1" "$2" "$pipeline"
@@ -98,6 +110,13 @@ load() {
     HSET-*) benchmark "$pipeline" "$HIT_KEYS" "$2" -t hset ;;
     HGET-*) benchmark "$pipeline" "$HIT_KEYS" "$2" HGET 'myhash:{tag}' 'element:__rand_int__' ;;
     ZADD-*) benchmark "$pipeline" "$MEMBERS" "$2" ZADD 'z:{tag}' __rand_int__ 'm:__rand_int__' ;;
+    INCR-* | MSET-* | LPUSH-* | LPOP-* | SADD-* | SPOP-*)
+      benchmark "$pipeline" "$KEYS" "$2" -t "$(command_of "$1" | tr '[:upper:]' '[:lower:]')"
+      ;;
+    LRANGE_*)
+      first=${1%%-*}
+      benchmark "$pipeline" 1 "$2" LRANGE 'l:{tag}' 0 $((${first#LRANGE_} - 1))
+      ;;
     ZRANGE-*) benchmark "$pipeline" "$MEMBERS" "$2" ZRANGE 'z:{tag}' 0 $((MEMBERS - 1)) ;;
   esac | awk -F '","' 'NF >= 7 && $2 ~ /^[0-9]/ { print $2, $5, $7; exit }'
 }
