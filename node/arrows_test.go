@@ -27,9 +27,10 @@ func arrows() map[string][]string {
 		// Runs commands, for tests.
 		"command/commandtest": {"command", "keyspace", "resp", "storage"},
 		"config":              {},
-		"data":                {"command", "data/geo", "data/hashes", "data/keys", "data/sortedsets", "data/strings"},
+		"data":                {"command", "data/geo", "data/hashes", "data/hyperloglog", "data/keys", "data/sortedsets", "data/strings"},
 		"data/geo":            {"command", "data/sortedsets", "keyspace", "longdouble", "resp"},
 		"data/hashes":         {"command", "keyspace", "longdouble", "resp"},
+		"data/hyperloglog":    {"command", "keyspace", "resp"},
 		"data/keys":           {"command", "data/option", "keyspace", "resp", "slot"},
 		"data/option":         {"command", "resp"},
 		"data/sortedsets":     {"command", "keyspace", "resp"},

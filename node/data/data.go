@@ -11,6 +11,7 @@ import (
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/data/geo"
 	"github.com/genuineh/aikv/node/data/hashes"
+	"github.com/genuineh/aikv/node/data/hyperloglog"
 	"github.com/genuineh/aikv/node/data/keys"
 	"github.com/genuineh/aikv/node/data/sortedsets"
 	"github.com/genuineh/aikv/node/data/strings"
@@ -18,5 +19,5 @@ import (
 
 // Commands returns the rows of all families.
 func Commands() []*command.Command {
-	return slices.Concat(geo.Commands(), hashes.Commands(), keys.Commands(), sortedsets.Commands(), strings.Commands())
+	return slices.Concat(geo.Commands(), hashes.Commands(), hyperloglog.Commands(), keys.Commands(), sortedsets.Commands(), strings.Commands())
 }

@@ -30,12 +30,14 @@ func (g *generator) round() (pipelines [][][]string) {
 func (g *generator) command() []string {
 	families := []func() []string{
 		g.whole, g.whole, g.several, g.counter, g.counter, g.part, g.part, g.bit, g.bit, g.field, g.expiry, g.expiry, g.keys, g.keys, g.all,
-		g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.hashes, g.hashes, g.hashes, g.geo, g.geo, g.geo,
+		g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.hashes, g.hashes, g.hashes, g.geo, g.geo, g.geo, g.hyperloglog,
 	}
 	args := families[g.rnd.IntN(len(families))]()
 	switch g.rnd.IntN(40) {
 	case 0:
-		args = args[:1+g.rnd.IntN(len(args))] // too few
+		if args[0] != "PFCOUNT" { // see hyperloglog
+			args = args[:1+g.rnd.IntN(len(args))] // too few
+		}
 	case 1:
 		args = append(args, g.pick("", "x", "0", "NX", "{a}1")) // too many
 	case 2:

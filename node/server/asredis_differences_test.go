@@ -225,7 +225,7 @@ func (d *duel) note(args []string) {
 		return
 	}
 	switch nameOf(args) {
-	case "append", "setrange", "setbit", "bitfield", "incrbyfloat":
+	case "append", "setrange", "setbit", "bitfield", "incrbyfloat", "pfadd", "pfmerge":
 		d.inPlace[args[1]] = true
 	case "bitop":
 		if len(args) > 2 {
