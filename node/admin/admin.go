@@ -16,7 +16,7 @@ type admin struct{ node Node }
 func Commands(node Node) []*command.Command {
 	a := &admin{node}
 	return slices.Concat(
-		a.connectionCommands(), a.multiCommands(), a.serverCommands(), a.clusterCommands(), a.debugCommands(),
+		a.connectionCommands(), multiCommands(), a.serverCommands(), a.clusterCommands(), a.debugCommands(),
 	)
 }
 

@@ -68,6 +68,7 @@ func (a *admin) clientSubcommands() []*command.Command {
 		},
 		{
 			Name: "reply", Arity: 3, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
+			Multi: command.MultiRefused, // EXEC's reply would lack elements
 			Doc:   command.Doc{Usage: "(ON|OFF|SKIP)", Summary: "Switches the replies of the connection on or off.", Since: "3.2.0", Group: "connection", Complexity: "O(1)"},
 			Local: a.clientReply,
 		},
@@ -248,15 +249,16 @@ func (a *admin) clientGetRedir(_ context.Context, _ *command.Env, _ *command.Arg
 // some of later ones, in its order. Those of buffers that a connection of AiKv does not have are 0: of
 // arguments and transactions apart from the query buffer, and of fixed size.
 func clientLine(s command.SessionInfo, now time.Time) string {
-	b, events := s.Buffers, "r"
+	b, t, events := s.Buffers, s.Transaction, "r"
 	if b.Output > 0 {
 		events = "rw"
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1"+
-		" qbuf=%d qbuf-free=%d argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%d tot-mem=%d"+
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d"+
+		" watch=%d qbuf=%d qbuf-free=%d argv-mem=0 multi-mem=%d rbs=0 rbp=0 obl=0 oll=%d omem=%d tot-mem=%d"+
 		" events=%s cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s tot-net-in=%d tot-net-out=%d tot-cmds=%d\n",
 		s.ID, s.Addr, s.LAddr, s.FD, s.Name, seconds(now.Sub(s.Created)), seconds(now.Sub(s.LastActive)), clientFlags(s),
-		b.Query, b.QueryFree, b.OutputPieces, b.Output, b.Query+b.QueryFree+b.Output,
+		t.Queued, t.Watching, b.Query, b.QueryFree, t.Bytes, b.OutputPieces, b.Output,
+		b.Query+b.QueryFree+t.Bytes+b.Output,
 		events, s.Command, s.Proto, s.LibName, s.LibVer, b.Received, b.Sent, b.Commands)
 }
 
@@ -266,7 +268,14 @@ func clientFlags(s command.SessionInfo) string {
 	for _, f := range []struct {
 		set    bool
 		letter byte
-	}{{s.Blocked, 'b'}, {s.ReadOnly, 'r'}, {s.NoEvict, 'e'}, {s.NoTouch, 'T'}} {
+	}{
+		{s.Transaction.Queued >= 0, 'x'},
+		{s.Blocked, 'b'},
+		{s.Transaction.Changed, 'd'},
+		{s.ReadOnly, 'r'},
+		{s.NoEvict, 'e'},
+		{s.NoTouch, 'T'},
+	} {
 		if f.set {
 			flags = append(flags, f.letter)
 		}

@@ -25,15 +25,15 @@ func (a *admin) connectionCommands() []*command.Command {
 		},
 		{
 			Name: "quit", Arity: -1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
-			InMulti: true,
-			Doc:     command.Doc{Summary: "Closes the connection once the reply is out.", Since: "1.0.0", Group: "connection", Complexity: "O(1)", DeprecatedSince: "7.2.0", ReplacedBy: "just closing the connection"},
-			Local:   a.quit,
+			Multi: command.MultiAtOnce,
+			Doc:   command.Doc{Summary: "Closes the connection once the reply is out.", Since: "1.0.0", Group: "connection", Complexity: "O(1)", DeprecatedSince: "7.2.0", ReplacedBy: "just closing the connection"},
+			Local: a.quit,
 		},
 		{
 			Name: "reset", Arity: 1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
-			InMulti: true,
-			Doc:     command.Doc{Summary: "Puts the connection into the state of a new one.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
-			Local:   a.reset,
+			Multi: command.MultiAtOnce,
+			Doc:   command.Doc{Summary: "Puts the connection into the state of a new one.", Since: "6.2.0", Group: "connection", Complexity: "O(1)"},
+			Local: a.reset,
 		},
 		{
 			Name: "auth", Arity: -2, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
@@ -43,7 +43,7 @@ func (a *admin) connectionCommands() []*command.Command {
 		{
 			Name: "hello", Arity: -1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "[protover [AUTH username password] [SETNAME name]]", Summary: "Switches the protocol version; optionally authenticates and names the connection.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.hello,
+			Local: a.hello, SwitchesTo: a.helloSwitchesTo,
 		},
 		{
 			Name: "select", Arity: 2, Flags: command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatConnection,
@@ -97,6 +97,7 @@ func (a *admin) quit(_ context.Context, e *command.Env, _ *command.Args, r *resp
 }
 
 func (a *admin) reset(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	e.Discard()
 	e.Session.Reset(a.node.Config().Value("requirepass") == "")
 	r.Simple("RESET")
 	return nil
@@ -162,12 +163,17 @@ const (
 // authenticate checks a password of the one user, "default"; without a
 // required password any will do.
 func (a *admin) authenticate(e *command.Env, user, password []byte) bool {
-	want := a.node.Config().Value("requirepass")
-	if string(user) != "default" || want != "" && subtle.ConstantTimeCompare([]byte(want), password) == 0 {
+	if !a.knows(user, password) {
 		return false
 	}
 	e.Session.Authenticated = true
 	return true
+}
+
+// knows reports whether a user has that password.
+func (a *admin) knows(user, password []byte) bool {
+	want := a.node.Config().Value("requirepass")
+	return string(user) == "default" && (want == "" || subtle.ConstantTimeCompare([]byte(want), password) == 1)
 }
 
 // helloOptions are HELLO's.
@@ -200,6 +206,15 @@ func takeHello(args *command.Args) (o helloOptions, err error) {
 		}
 	}
 	return o, nil
+}
+
+// helloSwitchesTo is HELLO's command.Command.SwitchesTo.
+func (a *admin) helloSwitchesTo(args *command.Args) int {
+	o, err := takeHello(args)
+	if err != nil || o.user != nil && !a.knows(o.user, o.password) {
+		return 0
+	}
+	return int(o.proto)
 }
 
 func (a *admin) hello(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {

@@ -126,6 +126,8 @@ func infoClients(w *infoWriter, s *infoSource) {
 	w.line("client_output_backlog", s.info.OutputBacklog)
 	w.line("blocked_clients", s.info.BlockedClients)
 	w.line("tracking_clients", 0)
+	w.line("watching_clients", s.info.WatchingClients)
+	w.line("total_watched_keys", s.info.WatchedKeys)
 }
 
 func infoMemory(w *infoWriter, s *infoSource) {

@@ -7,54 +7,54 @@ import (
 	"github.com/genuineh/aikv/node/resp"
 )
 
-// There are no transactions yet. A client that does not look at MULTI's reply
-// before it sends the rest, as those that send all of it in one pipeline, would
-// have its commands run one by one: so they are refused, until EXEC or DISCARD
-// ends what would have been the transaction.
-
-// multiCommands returns the rows of the commands around transactions.
-func (a *admin) multiCommands() []*command.Command {
+// multiCommands returns the rows of the commands around transactions, most of which
+// the front end carries out.
+func multiCommands() []*command.Command {
 	flags := command.FlagNoScript | command.FlagLoading | command.FlagStale
+	fast := flags | command.FlagFast | command.FlagAllowBusy
 	return []*command.Command{
 		{
-			Name: "multi", Arity: 1, Flags: flags | command.FlagFast | command.FlagAllowBusy, ACL: command.CatTransaction, InMulti: true,
-			Doc:   command.Doc{Summary: "Refused, with all commands up to EXEC or DISCARD: there are no transactions yet.", Since: "1.2.0", Group: "transactions", Complexity: "O(1)"},
-			Local: a.multi,
+			Name: "multi", Arity: 1, Flags: fast, ACL: command.CatTransaction, Multi: command.MultiBegin,
+			Doc: command.Doc{Summary: "Begins a transaction: the commands up to EXEC are queued.", Since: "1.2.0", Group: "transactions", Complexity: "O(1)"},
 		},
 		{
-			Name: "exec", Arity: 1, Flags: flags | command.FlagSkipSlowlog, ACL: command.CatTransaction, InMulti: true,
-			Doc:   command.Doc{Summary: "Ends what MULTI began: nothing was executed.", Since: "1.2.0", Group: "transactions", Complexity: "O(1)"},
-			Local: a.execMulti,
+			Name: "exec", Arity: 1, Flags: flags | command.FlagSkipSlowlog, ACL: command.CatTransaction, Multi: command.MultiExec,
+			Doc: command.Doc{Summary: "Runs the commands of a transaction in one piece, unless a watched key has changed.", Since: "1.2.0", Group: "transactions", Complexity: "Depends on commands in the transaction"},
 		},
 		{
-			Name: "discard", Arity: 1, Flags: flags | command.FlagFast | command.FlagAllowBusy, ACL: command.CatTransaction, InMulti: true,
-			Doc:   command.Doc{Summary: "Ends what MULTI began.", Since: "2.0.0", Group: "transactions", Complexity: "O(1)"},
-			Local: a.discard,
+			Name: "discard", Arity: 1, Flags: fast, ACL: command.CatTransaction, Multi: command.MultiDiscard,
+			Doc: command.Doc{Summary: "Drops the commands of a transaction.", Since: "2.0.0", Group: "transactions", Complexity: "O(N)"},
+		},
+		{
+			Name: "watch", Arity: -2, Flags: fast, ACL: command.CatTransaction, Multi: command.MultiWatch,
+			Keys: []command.KeySpec{{Flags: command.KeyRO, Begin: 1, Last: -1}},
+			Doc:  command.Doc{Usage: "key [key ...]", Summary: "Has EXEC do nothing if one of the keys changes before it.", Since: "2.2.0", Group: "transactions", Complexity: "O(1) for every key."},
+			Read: watch,
+		},
+		{
+			Name: "unwatch", Arity: 1, Flags: fast, ACL: command.CatTransaction,
+			Doc:   command.Doc{Summary: "Forgets the watched keys.", Since: "2.2.0", Group: "transactions", Complexity: "O(1)"},
+			Local: unwatch,
 		},
 	}
 }
 
-func (a *admin) multi(_ context.Context, e *command.Env, _ *command.Args, _ *resp.Reply) error {
-	if e.Session.InMulti {
-		return command.Errorf("MULTI calls can not be nested")
+// watch looks at the keys. Nothing else needs to be done for them: a key's version
+// tells EXEC whether it has changed.
+func watch(v *command.View, args *command.Args, r *resp.Reply) error {
+	for args.More() {
+		key := args.Next()
+		seen := command.Watched{Key: key, Watch: v.Watch(key)}
+		if v.Watches != nil {
+			*v.Watches = append(*v.Watches, seen)
+		}
 	}
-	e.Session.InMulti = true
-	return command.Errorf("MULTI is not supported yet: the commands up to EXEC or DISCARD are refused, none is executed")
+	r.OK()
+	return nil
 }
 
-func (a *admin) execMulti(_ context.Context, e *command.Env, _ *command.Args, _ *resp.Reply) error {
-	if !e.Session.InMulti {
-		return command.Errorf("EXEC without MULTI")
-	}
-	e.Session.InMulti = false
-	return resp.Error("EXECABORT Transaction discarded because of previous errors.")
-}
-
-func (a *admin) discard(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
-	if !e.Session.InMulti {
-		return command.Errorf("DISCARD without MULTI")
-	}
-	e.Session.InMulti = false
+func unwatch(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
+	e.Unwatch()
 	r.OK()
 	return nil
 }

@@ -158,6 +158,7 @@ type NodeInfo struct {
 	DataDir    string
 
 	ConnectedClients, BlockedClients          int64
+	WatchingClients, WatchedKeys              int64
 	TotalConnections, RejectedConnections     int64
 	TotalCommands, OpsPerSec                  int64
 	NetInputBytes, NetOutputBytes             int64

@@ -354,7 +354,7 @@ func adminLines() []string {
 		"LATENCY", "LATENCY FOO", "LATENCY HISTORY", "LATENCY HISTORY nosuch", "LATENCY GRAPH nosuch", "LATENCY GRAPH", "LATENCY DOCTOR x",
 		"LATENCY HISTOGRAM nosuch", "LATENCY HISTOGRAM unlink", "LATENCY RESET nosuch", "CONFIG SET latency-monitor-threshold x",
 		"CONFIG SET latency-monitor-threshold -1", "CONFIG SET latency-monitor-threshold 100000", "CONFIG GET latency-monitor-threshold",
-		"EXEC", "DISCARD", "MULTI x", "COMMAND INFO multi", "COMMAND INFO exec", "COMMAND INFO discard",
+		"MULTI x", "COMMAND INFO multi", "COMMAND INFO exec", "COMMAND INFO discard", "UNWATCH", "WATCH",
 		"RESET",
 	}
 }

@@ -9,7 +9,8 @@ import (
 
 // Command is one row of the table, or a subcommand of one. Exactly one of
 // Read, Write and Local is set; a container such as CLUSTER has Subcommands
-// instead, and COMMAND has both. Rows are immutable once NewTable returned.
+// instead, and COMMAND has both. MULTI, EXEC and DISCARD have none: they are the
+// front end's. Rows are immutable once NewTable returned.
 //
 // A handler writes its reply, or returns an error, which becomes the reply in place of
 // what was written. An error is Redis's own text, a resp.Error; any other is shown
@@ -23,8 +24,11 @@ type Command struct {
 	Tips  []string // as COMMAND shows them
 	Keys  []KeySpec
 	Doc   Doc
-	// InMulti commands run between MULTI and EXEC too, at once, as in Redis.
-	InMulti bool
+	// Multi says what becomes of the command between MULTI and EXEC.
+	Multi Multi
+	// SwitchesTo, if set, returns to which protocol version the command would change its
+	// connection: 0 if to none.
+	SwitchesTo func(args *Args) int
 	// InPause commands run while CLIENT PAUSE holds others back.
 	InPause bool
 	// KeepsAsking commands leave ASKING to the command behind them.
@@ -49,6 +53,23 @@ type Command struct {
 	index  int
 }
 
+// Multi is what a command is to a transaction.
+type Multi uint8
+
+// What a command is to a transaction.
+const (
+	MultiQueued  Multi = iota // it waits for EXEC
+	MultiAtOnce               // it runs at once
+	MultiRefused              // it is refused, and so is the transaction
+	MultiBegin                // MULTI
+	MultiExec                 // EXEC
+	MultiDiscard              // DISCARD
+	MultiWatch                // WATCH
+)
+
+// frontEnds reports whether the front end carries the command out by itself.
+func (m Multi) frontEnds() bool { return m == MultiBegin || m == MultiExec || m == MultiDiscard }
+
 // WritesWith reports whether the whole command args, which names c, goes through the
 // log; else it is a read, if it is not Local.
 func (c *Command) WritesWith(args [][]byte) bool {
@@ -66,6 +87,9 @@ type Env struct {
 	// reply: CLIENT UNBLOCK ended the wait, or the client is gone.
 	Park func(until time.Time, ready func() bool) error
 	Wake func()
+	// Unwatch forgets all watched keys, Discard the transaction that MULTI has begun,
+	// too.
+	Unwatch, Discard func()
 }
 
 // Doc is what COMMAND DOCS says.

@@ -21,8 +21,8 @@ const (
 
 // AppendArgs appends the form in which a command stands in the Raft log: the
 // number of arguments as a uvarint, then the length (uvarint) and the bytes of
-// each. There is at least one argument, so the first byte is never 0: payloads
-// that begin with 0 are left to package shard.
+// each. There is at least one argument, so the first byte is never 0, with which
+// transactions and package shard's own payloads begin.
 func AppendArgs(dst []byte, args [][]byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(args)))
 	for _, arg := range args {
@@ -36,23 +36,29 @@ func AppendArgs(dst []byte, args [][]byte) []byte {
 // payload's memory. Bytes that are missing, left over or not in the shortest
 // form are ErrArgs.
 func DecodeArgs(dst [][]byte, payload []byte) ([][]byte, error) {
+	dst, rest, err := decodeArgs(dst, payload)
+	if err == nil && len(rest) != 0 {
+		return nil, ErrArgs
+	}
+	return dst, err
+}
+
+// decodeArgs is DecodeArgs, and returns what is left over.
+func decodeArgs(dst [][]byte, payload []byte) (args [][]byte, rest []byte, err error) {
 	count, payload, ok := uvarint(payload)
 	// Every argument takes a byte at least: a count that lies costs nothing.
 	if !ok || count == 0 || count > MaxArgs || count > uint64(len(payload)) {
-		return nil, ErrArgs
+		return nil, nil, ErrArgs
 	}
 	for range count {
 		var length uint64
 		if length, payload, ok = uvarint(payload); !ok || length > uint64(len(payload)) {
-			return nil, ErrArgs
+			return nil, nil, ErrArgs
 		}
 		dst = append(dst, payload[:length:length])
 		payload = payload[length:]
 	}
-	if len(payload) != 0 {
-		return nil, ErrArgs
-	}
-	return dst, nil
+	return dst, payload, nil
 }
 
 // uvarint splits a uvarint off b; ok is false if there is none, or a longer

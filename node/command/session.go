@@ -21,14 +21,14 @@ type Session struct {
 	ReadOnly atomic.Bool
 	// Asking is set by ASKING for the next command; the front end clears it.
 	Asking bool
-	// InMulti is set between MULTI and EXEC: the front end refuses what comes then.
-	InMulti bool
 	// Authenticated says that the connection may run commands. The front end
 	// sets it at connect if no password is required.
 	Authenticated bool
 	// Buffers tells what the connection's buffers hold; nil: nothing. The front
 	// end sets it before others see the session. Any goroutine may call it.
 	Buffers func() Buffers
+	// Transaction tells how it stands with a transaction, as Buffers does.
+	Transaction func() TransactionInfo
 	// CloseAfterReply asks for the connection to be closed once the reply is out.
 	CloseAfterReply bool
 
@@ -38,6 +38,9 @@ type Session struct {
 	LastCommand atomic.Pointer[Command]
 	// Blocked is set while a command of the session waits.
 	Blocked atomic.Bool
+	// Queued is how many commands a transaction has, plus one; 0: there is none.
+	// QueuedBytes is what they take.
+	Queued, QueuedBytes atomic.Int64
 
 	reply replyMode
 
@@ -59,6 +62,14 @@ type Buffers struct {
 	Output, OutputPieces int64
 	// Received and Sent are all bytes of the connection's, Commands counts its commands.
 	Received, Sent, Commands int64
+}
+
+// TransactionInfo is what CLIENT LIST tells of a session's transaction.
+type TransactionInfo struct {
+	Queued   int   // commands; -1: there is no transaction
+	Bytes    int64 // that they take
+	Watching int   // keys
+	Changed  bool  // one of them, as far as this node knows: EXEC will fail
 }
 
 type replyMode uint8
@@ -135,7 +146,7 @@ func (s *Session) Name() string { return s.Info().Name }
 // Reset puts the connection into the state of a new one, as RESET does.
 func (s *Session) Reset(authenticated bool) {
 	s.ReadOnly.Store(false)
-	s.Asking, s.InMulti, s.reply = false, false, replyOn
+	s.Asking, s.reply = false, replyOn
 	s.Authenticated = authenticated
 	s.update(func() { s.proto, s.name, s.noEvict, s.noTouch = 2, "", false, false })
 }
@@ -162,6 +173,7 @@ type SessionInfo struct {
 	LastActive      time.Time
 	Command         string
 	Buffers         Buffers
+	Transaction     TransactionInfo
 }
 
 // Info returns a picture of the session. Any goroutine may call it.
@@ -179,6 +191,10 @@ func (s *Session) Info() SessionInfo {
 	}
 	if s.Buffers != nil {
 		info.Buffers = s.Buffers()
+	}
+	info.Transaction.Queued = -1
+	if s.Transaction != nil {
+		info.Transaction = s.Transaction()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -46,6 +46,8 @@ type Reading struct {
 	MaxString int
 	// Memory meters what the read holds; nil: nobody counts.
 	Memory *Memory
+	// Watches is where WATCH leaves what it has seen; nil: nobody wants to know.
+	Watches *[]Watched
 }
 
 // Time returns the reader's clock in unix ms. The replicated one, Now, only moves
@@ -138,9 +140,14 @@ func replyError(err error) error {
 	return err
 }
 
-// RunEmpty is Run where there is no data.
+// RunEmpty is Run where there is no data: what writes there is FLUSHALL and its kin.
 func (v *View) RunEmpty(args *Args, r *resp.Reply) {
 	v.View = keyspace.Empty()
+	if args.cmd.WritesWith(args.all) {
+		r.Begin()
+		r.OK()
+		return
+	}
 	v.Run(args, r)
 	v.End()
 }

@@ -72,6 +72,7 @@ func (c *Command) check() {
 	byArguments := c.Read != nil && c.Write != nil && c.Writes != nil
 	switch {
 	case handlers == 1 && c.Writes == nil, handlers == 2 && byArguments, handlers == 0 && c.Subcommands != nil:
+	case handlers == 0 && c.Multi.frontEnds():
 	default:
 		panic("command: " + c.Name + " needs exactly one handler, or Read, Write and Writes")
 	}

@@ -177,7 +177,7 @@ func tableText() string {
 	var b strings.Builder
 	b.WriteString("| command | arguments | kind | what it does |\n|---|---|---|---|\n")
 	row := func(c *command.Command) {
-		if c.Read == nil && c.Write == nil && c.Local == nil {
+		if c.Read == nil && c.Write == nil && c.Local == nil && c.Subcommands != nil {
 			return
 		}
 		kind := "local"

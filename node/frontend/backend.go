@@ -39,8 +39,8 @@ type Replica interface {
 	// started, if only as of an earlier time.
 	Complete() bool
 	// Submit hands writes to the group, in order, and does not block. Each
-	// call's Payload is in command.AppendArgs's form and its Result a
-	// *resp.Reply. The group ends every call. Payload and Result are the
+	// call's Payload is in the form of command.AppendArgs or AppendTransaction, and its
+	// Result a *resp.Reply. The group ends every call. Payload and Result are the
 	// submitter's again when the call has ended, except after ErrUncertain:
 	// then they are left to the group for good. The slice of calls is the
 	// caller's again on return.
@@ -61,4 +61,7 @@ type Replica interface {
 	// state and the time, if there is no state in it yet; it stays for the next read,
 	// until the caller ends it.
 	Read(args *command.Args, v *command.View, r *resp.Reply) (behind bool)
+	// Exec is Read for a transaction of Read commands, in command.AppendTransaction's
+	// form: it is evaluated against one state.
+	Exec(payload []byte, v *command.View, r *resp.Reply) (behind bool)
 }

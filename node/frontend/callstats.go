@@ -111,6 +111,9 @@ func (c *conn) count(ops []op, took time.Duration) {
 		if cmd != nil {
 			c.called(cmd, n, failed, took)
 		}
+		for i := range ops[:n] {
+			c.countInner(&ops[i], took)
+		}
 		ops = ops[n:]
 	}
 }

@@ -32,14 +32,14 @@ func TestCallsAreCounted(t *testing.T) {
 		return all
 	}
 	want := map[string]string{
-		"set": "3 calls, 2 rejected, 1 failed", "get": "2 calls, 1 rejected, 0 failed", "incr": "1 calls, 0 rejected, 1 failed",
+		"set": "4 calls, 1 rejected, 1 failed", "get": "2 calls, 1 rejected, 0 failed", "incr": "1 calls, 0 rejected, 1 failed",
 		"cluster|myid": "1 calls, 1 rejected, 0 failed",
-		"multi":        "1 calls, 0 rejected, 1 failed", "exec": "1 calls, 0 rejected, 1 failed",
+		"multi":        "1 calls, 0 rejected, 0 failed", "exec": "1 calls, 0 rejected, 0 failed",
 	}
 	if got := counted(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	if got := fmt.Sprint(f.server.ErrorCounts()); got != "[{CLUSTERDOWN 2} {ERR 6} {EXECABORT 1}]" {
+	if got := fmt.Sprint(f.server.ErrorCounts()); got != "[{CLUSTERDOWN 2} {ERR 4}]" {
 		t.Errorf("errors: %s", got)
 	}
 	f.server.ResetStats()

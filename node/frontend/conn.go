@@ -48,6 +48,10 @@ type conn struct {
 	failure error // why it is closing; nil: it was asked for
 	last    *command.Command
 	lapped  time.Time // see lap
+	multi   *transaction
+	execing bool // EXEC runs, in which nothing waits
+
+	watching atomic.Pointer[watchSet]
 
 	ran int64 // commands
 
@@ -72,7 +76,7 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 	}
 	c.out = newOutput(nc, s, c.touch)
 	c.out.reply.Meter(c.grant.meter.Reply)
-	c.session.Buffers = c.buffers
+	c.session.Buffers, c.session.Transaction = c.buffers, c.transactionInfo
 	c.touch()
 	if _, ok := c.in.conn.(*rawio.Conn); ok {
 		c.in.lender = c
@@ -80,7 +84,7 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 		c.borrow() // for as long as it lives
 	}
 	c.env = command.Env{
-		Session: c.session, Table: s.opts.Table, Park: c.parkCommand, Wake: c.rouse,
+		Session: c.session, Table: s.opts.Table, Park: c.parkCommand, Wake: c.rouse, Unwatch: c.unwatch, Discard: c.discard,
 	}
 	return c
 }
@@ -119,6 +123,7 @@ func (c *conn) serve() {
 	c.out.charge(0) // have flush look
 	_ = c.out.flush()
 	c.in.forget()
+	c.unwatch()
 	c.giveBack()
 	c.server.remove(c)
 }

@@ -23,8 +23,9 @@ func (c *conn) execute(args [][]byte) {
 		c.reject(cmd, errAuthRequire)
 		return
 	}
-	if c.session.InMulti && !cmd.InMulti {
-		c.reject(cmd, errInMulti)
+	if c.multi != nil && cmd.Multi == command.MultiRefused {
+		c.abort()
+		c.reject(cmd, errNotInMulti)
 		return
 	}
 	if c.server.pause.active.Load() && !cmd.InPause {
@@ -34,12 +35,17 @@ func (c *conn) execute(args [][]byte) {
 		}
 		c.lap() // it was not the command that took so long
 	}
-	if cmd.Local != nil {
+	switch {
+	case cmd.Multi >= command.MultiBegin:
+		c.transact(cmd, args)
+	case c.multi != nil && cmd.Multi == command.MultiQueued:
+		c.queue(cmd, args)
+	case cmd.Local != nil:
 		c.local(cmd, args)
-	} else {
+	default:
 		c.data(cmd, args)
 	}
-	if c.session.Asking && !cmd.KeepsAsking {
+	if c.session.Asking && !cmd.KeepsAsking && c.multi == nil {
 		c.session.Asking = false
 	}
 }
@@ -54,7 +60,8 @@ func (c *conn) refuseUnknown(args [][]byte, err error) {
 		c.closing = true
 		return
 	}
-	c.session.Asking = false
+	c.session.Asking = c.session.Asking && c.multi != nil
+	c.abort()
 	if cmd := c.server.opts.Table.Named(args); cmd != nil {
 		c.reject(cmd, err) // with a wrong number of arguments
 		return
@@ -72,7 +79,7 @@ func (c *conn) refuse(err error) {
 
 // data sends a Read or Write command where it belongs.
 func (c *conn) data(cmd *command.Command, args [][]byte) {
-	to, err := c.server.route(c.session, cmd, args)
+	to, err := c.server.routeTo(c.session, demandOf(cmd, args))
 	if err != nil {
 		c.reject(cmd, err)
 		return
@@ -97,16 +104,24 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 // local runs a command on this goroutine, behind everything before it.
 func (c *conn) local(cmd *command.Command, args [][]byte) {
 	c.finish()
+	c.session.LastCommand.Store(cmd)
+	c.commands.Store(c.ran)
+	c.own.Init(c.session.Proto())
+	c.own.Begin()
+	if c.evaluateLocal(cmd, args); c.lost {
+		return
+	}
+	c.answerOwn()
+}
+
+// evaluateLocal writes the reply to a Local command to c.own, and counts the command.
+func (c *conn) evaluateLocal(cmd *command.Command, args [][]byte) {
 	ctx := c.server.ctx
 	if cmd.Flags&command.FlagFast == 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.server.opts.CommandTimeout)
 		defer cancel()
 	}
-	c.session.LastCommand.Store(cmd)
-	c.commands.Store(c.ran)
-	c.own.Init(c.session.Proto())
-	c.own.Begin()
 	c.args.Set(cmd, args)
 	failed := 0
 	if err := c.runLocal(ctx, cmd); err != nil {
@@ -116,9 +131,10 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 		failed = 1
 	}
 	c.called(cmd, 1, failed, c.lap())
-	if c.lost {
-		return
-	}
+}
+
+// answerOwn answers with c.own.
+func (c *conn) answerOwn() {
 	c.answer(&c.own)
 	if cap(c.own.Bytes()) > keepReply {
 		c.own.Take()

@@ -17,9 +17,9 @@ import (
 	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/data"
-	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
+	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/topology"
@@ -29,14 +29,14 @@ import (
 // patience is how long a test waits for what must happen.
 var patience = limit.Wait()
 
-// testReplica runs commands on a keyspace in memory, in place of a Raft group.
+// testReplica runs commands on a machine in memory, in place of a Raft group.
 // What it is asked for, it notes in events.
 type testReplica struct {
-	table *command.Table
-	ks    *keyspace.Keyspace
-	leads atomic.Bool
-	age   atomic.Int64 // negative: it has not caught up yet
-	empty atomic.Bool  // it never had the data
+	table   *command.Table
+	machine *shard.Machine
+	leads   atomic.Bool
+	age     atomic.Int64 // negative: it has not caught up yet
+	empty   atomic.Bool  // it never had the data
 	// local and entry are the two clocks, unix ms.
 	local, entry atomic.Int64
 
@@ -57,11 +57,12 @@ type testReplica struct {
 
 func newTestReplica(t *testing.T, table *command.Table) *testReplica {
 	t.Helper()
-	ks, err := keyspace.Open(storage.NewMemory(), keyspace.Options{})
+	machine, err := shard.Open(storage.NewMemory(), table, shard.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &testReplica{table: table, ks: ks}
+	r := &testReplica{table: table, machine: machine}
+	r.apply(&multiraft.Call{Payload: shard.AppendOwn(nil, slot.Full(), 1)})
 	r.leads.Store(true)
 	r.local.Store(1_000_000)
 	r.entry.Store(1_000_000)
@@ -116,11 +117,7 @@ func (r *testReplica) Submit(calls ...*multiraft.Call) {
 	defer r.mu.Unlock()
 	var names []string
 	for _, call := range calls {
-		args, err := command.DecodeArgs(nil, call.Payload)
-		if err != nil {
-			panic(err)
-		}
-		names = append(names, strings.TrimPrefix(string(args[0]), "\x00"))
+		names = append(names, nameOf(call.Payload))
 	}
 	r.note("submit %s", strings.Join(names, " "))
 	for _, call := range calls {
@@ -138,24 +135,41 @@ func (r *testReplica) Submit(calls ...*multiraft.Call) {
 	}
 }
 
-func (r *testReplica) apply(call *multiraft.Call) {
-	args, _ := command.DecodeArgs(nil, call.Payload)
-	cmd, err := r.table.Replicated(args)
+// nameOf tells what a payload is.
+func nameOf(payload []byte) string {
+	if command.IsTransaction(payload) {
+		t, err := command.DecodeTransaction(payload)
+		if err != nil || t.SkipWatched() != nil {
+			panic(payload)
+		}
+		var names []string
+		for {
+			args, more, err := t.Command(nil)
+			if err != nil {
+				panic(err)
+			}
+			if !more {
+				return "(" + strings.Join(names, " ") + ")"
+			}
+			names = append(names, string(args[0]))
+		}
+	}
+	args, err := command.DecodeArgs(nil, payload)
 	if err != nil {
 		panic(err)
 	}
+	return strings.TrimPrefix(string(args[0]), "\x00")
+}
+
+func (r *testReplica) apply(call *multiraft.Call) {
 	r.index++
-	tx := command.Tx{Tx: r.ks.Begin()}
-	entry := command.Entry{Index: r.index, Time: r.entry.Load()}
+	entry := command.Entry{Index: r.index, Time: r.entry.Load(), Level: command.Level, MaxString: command.MaxBulkLength}
 	if r.limit != nil {
 		entry.MaxString = r.limit()
 	}
-	tx.StartEntry(entry)
-	var words command.Args
-	words.Set(cmd, args)
 	reply, _ := call.Result.(*resp.Reply)
-	tx.Run(&words, reply)
-	if err := tx.Commit(); err != nil {
+	err := r.machine.Apply([]shard.Entry{{Entry: entry, Commands: [][]byte{call.Payload}, Replies: []*resp.Reply{reply}}})
+	if err != nil {
 		panic(err)
 	}
 }
@@ -191,15 +205,18 @@ func (r *testReplica) Read(args *command.Args, v *command.View, reply *resp.Repl
 	r.mu.Unlock()
 	if v.View == nil {
 		v.LocalNow = r.local.Load()
-		v.Take(r.ks)
 	}
-	v.Run(args, reply)
-	if v.Behind() {
-		v.End()
-		return true
+	return r.machine.Read(args, v, reply)
+}
+
+func (r *testReplica) Exec(payload []byte, v *command.View, reply *resp.Reply) (behind bool) {
+	r.mu.Lock()
+	r.note("read %s", nameOf(payload))
+	r.mu.Unlock()
+	if v.View == nil {
+		v.LocalNow = r.local.Load()
 	}
-	v.Restart()
-	return false
+	return r.machine.Exec(payload, v, reply)
 }
 
 // testNode is a Backend with what the front end needs; other methods of

@@ -149,8 +149,13 @@ func (c *conn) unblock(withError bool) bool {
 	return true
 }
 
-// parkCommand is the Park of commands that wait: see command.Call.
+// parkCommand is the Park of commands that wait: see command.Env. In a transaction
+// they do not.
 func (c *conn) parkCommand(until time.Time, ready func() bool) error {
+	if c.execing {
+		ready()
+		return nil
+	}
 	return c.park(until, true, ready)
 }
 
@@ -158,7 +163,8 @@ func (c *conn) parkCommand(until time.Time, ready func() bool) error {
 // must not run at all: the client has gone, or the server drains.
 func (c *conn) awaitPause(cmd *command.Command) bool {
 	p := &c.server.pause
-	writes := cmd.Flags&(command.FlagWrite|command.FlagMayReplicate) != 0
+	writes := cmd.Flags&(command.FlagWrite|command.FlagMayReplicate) != 0 ||
+		cmd.Multi == command.MultiExec && c.multi != nil && c.multi.replicates
 	for {
 		until := p.waitUntil(writes, c.server.opts.Now())
 		if until.IsZero() {

@@ -23,7 +23,6 @@ var (
 	errUndecided   error = resp.Error("CLUSTERDOWN The shard did not confirm the read in time")
 	errCrossSlot   error = resp.Error("CROSSSLOT Keys in request don't hash to the same slot")
 	errLeaving     error = resp.Error("CLUSTERDOWN The node is leaving its cluster")
-	errInMulti     error = resp.Error("ERR Not executed: MULTI was refused, and so are all commands until EXEC or DISCARD")
 	errLoading     error = resp.Error("LOADING The node has yet to receive the data of its shard")
 	errReadOnly    error = resp.Error("READONLY You can't write against a read only replica.")
 	errSuperseded  error = resp.Error("TRYAGAIN The write was superseded, it was not applied")
@@ -40,6 +39,30 @@ type route struct {
 	writes bool // the command goes through the log
 	keyed  bool
 	slot   uint16
+}
+
+// demand is what decides where a command on data may run: it, or a transaction.
+type demand struct {
+	slot  uint16 // if keyed
+	keyed bool
+	cross bool // there are keys of other slots, too
+	// writes says that it goes through the log.
+	writes bool
+}
+
+func demandOf(cmd *command.Command, args [][]byte) (d demand) {
+	d.writes = cmd.WritesWith(args)
+	d.slot, d.keyed, d.cross = cmd.Slot(args)
+	return d
+}
+
+// join makes d that of another one, too, that runs together with it.
+func (d *demand) join(other demand) {
+	d.writes = d.writes || other.writes
+	d.cross = d.cross || other.cross || d.keyed && other.keyed && d.slot != other.slot
+	if !d.keyed {
+		d.slot, d.keyed = other.slot, other.keyed
+	}
 }
 
 // healthCache remembers whether all slots are assigned in the view that was
@@ -62,21 +85,20 @@ func (h *healthCache) complete(v *topology.View) bool {
 	return last.complete
 }
 
-// route decides where a Read or Write command runs, or why it does not. Leading
-// the shard's group is what counts: MetaRaft's record of the master may be
-// older. The order of the checks is Redis's.
-func (s *Server) route(session *command.Session, cmd *command.Command, args [][]byte) (route, error) {
+// routeTo decides where something runs, or why it does not. Leading the shard's group
+// is what counts: MetaRaft's record of the master may be older. The order of the checks
+// is Redis's.
+func (s *Server) routeTo(session *command.Session, d demand) (route, error) {
 	v := s.opts.Backend.LocalView()
-	writes := cmd.WritesWith(args)
-	keySlot, keyed, cross := cmd.Slot(args)
-	if !keyed {
+	writes, keySlot := d.writes, d.slot
+	if !d.keyed {
 		return s.routeKeyless(v, writes)
 	}
 	shard := v.Owner[keySlot]
 	switch {
 	case shard == nil:
 		return route{}, errNotServed
-	case cross:
+	case d.cross:
 		return route{}, errCrossSlot
 	case !s.topology.complete(v) && s.fullCoverage():
 		if !s.readsWhenDown() {

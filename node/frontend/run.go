@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"bytes"
 	"errors"
 	"sync"
 	"time"
@@ -40,12 +41,14 @@ type run struct {
 	kind    runKind
 	replica Replica
 	linear  bool
+	watches bool // WATCH is among the reads
 
 	ops     []op
 	calls   []*multiraft.Call
 	payload []byte
 	done    sync.WaitGroup
 	single  multiraft.Call // the barrier
+	spare   []*transaction
 }
 
 // op is one command of a run.
@@ -60,6 +63,9 @@ type op struct {
 	// A read's reply stands in the output, from start to end.
 	start, end int
 	bad        bool // that is an error
+	// transaction is what EXEC runs, watched what WATCH has seen.
+	transaction *transaction
+	watched     []command.Watched
 }
 
 // failed reports whether the command ended in an error. The reply of a call that
@@ -93,6 +99,9 @@ func (r *run) join(kind runKind, to route, cmd *command.Command, args [][]byte) 
 // reset empties the run and lets go of what it referred to.
 func (r *run) reset() {
 	for i := range r.ops {
+		if t := r.ops[i].transaction; t != nil {
+			r.recycle(t)
+		}
 		reply := r.ops[i].reply.Take()
 		r.ops[i] = op{}
 		if cap(reply) <= keepReply {
@@ -107,7 +116,7 @@ func (r *run) reset() {
 		r.payload = nil
 	}
 	r.ops, r.calls, r.payload = r.ops[:0], r.calls[:0], r.payload[:0]
-	r.kind, r.replica, r.linear = runReplies, nil, false
+	r.kind, r.replica, r.linear, r.watches = runReplies, nil, false, false
 }
 
 // finish executes what is queued and encodes the answers. Afterwards the run
@@ -143,9 +152,15 @@ func (c *conn) write() (uncertain bool) {
 			continue
 		}
 		o.reply.Init(proto)
-		start := len(r.payload)
-		r.payload = command.AppendArgs(r.payload, o.args)
-		o.call.Payload = r.payload[start:len(r.payload):len(r.payload)]
+		if t := o.transaction; t != nil {
+			o.call.Payload = t.payload
+			t.meter.begin(&c.server.reads, &o.reply)
+			t.expect(&o.reply)
+		} else {
+			start := len(r.payload)
+			r.payload = command.AppendArgs(r.payload, o.args)
+			o.call.Payload = r.payload[start:len(r.payload):len(r.payload)]
+		}
 		o.call.Result, o.call.Done = &o.reply, &r.done
 		r.calls = append(r.calls, &o.call)
 	}
@@ -156,10 +171,13 @@ func (c *conn) write() (uncertain bool) {
 	for i := range r.ops {
 		o := &r.ops[i]
 		if o.cmd == nil || o.call.Err == nil {
-			c.answer(&o.reply)
+			c.answerWrite(o)
 			continue
 		}
 		uncertain = uncertain || errors.Is(o.call.Err, multiraft.ErrUncertain)
+		if t := o.transaction; t != nil {
+			c.server.reads.give(t.meter.end())
+		}
 		var refused op // the reply of this one may be the group's
 		refused.refuse(proto, c.failedWrite(o))
 		c.answer(&refused.reply)
@@ -230,6 +248,14 @@ func (c *conn) deliver(ops []op) {
 		if o.bad {
 			c.server.countError(encoded)
 		}
+		if o.watched != nil && !o.bad {
+			c.watch(o.watched, c.run.replica)
+		}
+		if t := o.transaction; t != nil && len(t.locals) > 0 && ran(encoded) {
+			c.out.reply.Cut(kept)
+			c.answerMixed(t, bytes.Clone(encoded), o.start)
+			return
+		}
 		if !c.session.SuppressReply() {
 			kept += copy(written[kept:], encoded)
 		}
@@ -284,13 +310,8 @@ func (c *conn) evaluate(o *op, failure error) {
 	}
 	maxString := command.MaxString(c.server.limits.Load().MaxBulk)
 	for ticks := 0; failure == nil; ticks++ {
-		c.args.Set(o.cmd, o.args)
-		c.view.MaxString, c.view.Memory = maxString, c.meterRead()
-		if r.replica == nil {
-			c.view.RunEmpty(&c.args, out)
-			return
-		}
-		behind := r.replica.Read(&c.args, &c.view, out)
+		c.view.MaxString, c.view.Memory, c.view.Watches = maxString, c.meterRead(), nil
+		behind := c.look(o)
 		switch {
 		case behind && !r.linear && o.keyed:
 			// Only the leader may end the key's life, so it is asked instead.
@@ -304,6 +325,32 @@ func (c *conn) evaluate(o *op, failure error) {
 	}
 	out.Begin()
 	out.Fail(refusal(c.failedRead(o, failure)))
+}
+
+// look evaluates a read, once.
+func (c *conn) look(o *op) (behind bool) {
+	r, out := c.run, &c.out.reply
+	if t := o.transaction; t != nil {
+		out.SetProto(c.session.Proto())
+		t.expect(out)
+		if r.replica != nil {
+			behind = r.replica.Exec(t.payload, &c.view, out)
+		} else {
+			c.execEmpty(t)
+		}
+		t.starts = out.Nested()
+		return behind
+	}
+	if o.cmd.Multi == command.MultiWatch {
+		o.watched = make([]command.Watched, 0, 1)
+		c.view.Watches = &o.watched
+	}
+	c.args.Set(o.cmd, o.args)
+	if r.replica == nil {
+		c.view.RunEmpty(&c.args, out)
+		return false
+	}
+	return r.replica.Read(&c.args, &c.view, out)
 }
 
 // failedRead tells the client why its read was not answered. It may always

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// counters count since the start, or the last ResetStats; blocked and
-// backlog are gauges.
+// counters count since the start, or the last ResetStats; blocked,
+// backlog, watching and watched are gauges.
 type counters struct {
 	connections, rejected atomic.Int64
 	commands, errors      atomic.Int64
 	received, sent        atomic.Int64
 	blocked, backlog      atomic.Int64
 	panics                atomic.Int64
+	watching, watched     atomic.Int64 // clients, and their keys
 	// Connections that were closed because they used more than they may.
 	queryLimit, outputLimit atomic.Int64
 
@@ -37,6 +38,7 @@ type mark struct {
 // Stats is what INFO shows of the clients.
 type Stats struct {
 	ConnectedClients, BlockedClients      int64
+	WatchingClients, WatchedKeys          int64
 	TotalConnections, RejectedConnections int64
 	TotalCommands, TotalErrorReplies      int64
 	NetInputBytes, NetOutputBytes         int64
@@ -59,6 +61,7 @@ func (s *Server) Stats() Stats {
 	s.mu.Unlock()
 	stats := Stats{
 		ConnectedClients: connected, BlockedClients: c.blocked.Load(),
+		WatchingClients: c.watching.Load(), WatchedKeys: c.watched.Load(),
 		TotalConnections: c.connections.Load(), RejectedConnections: c.rejected.Load(),
 		TotalCommands: c.commands.Load(), TotalErrorReplies: c.errors.Load(),
 		NetInputBytes: c.received.Load(), NetOutputBytes: c.sent.Load(),

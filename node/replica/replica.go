@@ -322,6 +322,14 @@ func (r *Replica) Read(args *command.Args, v *command.View, reply *resp.Reply) (
 	return r.machine.Read(args, v, reply)
 }
 
+// Exec evaluates a transaction of reads against one applied state: see shard.Machine.
+func (r *Replica) Exec(payload []byte, v *command.View, reply *resp.Reply) (behind bool) {
+	if v.View == nil {
+		v.LocalNow = r.group.Clock(r.manager.opts.Sched.Now())
+	}
+	return r.machine.Exec(payload, v, reply)
+}
+
 // Serves reports whether the replica is there to serve: an arbiter is not.
 func (r *Replica) Serves() bool { return r.serves.Load() }
 

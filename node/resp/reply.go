@@ -26,11 +26,21 @@ type Reply struct {
 	more  func(size int) (room int)
 	full  bool // more has refused: nothing is written any more
 	lists bool // an aggregate with elements was written
+	// Between Nest and Unnest, whole is where the reply began of which the present
+	// command's is an element, and nested where those elements begin.
+	nesting bool
+	whole   int
+	nested  []int
+	// switches are those of proto that are to come.
+	switches []Switch
 }
+
+// Switch says that the elements from one on are for another protocol version.
+type Switch struct{ At, Proto int }
 
 // Init makes r an empty Reply for a protocol version (2 or 3); its memory stays.
 func (r *Reply) Init(proto int) {
-	*r = Reply{buf: r.buf[:0], proto: proto, more: r.more}
+	*r = Reply{buf: r.buf[:0], proto: proto, more: r.more, nested: r.nested[:0]}
 }
 
 // Reset empties r for more replies to the same client. Memory of more than keep bytes
@@ -53,6 +63,14 @@ func (r *Reply) Begin() {
 	if r == nil {
 		return
 	}
+	if r.nesting {
+		for len(r.switches) > 0 && r.switches[0].At <= len(r.nested) {
+			r.proto, r.switches = r.switches[0].Proto, r.switches[1:]
+		}
+		r.start = len(r.buf)
+		r.nested = append(r.nested, r.start)
+		return
+	}
 	r.start, r.full, r.room = len(r.buf), false, 0
 	if r.more != nil {
 		r.room = r.start + 1 // the first byte asks
@@ -66,11 +84,41 @@ func (r *Reply) Full() bool { return r == nil || r.full }
 
 // Restart drops what was written since Begin.
 func (r *Reply) Restart() {
-	if r != nil {
+	switch {
+	case r == nil:
+	case r.nesting:
+		r.Cut(min(r.start, len(r.buf)))
+	default:
 		r.Cut(r.start)
 		r.Begin()
 	}
 }
+
+// Nest makes the replies to the next commands elements of the present one, an array
+// whose head was written: until Unnest, Begin begins one. Together they are metered as
+// one reply.
+func (r *Reply) Nest() {
+	if r != nil {
+		r.nesting, r.whole, r.nested = true, r.start, r.nested[:0]
+	}
+}
+
+// Unnest ends what Nest began: the reply since the Begin before is the present one
+// again.
+func (r *Reply) Unnest() {
+	if r != nil && r.nesting {
+		r.nesting, r.start = false, r.whole
+	}
+}
+
+// Nested returns where the elements begin that were written since the last Nest.
+func (r *Reply) Nested() []int { return r.nested }
+
+// SwitchAt has the protocol version change among the elements that Nest begins.
+func (r *Reply) SwitchAt(switches []Switch) { r.switches = switches }
+
+// LendNested gives r memory for Nested.
+func (r *Reply) LendNested(starts []int) { r.nested = starts[:0] }
 
 // Fail makes err the reply to the command, in place of what was written since Begin.
 func (r *Reply) Fail(err error) {
@@ -81,7 +129,7 @@ func (r *Reply) Fail(err error) {
 }
 
 // Failed reports whether the reply since Begin is an error.
-func (r *Reply) Failed() bool { return r != nil && IsErrorReply(r.buf[r.start:]) }
+func (r *Reply) Failed() bool { return r != nil && IsErrorReply(r.buf[min(r.start, len(r.buf)):]) }
 
 // IsErrorReply reports whether an encoded reply is an error.
 func IsErrorReply(encoded []byte) bool { return len(encoded) > 0 && encoded[0] == '-' }
@@ -118,6 +166,12 @@ func (r *Reply) Append(other *Reply) {
 	r.lists = r.lists || other.lists
 }
 
+// Encoded writes an element that was encoded before, in whatever protocol.
+func (r *Reply) Encoded(element []byte) {
+	r.buf = append(r.buf, element...)
+	r.lists = r.lists || len(element) > 0 && element[0] != '$' && element[0] != '+'
+}
+
 // SetProto changes the protocol version of what is written from now on.
 func (r *Reply) SetProto(proto int) { r.proto = proto }
 
@@ -147,14 +201,18 @@ func (r *Reply) writable(n int) bool {
 
 // ask asks the meter for n more bytes.
 func (r *Reply) ask(n int) bool {
-	size := r.Size() + n
+	start := r.start
+	if r.nesting {
+		start = r.whole
+	}
+	size := len(r.buf) - start + n
 	room := r.more(size)
 	if room < size {
-		r.Cut(r.start)
+		r.Cut(start)
 		r.full = true
 		return false
 	}
-	r.room = r.start + min(room, unlimited)
+	r.room = start + min(room, unlimited)
 	return true
 }
 

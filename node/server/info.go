@@ -38,6 +38,7 @@ func (b *backend) Info() admin.NodeInfo {
 	}
 	s := b.front.Load().Stats()
 	info.ConnectedClients, info.BlockedClients = s.ConnectedClients, s.BlockedClients
+	info.WatchingClients, info.WatchedKeys = s.WatchingClients, s.WatchedKeys
 	info.TotalConnections, info.RejectedConnections = s.TotalConnections, s.RejectedConnections
 	info.TotalCommands, info.TotalErrorReplies = s.TotalCommands, s.TotalErrorReplies
 	info.NetInputBytes, info.NetOutputBytes = s.NetInputBytes, s.NetOutputBytes

@@ -4,12 +4,17 @@
 //
 // # Payloads
 //
-// An entry holds payloads. One is either a command, in the form of
-// command.AppendArgs, whose first byte is never 0, or one of this package's
-// own records: a byte 0, a kind, an epoch (uvarint) and slots:
+// An entry holds payloads. One is a command, in the form of command.AppendArgs, whose
+// first byte is never 0; a transaction, in that of command.AppendTransaction; or one of
+// this package's own records: a byte 0, a kind, an epoch (uvarint) and slots:
 //
 //	own   the shard takes up the slots
 //	seal  the shard gives the slots up: no command on them runs behind it
+//
+// A transaction is all keys that its client watched, with what they were, and its
+// commands, the reads among them. It runs at its place in the log, all of it and with
+// nothing in between, or, if a watched key is not what it was, none of it. So what WATCH
+// promises holds whoever leads by then: versions are part of the state.
 //
 // # Invariants
 //
@@ -21,7 +26,8 @@
 //     A record that is late, or comes twice, changes nothing.
 //   - A command runs only if the shard owns all its slots at its place in the
 //     log. So a leader whose view is old can refuse a write for a slot that has
-//     moved away, but never accept one.
+//     moved away, but never accept one. A transaction runs if that is so of all its
+//     commands.
 //
 // What an entry says must be understood: a record that cannot be read, or the name
 // of a command that this program does not know, may be the words of a later

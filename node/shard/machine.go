@@ -260,11 +260,14 @@ func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 // applyOne runs one payload; reply is nil if nobody waits for it. An error is one of
 // the store, or of a payload that this version does not know.
 func (m *Machine) applyOne(tx *command.Tx, payload []byte, reply *resp.Reply) (slotsChanged bool, err error) {
+	reply.Begin()
+	if command.IsTransaction(payload) {
+		return false, m.exec(tx, payload, reply)
+	}
 	p, err := m.decode(m.words[:0], payload)
 	m.words = p.scratch
-	reply.Begin()
 	switch {
-	case errors.Is(err, errRecord), errors.Is(err, command.ErrNoCommand):
+	case endsNode(err):
 		return false, err
 	case err != nil:
 		reply.Fail(err)
@@ -338,24 +341,38 @@ func (m *Machine) mayRun(cmd *command.Command, args [][]byte) bool {
 // makes an error reply.
 func (m *Machine) Read(args *command.Args, v *command.View, r *resp.Reply) (behind bool) {
 	s, keyed, cross := args.Slot()
-	var before slotState
+	if cross {
+		r.Begin()
+		r.Fail(errChanging)
+		return false
+	}
+	var one [1]slotAt
+	slots := one[:0]
+	if keyed {
+		slots = append(slots, slotAt{slot: s})
+	}
+	return m.answer(slots, len(slots), v, r, func() { m.evaluate(args, v, r) })
+}
+
+// answer has evaluate write a reply from the view's state. It counts if none of the slots
+// given has changed hands meanwhile, the first of which, as many as needed says, must be
+// owned.
+func (m *Machine) answer(slots []slotAt, needed int, v *command.View, r *resp.Reply, evaluate func()) (behind bool) {
 	if v.View == nil {
 		m.look(v)
 	}
-	if keyed {
-		for before = m.owned.at(s); m.owned.changes.Load() != v.Slots; before = m.owned.at(s) {
-			// The state may be older than the change, which may be the slot's return.
-			v.End()
-			m.look(v)
-		}
-		if cross || !before.owned() {
-			r.Begin()
-			r.Fail(errChanging)
-			return false
-		}
+	for m.owned.remember(slots); len(slots) > 0 && m.owned.changes.Load() != v.Slots; m.owned.remember(slots) {
+		// The state may be older than the change, which may be the slot's return.
+		v.End()
+		m.look(v)
+	}
+	if !owned(slots[:needed]) {
+		r.Begin()
+		r.Fail(errChanging)
+		return false
 	}
 	hits, misses := v.Lookups()
-	m.evaluate(args, v, r)
+	evaluate()
 	switch err := v.Err(); {
 	case errors.Is(err, keyspace.ErrClosed): // another machine has taken its place
 		r.Fail(errChanging)
@@ -363,7 +380,7 @@ func (m *Machine) Read(args *command.Args, v *command.View, r *resp.Reply) (behi
 		r.Fail(errChanging)
 	case err != nil:
 		r.Fail(err)
-	case keyed && m.owned.at(s) != before:
+	case !m.owned.unchanged(slots):
 		r.Fail(errChanging)
 	case v.Behind():
 		v.End()

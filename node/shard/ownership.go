@@ -32,9 +32,54 @@ type ownership struct {
 
 func (o *ownership) at(s uint16) slotState { return slotState(o.slots[s].Load()) }
 
+// slotAt is a slot and its state at some moment.
+type slotAt struct {
+	slot  uint16
+	state slotState
+}
+
+// addSlot adds a slot to those whose state will be remembered.
+func addSlot(slots []slotAt, s uint16) []slotAt {
+	for i := range slots {
+		if slots[i].slot == s {
+			return slots
+		}
+	}
+	return append(slots, slotAt{slot: s})
+}
+
+// remember notes the present states of slots.
+func (o *ownership) remember(slots []slotAt) {
+	for i := range slots {
+		slots[i].state = o.at(slots[i].slot)
+	}
+}
+
+// owned reports whether all the slots were owned when they were remembered.
+func owned(slots []slotAt) bool {
+	for i := range slots {
+		if !slots[i].state.owned() {
+			return false
+		}
+	}
+	return true
+}
+
+// unchanged reports whether the slots have been as they are remembered ever since.
+func (o *ownership) unchanged(slots []slotAt) bool {
+	for i := range slots {
+		if o.at(slots[i].slot) != slots[i].state {
+			return false
+		}
+	}
+	return true
+}
+
 // slotTable is the applier's own copy, which runs ahead of the published one
 // while a transaction is open.
 type slotTable [slot.Count]slotState
+
+func (t *slotTable) owns(s uint16) bool { return t[s].owned() }
 
 // change applies an own or seal record and reports whether anything changed.
 func (t *slotTable) change(r record) (changed bool) {

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"errors"
+
 	"github.com/genuineh/aikv/node/command"
 )
 
@@ -35,9 +37,17 @@ func (m *Machine) decode(scratch [][]byte, payload []byte) (p parsed, err error)
 	return p, err
 }
 
+// endsNode reports whether an error of decode means that the replica cannot go on.
+func endsNode(err error) bool {
+	return errors.Is(err, errRecord) || errors.Is(err, command.ErrNoCommand)
+}
+
 // Check returns why Apply could do nothing with a payload, else what it weighs. It may
 // be called concurrently.
 func (m *Machine) Check(payload []byte) (weighs int, err error) {
+	if command.IsTransaction(payload) {
+		return m.checkTransaction(payload)
+	}
 	var few [16][]byte // most commands need no more
 	p, err := m.decode(few[:0], payload)
 	if err == nil && p.cmd != nil {

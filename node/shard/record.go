@@ -19,6 +19,7 @@ const (
 
 	kindOwn  = 1
 	kindSeal = 2
+	// 3 is command.TransactionKind
 )
 
 // AppendOwn appends the payload with which the shard takes up slots. It acts on

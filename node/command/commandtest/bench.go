@@ -50,7 +50,10 @@ func New(t testing.TB, families ...[]*command.Command) *Bench {
 	}
 	b := &Bench{T: t, Table: command.NewTable(families...), Keys: keys, Now: 1000000000, Limit: 64 << 20}
 	session := &command.Session{ID: 7, Addr: "127.0.0.1:5555", LAddr: "127.0.0.1:7001", Created: time.Now(), Authenticated: true}
-	b.Env = &command.Env{Session: session, Table: b.Table, Park: parkUntilReady, Wake: func() {}}
+	nothing := func() {}
+	b.Env = &command.Env{
+		Session: session, Table: b.Table, Park: parkUntilReady, Wake: nothing, Unwatch: nothing, Discard: nothing,
+	}
 	return b
 }
 
@@ -107,6 +110,8 @@ func (b *Bench) Encoded(args [][]byte, proto int) []byte {
 		defer v.Close()
 		v.Run(&words, &r)
 		b.Behind = v.Behind()
+	case cmd.Local == nil:
+		b.T.Fatalf("%s is the front end's", cmd.Name)
 	default:
 		b.Env.Session.LastCommand.Store(cmd)
 		ctx, cancel := context.WithTimeout(context.Background(), limit.Wait())
