@@ -3,6 +3,7 @@ package records
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -25,8 +26,10 @@ type generation struct {
 	count uint32
 	bytes int64
 	// blocks hold the positions in the order of keys, in blocks of at most
-	// blockSize.
+	// blockSize. firsts are the prefixes of their first places: a search for the block
+	// looks at these alone, which lie together.
 	blocks [][]place
+	firsts []uint64
 }
 
 // place is a record's position, with the beginning of its key, so that most
@@ -76,6 +79,7 @@ func (g *generation) arrange(key []byte, pos uint32) {
 	p := place{prefixOf(key), pos}
 	if len(g.blocks) == 0 {
 		g.blocks = append(g.blocks, append(make([]place, 0, blockSize), p))
+		g.firsts = append(g.firsts, p.prefix)
 		return
 	}
 	b := g.blockOf(p.prefix, key)
@@ -88,9 +92,12 @@ func (g *generation) arrange(key []byte, pos uint32) {
 		}
 		tail := append(make([]place, 0, blockSize), block[cut:]...)
 		g.blocks[b] = block[:cut]
-		g.blocks = append(g.blocks, nil)
-		copy(g.blocks[b+2:], g.blocks[b+1:])
-		g.blocks[b+1] = tail
+		first := p.prefix // of an empty tail, which p begins
+		if len(tail) > 0 {
+			first = tail[0].prefix
+		}
+		g.blocks = slices.Insert(g.blocks, b+1, tail)
+		g.firsts = slices.Insert(g.firsts, b+1, first)
 		if i >= cut {
 			b, i = b+1, i-cut
 		}
@@ -99,12 +106,15 @@ func (g *generation) arrange(key []byte, pos uint32) {
 	block = append(block, p)
 	copy(block[i+1:], block[i:])
 	block[i] = p
-	g.blocks[b] = block
+	g.blocks[b], g.firsts[b] = block, block[0].prefix
 }
 
 // blockOf returns the block that a key belongs to; there is one.
 func (g *generation) blockOf(prefix uint64, key []byte) int {
-	n := sort.Search(len(g.blocks), func(i int) bool { return g.compare(g.blocks[i][0], prefix, key) > 0 })
+	n, alike := slices.BinarySearch(g.firsts, prefix)
+	if alike {
+		n += sort.Search(len(g.blocks)-n, func(i int) bool { return g.compare(g.blocks[n+i][0], prefix, key) > 0 })
+	}
 	return max(n-1, 0)
 }
 
