@@ -31,7 +31,7 @@ func arrows() map[string][]string {
 		"data/geo":            {"command", "data/sortedsets", "keyspace", "longdouble", "resp"},
 		"data/hashes":         {"command", "keyspace", "longdouble", "resp"},
 		"data/hyperloglog":    {"command", "keyspace", "resp"},
-		"data/keys":           {"command", "data/option", "keyspace", "resp", "slot"},
+		"data/keys":           {"command", "data/option", "keyspace", "rdb", "resp", "slot"},
 		"data/option":         {"command", "resp"},
 		"data/sortedsets":     {"command", "keyspace", "resp"},
 		"data/strings":        {"command", "data/option", "keyspace", "longdouble", "resp"},
@@ -50,7 +50,7 @@ func arrows() map[string][]string {
 		// A Sched under which a seed decides who runs, for tests.
 		"sched/seeded": {"sched"},
 		"server":       all,
-		"shard":        {"command", "keyspace", "keyspace/records", "resp", "slot", "storage"},
+		"shard":        {"command", "keyspace", "keyspace/records", "rdb", "resp", "slot", "storage"},
 		"slot":         {},
 		"snapshot":     {"multiraft", "sched", "storage"},
 		"storage":      {"rawio"},

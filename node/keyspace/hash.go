@@ -106,6 +106,18 @@ func (h HashView) Scan(cursor uint64, count int, fn func(field, value []byte, ex
 	return 0
 }
 
+// Soonest returns the first time at which a field expires, 0 if none does.
+func (h HashView) Soonest() (at int64) {
+	if b, ok := h.big(); ok {
+		return b.next()
+	}
+	h.Each(func(_, _ []byte, expireAt int64) bool {
+		at = expireAt
+		return false // fields that expire come first, in that order
+	})
+	return at
+}
+
 // Hash changes the hash of a key, which comes into being with its first field
 // and goes with its last. Its methods for reading see the changes. It is good
 // for as long as the key is not changed in another way.

@@ -112,6 +112,17 @@ func (b *bigHash) any() bool {
 	return b.view.lasts(timeOf(key))
 }
 
+// next returns when a field expires that is there.
+func (b *bigHash) next() int64 {
+	n := b.gone()
+	if n == b.expiry.Len() {
+		return 0
+	}
+	key, _, err := b.expiry.At(n)
+	b.view.fail(err)
+	return timeOf(key)
+}
+
 func timeOf(key []byte) int64 {
 	if len(key) < timeSize {
 		return 0

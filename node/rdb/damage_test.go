@@ -212,7 +212,7 @@ func FuzzDecode(f *testing.F) {
 	limits := rdb.Limits{String: 1 << 20, Total: 4 << 20}
 	f.Fuzz(func(t *testing.T, value []byte, version uint16) {
 		payload := sealed(value, version)
-		given := bytes.Clone(payload)
+		given, unpacked := bytes.Clone(payload), rdb.Unpacked(payload)
 		v, err := rdb.Decode(payload, limits)
 		if !bytes.Equal(payload, given) {
 			t.Fatal("the payload was changed")
@@ -221,6 +221,9 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		check(t, v)
+		if unpacked < 0 || unpacked > limits.Total {
+			t.Fatalf("%d bytes were to be unpacked", unpacked)
+		}
 		again, err := rdb.Decode(encode(v, len(value)%2 == 0), loose)
 		if err != nil || show(again) != show(v) {
 			t.Fatalf("%s is read as %v, %v", show(v), again, err)
@@ -260,5 +263,44 @@ func encode(v *rdb.Value, small bool) []byte {
 				}
 			}
 		})
+	}
+}
+
+// What is said of compressed strings beforehand is what Decode makes of them: within
+// exactly that, and the elements' own, it does its work.
+func TestUnpacked(t *testing.T) {
+	const perElement = 32
+	seen := 0
+	try := func(name string, payload []byte) {
+		v, err := rdb.Decode(payload, loose)
+		if err != nil {
+			t.Fatal(err)
+		}
+		elements := len(v.Elements)
+		switch payload[0] { // those whose times and scores are elements of a listpack
+		case 12, 17:
+			elements *= 2
+		case 23, 25:
+			elements += elements / 2
+		}
+		total, unpacked := elements*perElement, rdb.Unpacked(payload)
+		if unpacked > 0 {
+			seen++
+		}
+		if _, err := rdb.Decode(payload, rdb.Limits{String: 1 << 20, Total: total + unpacked}); err != nil {
+			t.Errorf("%s: %d is not enough: %v", name, unpacked, err)
+		}
+		if _, err := rdb.Decode(payload, rdb.Limits{String: 1 << 20, Total: total + unpacked - 1}); err != rdb.ErrTotal {
+			t.Errorf("%s: %d is too much: %v", name, unpacked, err)
+		}
+	}
+	for _, d := range corpus(t) {
+		try(d.server+" "+d.shape, d.payload)
+	}
+	for name, value := range olds() {
+		try(name, sealed([]byte(value), 6))
+	}
+	if seen < 20 {
+		t.Errorf("only %d values have compressed strings", seen)
 	}
 }

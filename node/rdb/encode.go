@@ -23,40 +23,54 @@ func EncodeString(value []byte) []byte {
 
 // EncodeList returns the payload of a list.
 func EncodeList(elements iter.Seq[[]byte]) []byte {
-	e := begin(typeQuicklist2, 0)
-	var nodes encoder
-	var pack listpackWriter
-	count := 0
-	end := func() {
-		if pack.n > 0 {
-			nodes.length(listpackNode)
-			nodes.blob(pack.bytes())
-			pack.reset()
-			count++
-		}
-	}
+	var w listWriter
 	for element := range elements {
-		const overhead = 1 + 5 + 5 // of a large element, and the end
-		size := len(element) + overhead
-		if len(pack.b)+size > largestNode {
-			end()
-		}
-		if size+listpackHead <= largestNode {
-			pack.add(element)
-			continue
-		}
-		nodes.length(singleNode)
-		nodes.blob(element)
-		count++
+		w.add(element)
 	}
-	end()
-	e.length(uint64(count))
-	return seal(append(e.out, nodes.out...), versionWritten)
+	w.endNode()
+	e := begin(typeQuicklist2, len(w.nodes.out))
+	e.length(uint64(w.count))
+	return seal(append(e.out, w.nodes.out...), versionWritten)
 }
 
 // largestNode is how many bytes a node of a list has, as with list-max-listpack-size
-// -2, Redis's default. An element that does not fit has a node for itself.
+// -2, Redis's default.
 const largestNode = 8 << 10
+
+// listWriter writes the nodes of a list.
+type listWriter struct {
+	nodes encoder
+	count int
+	pack  listpackWriter // the node that grows
+}
+
+func (w *listWriter) add(element []byte) {
+	if len(element) > largestNode {
+		w.endNode()
+		w.node(singleNode, element)
+		return
+	}
+	before := w.pack
+	if w.pack.add(element); before.n > 0 && len(w.pack.b) >= largestNode { // with its end it is larger
+		w.pack = before
+		w.endNode()
+		w.pack.add(element)
+	}
+}
+
+// endNode ends the node that grows, if it has an element.
+func (w *listWriter) endNode() {
+	if w.pack.n > 0 {
+		w.node(listpackNode, w.pack.bytes())
+		w.pack.reset()
+	}
+}
+
+func (w *listWriter) node(kind uint64, blob []byte) {
+	w.nodes.length(kind)
+	w.nodes.blob(blob)
+	w.count++
+}
 
 // EncodeSet returns the payload of a set of n members. If numbers, all of them are
 // integers, and Redis keeps them as such.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/rdb"
 )
 
 // A few bytes of a command can make a value of half a gigabyte. What a thousand of
@@ -38,6 +39,8 @@ func weight(cmd *command.Command, args [][]byte) int {
 			}
 		}
 		return largest
+	case "restore":
+		return rdb.Unpacked(args[3])
 	case "bitop", "copy":
 		return unknownWeight
 	}

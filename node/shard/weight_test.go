@@ -11,9 +11,11 @@ import (
 // committed at one time.
 func TestWeight(t *testing.T) {
 	m := open(t, storage.NewMemory())
+	bomb := "\x00\xc3\x05\x40\xfa" + "\x00x\xe0\xf0\x00" + "0123456789" // 250 bytes of five
 	for line, want := range map[string]int{
 		"set k v": 0, "setbit k 536870911 1": 536870911 / 8, "setbit k x 1": 0, "setrange k 1000 v": 1000,
 		"bitfield k set u8 80000 1 get u8 9000000": 80000/8 + 8, "bitfield k incrby u16 #1000 1": 1000*16/8 + 8,
+		"restore k 0 x": 0, "restore k 0 " + bomb: 250, "restore k 0 " + bomb + " replace": 250,
 		"bitfield k get u8 9000000": 0, "bitop not a b": unknownWeight, "copy a b": unknownWeight,
 	} {
 		if got, err := m.Check(payload(line)); err != nil || got != want {

@@ -1,5 +1,5 @@
 // Package keys holds the commands on keys whatever their values: names, times of
-// expiry, walks, and what is told of a key.
+// expiry, walks, what is told of a key, and keys in the form of DUMP.
 package keys
 
 import (
@@ -10,5 +10,5 @@ import (
 
 // Commands returns the rows.
 func Commands() []*command.Command {
-	return slices.Concat(keyCommands(), expiryCommands(), scanCommands(), shardCommands())
+	return slices.Concat(keyCommands(), expiryCommands(), scanCommands(), shardCommands(), dumpCommands())
 }

@@ -72,22 +72,19 @@ func flush(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 // record header, index entry, and its share of tables and filters.
 const recordOverhead = 48
 
-// memoryUsage estimates: most of a key's bytes are on disk, not in memory.
+// memoryUsage estimates: most of a key's bytes are on disk, not in memory. The size of
+// a value is known without samples of it.
 func memoryUsage(v *command.View, args *command.Args, r *resp.Reply) error {
 	key := args.Next()
-	if args.IsWith("samples", 1) {
-		n, err := args.Int()
-		switch {
-		case args.More():
-			return command.ErrSyntax
-		case err != nil:
-			return err
-		case n < 0:
+	for args.More() {
+		if !args.IsWith("samples", 1) {
 			return command.ErrSyntax
 		}
-	}
-	if err := args.End(); err != nil {
-		return err
+		if n, err := args.Int(); err != nil {
+			return err
+		} else if n < 0 {
+			return command.ErrSyntax
+		}
 	}
 	return ofKey(v, key, r, func(keyspace.Meta) error {
 		size, _ := v.SizeOf(key)
