@@ -49,7 +49,8 @@ type Keyspace struct {
 	// expired counts the keys that transactions found expired and removed.
 	expired atomic.Int64
 
-	undo []undone // the writer's, kept for its memory
+	undo  []undone    // the writer's, kept for its memory
+	spare *pageWriter // the same
 }
 
 // atomicCounts are slotCounts that are read while they change.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
+	"github.com/genuineh/aikv/node/keyspace/records"
 	"github.com/genuineh/aikv/node/keyspace/tree"
 	"github.com/genuineh/aikv/node/storage"
 )
@@ -68,32 +70,45 @@ func remainsRange() (lower, upper []byte) { return []byte{classRemains}, []byte{
 type pages struct {
 	view *View
 	key  [pageKeySize]byte
+	// peeks: whoever reads keeps nothing of the pages.
+	peeks bool
 }
 
-func (v *View) pages(s uint16, id objectID) *pages { return &pages{v, pageKey(s, id, 0)} }
+func (v *View) pages(s uint16, id objectID) *pages { return &pages{view: v, key: pageKey(s, id, 0)} }
 
 // Page returns a page, which must be there.
 func (p *pages) Page(n uint32) ([]byte, error) {
-	binary.BigEndian.PutUint32(p.key[pageHeader:], n)
-	page, ok := p.view.loadPage(p.key[:])
-	switch {
-	case p.view.Err() != nil:
-		return nil, p.view.Err()
-	case !ok:
-		return nil, fmt.Errorf("%w: it is missing", storage.ErrCorrupt)
+	if p.peeks && p.view.own != nil {
+		page, _, err := p.Peek(n)
+		return page, err
 	}
-	return page, nil
-}
-
-func (v *View) loadPage(key []byte) (page []byte, ok bool) {
+	v := p.view
+	binary.BigEndian.PutUint32(p.key[pageHeader:], n)
+	var page []byte
+	var ok bool
 	switch {
 	case v.err != nil || v.ks == nil:
-		return nil, false
 	case v.own != nil:
-		return v.own.recs.Get(key)
+		page, ok = v.own.recs.Get(p.key[:])
 	default:
-		return v.recs.Get(key)
+		page, ok = v.recs.Get(p.key[:])
 	}
+	return page, p.missing(ok)
+}
+
+// Peek is Page, in a transaction, for a caller that keeps nothing of the page.
+func (p *pages) Peek(n uint32) (page []byte, own bool, err error) {
+	binary.BigEndian.PutUint32(p.key[pageHeader:], n)
+	page, own, ok := p.view.own.recs.Peek(p.key[:])
+	return page, own, p.missing(ok)
+}
+
+// missing returns why a page is not there, if it is not.
+func (p *pages) missing(ok bool) error {
+	if err := p.view.Err(); err != nil || ok {
+		return err
+	}
+	return fmt.Errorf("%w: it is missing", storage.ErrCorrupt)
 }
 
 // pageWriter writes them, too.
@@ -104,16 +119,70 @@ type pageWriter struct {
 	// the change that is under way.
 	numbers tree.Numbers
 	last    uint32
+	// drafts are the records whose memory Buffer has returned.
+	drafts []records.Record
+	// Where drafts begin, and the trees that are in use.
+	first [8]records.Record
+	trees [2]tree.Tree
+	used  int
+}
+
+// newWriter returns an empty writer.
+func (tx *Tx) newWriter(s uint16, id objectID) *pageWriter {
+	w := tx.ks.spare
+	if tx.ks.spare = nil; w == nil {
+		w = new(pageWriter)
+	}
+	w.pages, w.tx = pages{view: &tx.View, key: pageKey(s, id, 0)}, tx
+	w.drafts = w.first[:0]
+	return w
+}
+
+// done gives the writer's memory back, with its trees.
+func (p *pageWriter) done() {
+	ks := p.tx.ks
+	*p = pageWriter{}
+	ks.spare = p
+}
+
+// Buffer returns memory that is a record's already, for Put to find it again.
+func (p *pageWriter) Buffer(n uint32, content []byte, room int) []byte {
+	binary.BigEndian.PutUint32(p.key[pageHeader:], n)
+	if len(content) > 0 {
+		if rec := p.tx.own.recs.Own(p.key[:]); rec != nil && inMemory(rec, content) {
+			if memory := rec.Memory(); len(content)+room <= cap(memory) {
+				p.drafts = append(p.drafts, rec)
+				return memory[:len(content)]
+			}
+			room += len(content) / 8 // it grows again, likely
+		}
+	}
+	rec := records.Draft(p.key[:], len(content)+room)
+	p.drafts = append(p.drafts, rec)
+	return append(rec.Memory()[:0], content...)
+}
+
+// inMemory reports whether a page lies where the value of a record begins.
+func inMemory(rec records.Record, page []byte) bool {
+	memory := rec.Memory()
+	return cap(memory) > 0 && cap(page) > 0 && &memory[:1][0] == &page[:1][0]
 }
 
 // Put writes a page.
 func (p *pageWriter) Put(n uint32, page []byte) {
 	binary.BigEndian.PutUint32(p.key[pageHeader:], n)
-	if n > p.last {
-		p.tx.own.recs.Insert(p.key[:], page)
-	} else {
-		p.tx.own.recs.Put(p.key[:], page)
+	var rec records.Record
+	for i, draft := range p.drafts {
+		if inMemory(draft, page) {
+			rec = draft.WithValue(len(page))
+			p.drafts = slices.Delete(p.drafts, i, i+1)
+			break
+		}
 	}
+	if rec == nil {
+		rec = records.New(p.key[:], page)
+	}
+	p.tx.own.recs.PutOwn(rec, n > p.last)
 }
 
 // Delete removes a page.
@@ -124,14 +193,13 @@ func (p *pageWriter) Delete(n uint32) {
 
 // create begins a new object for a key.
 func (tx *Tx) create(r *ref) *pageWriter {
-	id := newObjectID(tx.ks.group, tx.nextVersion())
-	return &pageWriter{pages: *tx.pages(r.stored.slot(), id), tx: tx}
+	return tx.newWriter(r.stored.slot(), newObjectID(tx.ks.group, tx.nextVersion()))
 }
 
 // change begins to change the object of a record, whose body ends with numbers.
 func (tx *Tx) change(rec *record, numbers []byte) *pageWriter {
 	id, _ := rec.object()
-	w := &pageWriter{pages: *tx.pages(rec.stored.slot(), id), tx: tx}
+	w := tx.newWriter(rec.stored.slot(), id)
 	w.numbers, _, _ = tree.DecodeNumbers(numbers) // sound: see record.decode
 	w.last = w.numbers.Last()
 	return w
@@ -142,7 +210,13 @@ func (p *pages) id() []byte { return p.key[3:pageHeader] }
 
 // tree returns a tree of the object, to be changed.
 func (p *pageWriter) tree(root tree.Root) *tree.Tree {
-	return tree.New(p, root, &p.numbers, p.tx.ks.pageSize)
+	if p.used == len(p.trees) {
+		return tree.New(p, root, &p.numbers, p.tx.ks.pageSize)
+	}
+	t := &p.trees[p.used]
+	p.used++
+	t.Init(p, root, &p.numbers, p.tx.ks.pageSize)
+	return t
 }
 
 // build writes a tree of a new object, whose items are what fill adds, in order. It
@@ -176,6 +250,7 @@ func (tx *Tx) abandon(before, now *record) {
 // returns the body that stands for that.
 func (tx *Tx) copyObject(r *ref, rec *record) []byte {
 	to := tx.create(r)
+	defer to.done()
 	for _, root := range rec.roots() {
 		id, _ := rec.object()
 		from := tree.NewView(tx.pages(rec.stored.slot(), id), root)
@@ -189,7 +264,8 @@ func (tx *Tx) copyObject(r *ref, rec *record) []byte {
 
 // flush writes what has changed of trees of the object, and returns a body that
 // stands for them: the object, head, the trees' roots, and the page numbers. It is
-// nil after an error, which is the transaction's.
+// nil after an error, which is the transaction's. It ends the writer and its trees;
+// the body is good until the next change.
 func (p *pageWriter) flush(head []byte, trees ...*tree.Tree) []byte {
 	for _, t := range trees {
 		p.tx.fail(t.Flush())
@@ -197,11 +273,14 @@ func (p *pageWriter) flush(head []byte, trees ...*tree.Tree) []byte {
 	if p.tx.Err() != nil {
 		return nil
 	}
-	body := append(append(make([]byte, 0, 128), p.id()...), head...)
+	body := append(append(p.tx.own.scratch[:0], p.id()...), head...)
 	for _, t := range trees {
 		body = t.Root().Append(body)
 	}
-	return p.numbers.Append(body)
+	body = p.numbers.Append(body)
+	p.tx.own.scratch = body
+	p.done()
+	return body
 }
 
 // roots returns the roots of the trees of a big value, none for another one.

@@ -110,8 +110,14 @@ func newRecord(at storedKey, meta Meta, soonest int64, body ...[]byte) *record {
 	header = binary.AppendUvarint(header, uint64(meta.ExpireAt))
 	header = binary.AppendUvarint(header, meta.Version.Index)
 	header = binary.AppendUvarint(header, uint64(meta.Version.Op))
-	parts := append(make([][]byte, 0, 6), header)
-	kept := records.New(at, append(parts, body...)...)
+	size := len(header)
+	for _, part := range body {
+		size += len(part)
+	}
+	kept := append(records.Draft(at, size), header...)
+	for _, part := range body {
+		kept = append(kept, part...)
+	}
 	r := &record{stored: kept.Key(), kept: kept, body: kept.Value()[len(header):], soonest: soonest, meta: meta}
 	r.describe()
 	return r

@@ -66,6 +66,7 @@ func orderKey(dst []byte, score float64, member []byte) []byte {
 // bigSortedSet reads a pagedSortedSet.
 type bigSortedSet struct {
 	view           *View
+	pages          *pages
 	members, order tree.View
 }
 
@@ -77,10 +78,11 @@ func (z SortedSetView) big() (b bigSortedSet, ok bool) {
 	}
 	p := parsePagedSortedSet(z.rec.body)
 	reader := z.view.pages(z.rec.stored.slot(), id)
-	return bigSortedSet{z.view, tree.NewView(reader, p.members), tree.NewView(reader, p.order)}, true
+	return bigSortedSet{z.view, reader, tree.NewView(reader, p.members), tree.NewView(reader, p.order)}, true
 }
 
 func (b *bigSortedSet) score(member []byte) (score float64, ok bool) {
+	b.pages.peeks = true
 	item, ok, err := b.members.Get(elementKey(make([]byte, 0, 64), member))
 	if err != nil || !ok || len(item) != scoreSize {
 		b.view.fail(err)
@@ -111,6 +113,7 @@ func (b *bigSortedSet) from(position int64, reverse bool, yield func([]byte, flo
 }
 
 func (b *bigSortedSet) firstByScore(score float64, exclusive bool) int64 {
+	b.pages.peeks = true
 	bound := sortable(score)
 	if exclusive {
 		bound++ // the largest score is far from the largest number
@@ -121,6 +124,7 @@ func (b *bigSortedSet) firstByScore(score float64, exclusive bool) int64 {
 }
 
 func (b *bigSortedSet) firstByMember(member []byte, exclusive bool) int64 {
+	b.pages.peeks = true
 	first, _, err := b.order.At(0)
 	if err != nil {
 		b.view.fail(err)

@@ -139,6 +139,13 @@ func BenchmarkTyped(b *testing.B) {
 			l.PushFront(benchElement(i))
 			l.DeleteRange(l.Len()-1, l.Len())
 		})
+		change("ZAdd25", func(tx *Tx, i int) { // as many commands in one entry
+			for j := range 25 {
+				tx.Save()
+				z, _ := tx.SortedSet([]byte("z"))
+				z.Set(benchElement((25*i+j)*7919%n), benchScore(25*i+j)+0.25)
+			}
+		})
 		change("Del", func(tx *Tx, _ int) {
 			tx.Delete([]byte("h"))
 			tx.Delete([]byte("s"))

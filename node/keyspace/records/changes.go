@@ -9,6 +9,8 @@ type change struct {
 	now  Record // in the transaction
 	// saved is the number of the last Save for which Undo knows what to do.
 	saved uint32
+	// own: nobody but the transaction knows now. See Tx.Own.
+	own bool
 }
 
 // changeSet is the set of a transaction's changes, one a key, in the order of

@@ -83,6 +83,7 @@ type Map struct {
 
 	writer sync.Mutex // held by the write transaction
 	undo   []undone   // the writer's, kept for its memory
+	before []byte     // the same
 
 	views  sync.RWMutex // held for reading by every view, and for writing by Close
 	closed bool         // guarded by views

@@ -36,6 +36,20 @@ func New(key []byte, value ...[]byte) Record {
 	return r
 }
 
+// Draft makes a record without a value, whose memory has room for one. Whoever
+// makes it may append up to that to it, until it is shared.
+func Draft(key []byte, room int) Record {
+	r := make(Record, recordHeader, recordHeader+len(key)+room)
+	binary.LittleEndian.PutUint32(r, uint32(len(key))<<2)
+	return append(r, key...)
+}
+
+// Memory returns the memory of the value, as long as that may grow.
+func (r Record) Memory() []byte { return r[r.keyEnd():cap(r)] }
+
+// WithValue returns the record with the first bytes of that as its value.
+func (r Record) WithValue(size int) Record { return r[:r.keyEnd()+size] }
+
 func newAbsent(key []byte) Record {
 	r := New(key)
 	r[0] |= flagAbsent
@@ -48,8 +62,14 @@ func (r Record) absent() bool { return r[0]&flagAbsent != 0 }
 // Key returns the key, which must not be changed.
 func (r Record) Key() []byte { end := r.keyEnd(); return r[recordHeader:end:end] }
 
+// has reports whether the record is that of a key.
+func (r Record) has(key []byte) bool {
+	end := recordHeader + len(key)
+	return len(r) >= end && r.keyEnd() == end && string(r[recordHeader:end]) == string(key)
+}
+
 // Value returns the value, which must not be changed.
-func (r Record) Value() []byte { return r[r.keyEnd():] }
+func (r Record) Value() []byte { return r[r.keyEnd():len(r):len(r)] }
 
 // known returns nil for the word that a key is absent.
 func (r Record) known() Record {
@@ -60,4 +80,4 @@ func (r Record) known() Record {
 }
 
 // memory is about how many bytes the record takes.
-func (r Record) memory() int64 { return int64(len(r)) + overhead }
+func (r Record) memory() int64 { return int64(cap(r)) + overhead }

@@ -1,9 +1,6 @@
 package records
 
-import (
-	"bytes"
-	"sync"
-)
+import "sync"
 
 // table holds the resident records of a space by key: all dirty ones, which stay
 // until a checkpoint has cleaned them, and clean ones, which are a cache evicted by
@@ -156,7 +153,7 @@ func (s *tableShard) find(hash uint64, key []byte) int {
 	}
 	mask, want := uint32(len(s.entries)-1), tag(hash)
 	for i := want & mask; s.entries[i].rec != nil; i = (i + 1) & mask {
-		if e := &s.entries[i]; e.tag() == want && bytes.Equal(e.rec.Key(), key) {
+		if e := &s.entries[i]; e.tag() == want && e.rec.has(key) {
 			return int(i)
 		}
 	}

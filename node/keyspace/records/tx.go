@@ -1,6 +1,7 @@
 package records
 
 import (
+	"bytes"
 	"errors"
 )
 
@@ -20,6 +21,8 @@ type Tx struct {
 	// undo is what Undo needs to take back what was done since Save.
 	undo  []undone
 	saves uint32 // counts Save and Undo
+	// before is memory of what undo has of records that were changed in place.
+	before []byte
 }
 
 // Begin begins the write transaction, waiting for the one before it to end, and
@@ -30,7 +33,7 @@ func (m *Map) Begin() *Tx {
 	base := m.latest.Load()
 	return &Tx{
 		m: m, base: base, world: base.world, err: m.checkpoints.failure(),
-		outer: &changeSet{}, inner: &changeSet{}, undo: m.undo[:0],
+		outer: &changeSet{}, inner: &changeSet{}, undo: m.undo[:0], before: m.before[:0],
 	}
 }
 
@@ -46,7 +49,7 @@ func (tx *Tx) Discard() {
 		return
 	}
 	tx.ended = true
-	tx.m.keepUndo(tx.undo)
+	tx.m.keepUndo(tx.undo, tx.before)
 	tx.m.writer.Unlock()
 }
 
@@ -75,7 +78,7 @@ func (tx *Tx) load(hash uint64, key []byte) (rec Record, index int) {
 // Get returns the value of a key, which must not be changed, and whether the key
 // is there.
 func (tx *Tx) Get(key []byte) (value []byte, ok bool) {
-	rec, _ := tx.load(tx.m.hash(key), key)
+	rec := tx.Find(key)
 	if rec == nil {
 		return nil, false
 	}
@@ -84,7 +87,11 @@ func (tx *Tx) Get(key []byte) (value []byte, ok bool) {
 
 // Find returns the record of a key, nil if the key is not there.
 func (tx *Tx) Find(key []byte) Record {
-	rec, _ := tx.load(tx.m.hash(key), key)
+	rec, index := tx.load(tx.m.hash(key), key)
+	if index >= 0 {
+		_, changes := tx.home(key)
+		changes.list[index].own = false
+	}
 	return rec
 }
 
@@ -146,10 +153,10 @@ func (tx *Tx) set(hash uint64, index int, old, now Record) {
 	}
 	c := &changes.list[index]
 	if c.saved != tx.saves {
-		tx.undo = append(tx.undo, undone{changes, index, c.now})
+		tx.undo = append(tx.undo, undone{changes: changes, index: index, now: c.now})
 		c.saved = tx.saves
 	}
-	c.now = now
+	c.now, c.own = now, false
 }
 
 // Flush removes every key of the world. It costs the same whatever there is.
@@ -225,13 +232,13 @@ func (tx *Tx) Walk(lower, upper []byte) *Walker {
 		return w
 	}
 	home, changes := tx.home(lower)
-	w.load = func(key []byte) Record {
-		rec, _ := tx.load(tx.m.hash(key), key)
-		return rec
-	}
+	w.load = tx.Find
 	w.err = &tx.err
 	w.begin(home, lower)
-	w.lay(changes, lower, func(ch *change) Record { return ch.now.known() })
+	w.lay(changes, lower, func(ch *change) Record {
+		ch.own = false
+		return ch.now.known()
+	})
 	w.arrange()
 	return w
 }
@@ -248,21 +255,25 @@ type undone struct {
 	changes *changeSet
 	index   int
 	now     Record
+	copied  bool // now is in Tx.before
 }
 
 // keepUndo keeps the memory of a transaction's steps for the next one.
-func (m *Map) keepUndo(undo []undone) {
-	const keep = 256
+func (m *Map) keepUndo(undo []undone, before []byte) {
+	const keep, keepBytes = 256, 32 << 10
 	clear(undo[:cap(undo)])
 	if m.undo = undo[:0]; cap(undo) > keep {
 		m.undo = nil
+	}
+	if m.before = before[:0]; cap(before) > keepBytes {
+		m.before = nil
 	}
 }
 
 // Save returns the transaction's state as it is now, for Undo. One save is good at
 // a time: the next one takes its place. It costs next to nothing.
 func (tx *Tx) Save() Save {
-	tx.undo = tx.undo[:0]
+	tx.undo, tx.before = tx.undo[:0], tx.before[:0]
 	tx.saves++
 	return Save{tx.world, tx.outer, tx.inner, len(tx.outer.list), len(tx.inner.list)}
 }
@@ -271,9 +282,13 @@ func (tx *Tx) Save() Save {
 func (tx *Tx) Undo(s Save) {
 	for i := len(tx.undo) - 1; i >= 0; i-- {
 		u := &tx.undo[i]
-		u.changes.list[u.index].now = u.now
+		if u.copied {
+			u.now = bytes.Clone(u.now)
+		}
+		c := &u.changes.list[u.index]
+		c.now, c.own = u.now, false
 	}
-	tx.undo = tx.undo[:0]
+	tx.undo, tx.before = tx.undo[:0], tx.before[:0]
 	tx.saves++
 	tx.world, tx.outer, tx.inner = s.world, s.outer, s.inner
 	tx.outer.cut(s.outerLen)

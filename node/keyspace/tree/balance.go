@@ -309,7 +309,7 @@ func (t *Tree) refill(number uint32, source *page, i, j int) *node {
 	if n == nil {
 		n = t.openNode(number)
 	}
-	n.page = emptyPage(source.level, (j-i)*source.slot+source.offset(j)-source.offset(i))
+	n.page = t.blankPage(number, source.level, (j-i)*source.slot+source.offset(j)-source.offset(i))
 	n.take(source, i, j)
 	return n
 }

@@ -14,6 +14,12 @@ type plain struct{ pages [][]byte }
 
 func (m *plain) Page(n uint32) ([]byte, error) { return m.pages[n], nil }
 
+func (m *plain) Peek(n uint32) ([]byte, bool, error) { return m.pages[n], false, nil }
+
+func (m *plain) Buffer(_ uint32, content []byte, room int) []byte {
+	return append(make([]byte, 0, len(content)+room), content...)
+}
+
 func (m *plain) Put(n uint32, page []byte) {
 	for int(n) >= len(m.pages) {
 		m.pages = append(m.pages, nil)

@@ -75,7 +75,7 @@ func (b *Builder) begin(level, room int, separator []byte, cut bool) (*grown, er
 		return nil, err
 	}
 	b.root.Pages++
-	g := &grown{page: emptyPage(level, room)}
+	g := &grown{page: newPage(b.pages.Buffer(number, nil, headerSize+room), level)}
 	g.says = entry{child: number, separator: bytes.Clone(separator), cut: cut}
 	held := b.levels[level].held
 	b.levels[level].held, b.levels[level].last = b.levels[level].last, g
@@ -107,11 +107,7 @@ func (b *Builder) emit(g *grown) error {
 }
 
 func (b *Builder) put(g *grown) {
-	bytes := g.b
-	if cap(bytes)-len(bytes) > 64+len(bytes)/8 {
-		bytes = append(make([]byte, 0, len(bytes)), bytes...)
-	}
-	b.pages.Put(g.says.child, bytes)
+	b.pages.Put(g.says.child, trim(g.b))
 }
 
 // Finish writes what is left, and returns the root.

@@ -6,8 +6,12 @@ import (
 )
 
 func emptyPage(level, capacity int) page {
-	p := page{b: make([]byte, headerSize, headerSize+capacity), level: level, slot: leafSlot, heap: headerSize}
-	p.b[0] = byte(level)
+	return newPage(make([]byte, 0, headerSize+capacity), level)
+}
+
+// newPage makes an empty page in memory that has room for it.
+func newPage(b []byte, level int) page {
+	p := page{b: append(b[:0], byte(level), 0, 0), level: level, slot: leafSlot, heap: headerSize}
 	if level > 0 {
 		p.slot = innerSlot
 	}

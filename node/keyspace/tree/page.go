@@ -2,6 +2,7 @@ package tree
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 )
 
@@ -111,12 +112,25 @@ func (p *page) key(i int) []byte {
 	return key
 }
 
-// search finds the first item of a leaf whose key is not below key.
+// search finds the first item of a leaf whose key is not below key. Most keys are told
+// apart by their first eight bytes.
 func (p *page) search(key []byte) (i int, exact bool) {
+	var prefix uint64
+	if len(key) >= 8 {
+		prefix = binary.BigEndian.Uint64(key)
+	}
 	low, high := 0, p.n
 	for low < high {
 		middle := int(uint(low+high) >> 1)
-		switch c := bytes.Compare(p.key(middle), key); {
+		other := p.keyAt(middle)
+		c := 0
+		if len(key) >= 8 && len(other) >= 8 {
+			c = cmp.Compare(binary.BigEndian.Uint64(other), prefix)
+		}
+		if c == 0 {
+			c = bytes.Compare(other, key)
+		}
+		switch {
 		case c < 0:
 			low = middle + 1
 		case c > 0:
@@ -126,6 +140,17 @@ func (p *page) search(key []byte) (i int, exact bool) {
 		}
 	}
 	return low, false
+}
+
+// keyAt is key for a search, which does not look where the cell ends.
+func (p *page) keyAt(i int) []byte {
+	at := p.heap + int(binary.LittleEndian.Uint16(p.b[headerSize+i*leafSlot:]))
+	if at < len(p.b) && p.b[at] < 0x80 {
+		if from, to := at+1, at+1+int(p.b[at]); to <= len(p.b) {
+			return p.b[from:to]
+		}
+	}
+	return p.key(i)
 }
 
 func (p *page) child(i int) uint32 {
@@ -169,8 +194,9 @@ func (p *page) locate(position int64) (i int, rest int64) {
 // before is the number of items below the children left of child i.
 func (p *page) before(i int) int64 {
 	var sum int64
-	for j := range i {
-		sum += p.count(j)
+	slots := p.b[headerSize : headerSize+i*innerSlot]
+	for ; len(slots) >= innerSlot; slots = slots[innerSlot:] {
+		sum += int64(binary.LittleEndian.Uint64(slots[4:]) >> 16 & maxCount)
 	}
 	return sum
 }

@@ -30,7 +30,8 @@ func (t *Tree) step(number uint32, level int) (*step, error) {
 		return s, nil
 	}
 	var err error
-	s.page, err = View{pages: t.reader}.load(number, level)
+	s.page, err = View{pages: peeked{t}}.load(number, level)
+	s.own = t.hot
 	return s, err
 }
 
@@ -118,7 +119,7 @@ func (t *Tree) edit(level, room int) (*node, error) {
 	if s.node != nil {
 		return s.node, nil
 	}
-	if !s.page.check() {
+	if !s.own && !s.page.check() { // one that is our own was checked before
 		return nil, damaged(s.number)
 	}
 	s.node = t.openCopy(s.number, s.page, room)
@@ -131,7 +132,7 @@ func (t *Tree) blank(room int) *node {
 	if s.node == nil {
 		s.node = t.openNode(s.number)
 	}
-	s.node.page = emptyPage(0, room)
+	s.node.page = t.blankPage(s.number, 0, room)
 	return s.node
 }
 
@@ -143,7 +144,7 @@ func (t *Tree) fetch(number uint32, level int) (page, error) {
 		}
 		return n.page, nil
 	}
-	p, err := View{pages: t.reader}.load(number, level)
+	p, err := View{pages: peeked{t}}.load(number, level)
 	if err == nil && !p.check() {
 		err = damaged(number)
 	}
@@ -170,8 +171,13 @@ func (t *Tree) openCopy(number uint32, p page, room int) *node {
 	}
 	n := t.openNode(number)
 	n.page = p
-	n.b = append(make([]byte, 0, len(p.b)+room), p.b...)
+	n.b = t.pages.Buffer(number, p.b, room)
 	return n
+}
+
+// blankPage makes an empty page of a number.
+func (t *Tree) blankPage(number uint32, level, room int) page {
+	return newPage(t.pages.Buffer(number, nil, headerSize+room), level)
 }
 
 // newNode opens a new page.
@@ -181,7 +187,7 @@ func (t *Tree) newNode(level, room int) (*node, error) {
 		return nil, err
 	}
 	n := t.openNode(number)
-	n.page, n.fresh = emptyPage(level, room), true
+	n.page, n.fresh = t.blankPage(number, level, room), true
 	t.root.Pages++
 	return n, nil
 }

@@ -21,10 +21,17 @@ const maxOpen = 24
 
 var errFull = errors.New("tree: too many items")
 
-// Writer is a Reader that takes changes. The bytes given to Put never change
-// afterwards.
+// Writer is a Reader that takes changes. The bytes given to Put change afterwards
+// only if Buffer has returned them again.
 type Writer interface {
 	Reader
+	// Peek is Page for a reader that keeps nothing of the page; own says that Buffer
+	// may return its memory, to be changed.
+	Peek(n uint32) (page []byte, own bool, err error)
+	// Buffer returns memory for a page that is to be changed, and then Put: it begins
+	// with content, and has room for so many bytes more. Where content is what Peek
+	// has returned of the page, it may be that memory itself.
+	Buffer(n uint32, content []byte, room int) []byte
 	Put(n uint32, page []byte)
 	Delete(n uint32)
 }
@@ -37,14 +44,13 @@ type Writer interface {
 // change, and Flush, return it too, and the owner gives up the transaction.
 type Tree struct {
 	pages   Writer
-	reader  Reader // the same
 	numbers *Numbers
 	size    int
 	root    Root
 	path    []step  // from the last seek, by level
 	open    []*node // in the order in which they were opened
 	spare   []*node
-	hot     bool // the page read last is open
+	hot     bool // the page read last may be changed in place
 	err     error
 
 	// Where path, open and spare begin, so that a command that changes one item
@@ -64,6 +70,7 @@ type node struct {
 // step is one page on the way to an item, and the cell that leads on.
 type step struct {
 	page   page // as seek met it
+	own    bool // its memory may be changed
 	node   *node
 	number uint32
 	index  int
@@ -74,12 +81,18 @@ type step struct {
 // pages grow to (an item that is larger has a page of its own); it may differ
 // from the one with which the tree was built.
 func New(pages Writer, root Root, numbers *Numbers, pageSize int) *Tree {
-	t := &Tree{pages: pages, reader: pages, numbers: numbers, root: root, size: clamp(pageSize)}
+	t := new(Tree)
+	t.Init(pages, root, numbers, pageSize)
+	return t
+}
+
+// Init is New in memory of the caller's.
+func (t *Tree) Init(pages Writer, root Root, numbers *Numbers, pageSize int) {
+	*t = Tree{pages: pages, numbers: numbers, root: root, size: clamp(pageSize)}
 	t.path, t.open, t.spare = t.steps[:0], t.lists[0][:0], t.lists[1][:0]
 	for i := range t.nodes {
 		t.spare = append(t.spare, &t.nodes[i])
 	}
-	return t
 }
 
 func clamp(pageSize int) int { return min(max(pageSize, MinPageSize), MaxPageSize) }
@@ -96,14 +109,19 @@ func (t *Tree) Flush() error {
 		return t.err
 	}
 	for _, n := range t.open {
-		if cap(n.b)-len(n.b) > 64+len(n.b)/8 {
-			n.b = bytes.Clone(n.b)
-		}
-		t.pages.Put(n.number, n.b)
+		t.pages.Put(n.number, trim(n.b))
 		t.recycle(n)
 	}
 	t.open = t.open[:0]
 	return nil
+}
+
+// trim gives back memory that a page does not need.
+func trim(b []byte) []byte {
+	if cap(b)-len(b) > 64+len(b)/8 {
+		return bytes.Clone(b)
+	}
+	return b
 }
 
 // settle ends an operation.
@@ -124,8 +142,18 @@ func (o opened) Page(number uint32) ([]byte, error) {
 		o.t.hot = true
 		return n.b, nil
 	}
-	o.t.hot = false
-	return o.t.reader.Page(number)
+	page, own, err := o.t.pages.Peek(number)
+	o.t.hot = own
+	return page, err
+}
+
+// peeked reads the pages that are not open.
+type peeked struct{ t *Tree }
+
+func (p peeked) Page(number uint32) ([]byte, error) {
+	page, own, err := p.t.pages.Peek(number)
+	p.t.hot = own
+	return page, err
 }
 
 func (t *Tree) view() View { return View{pages: opened{t}, root: t.root} }
@@ -162,7 +190,7 @@ func (t *Tree) Ascend(from int64, fn func(key, value []byte) bool) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return NewView(t.reader, t.root).Ascend(from, fn)
+	return NewView(t.pages, t.root).Ascend(from, fn)
 }
 
 // Descend is View's, after a Flush.
@@ -170,7 +198,7 @@ func (t *Tree) Descend(from int64, fn func(key, value []byte) bool) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	return NewView(t.reader, t.root).Descend(from, fn)
+	return NewView(t.pages, t.root).Descend(from, fn)
 }
 
 // Put sets the value of a key, and says whether the key is new.

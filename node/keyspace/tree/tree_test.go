@@ -13,6 +13,8 @@ import (
 type memory struct {
 	pages   map[uint32][]byte
 	sums    map[uint32]string // contents when put, to see that nobody changed them
+	own     map[uint32]bool   // those that were shown to nobody since
+	inPlace int               // how many of them were changed
 	numbers Numbers
 	reads   int
 	broken  error
@@ -31,11 +33,33 @@ func (m *memory) Page(n uint32) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("no page %d", n)
 	}
+	delete(m.own, n)
 	return b, nil
+}
+
+func (m *memory) Peek(n uint32) ([]byte, bool, error) {
+	own := m.own[n]
+	b, err := m.Page(n)
+	if own {
+		m.own[n] = true
+	}
+	return b, own, err
+}
+
+func (m *memory) Buffer(n uint32, content []byte, room int) []byte {
+	if m.own[n] && len(content) > 0 && &content[0] == &m.pages[n][0] && cap(content)-len(content) >= room {
+		m.inPlace++
+		return content
+	}
+	return append(make([]byte, 0, len(content)+room+20), content...)
 }
 
 func (m *memory) Put(n uint32, page []byte) {
 	m.pages[n] = page
+	if m.own == nil {
+		m.own = make(map[uint32]bool)
+	}
+	m.own[n] = true
 	if m.sums != nil {
 		m.sums[n] = string(page)
 	}
@@ -47,10 +71,14 @@ func (m *memory) Delete(n uint32) {
 	}
 	delete(m.pages, n)
 	delete(m.sums, n)
+	delete(m.own, n)
 }
 
 // version is the pages as they are now.
-func (m *memory) version() *memory { return &memory{pages: maps.Clone(m.pages)} }
+func (m *memory) version() *memory {
+	clear(m.own)
+	return &memory{pages: maps.Clone(m.pages)}
+}
 
 type item struct{ key, value string }
 
