@@ -46,6 +46,11 @@ type Command struct {
 	// of them runs.
 	Writes func(args [][]byte) bool
 
+	// Returns, in a row that writes and answers with what keys held, tells before it
+	// runs about how many bytes that will be: what a client is to be told must find room,
+	// or the command must not run. look returns the present state. Nil: few.
+	Returns func(args *Args, look func() *View) int64
+
 	Subcommands []*Command
 
 	parent *Command            // set when the table is built

@@ -140,6 +140,12 @@ func replyError(err error) error {
 	return err
 }
 
+// ReturnsValue is Command.Returns where the reply is all that the first key holds.
+func ReturnsValue(args *Args, look func() *View) int64 {
+	size, _ := look().SizeOf(args.Next())
+	return size
+}
+
 // RunEmpty is Run where there is no data: what writes there is FLUSHALL and its kin.
 func (v *View) RunEmpty(args *Args, r *resp.Reply) {
 	v.View = keyspace.Empty()

@@ -61,6 +61,8 @@ type Replica interface {
 	// state and the time, if there is no state in it yet; it stays for the next read,
 	// until the caller ends it.
 	Read(args *command.Args, v *command.View, r *resp.Reply) (behind bool)
+	// Look has v look at the state that Read would, as it is.
+	Look(v *command.View)
 	// Exec is Read for a transaction of Read commands, in command.AppendTransaction's
 	// form: it is evaluated against one state.
 	Exec(payload []byte, v *command.View, r *resp.Reply) (behind bool)

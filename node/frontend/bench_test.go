@@ -43,6 +43,8 @@ func (n *instantNode) Read(_ *command.Args, _ *command.View, r *resp.Reply) bool
 	return false
 }
 
+func (*instantNode) Look(*command.View) {}
+
 func (n *instantNode) Exec(_ []byte, _ *command.View, r *resp.Reply) bool { return n.Read(nil, nil, r) }
 
 // replay is a connection on which the same pipeline arrives again and again.

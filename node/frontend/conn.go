@@ -49,7 +49,9 @@ type conn struct {
 	last    *command.Command
 	lapped  time.Time // see lap
 	multi   *transaction
-	execing bool // EXEC runs, in which nothing waits
+	execing bool                 // EXEC runs, in which nothing waits
+	looks   func() *command.View // lookAt
+	looksAt Replica
 
 	watching atomic.Pointer[watchSet]
 
@@ -76,6 +78,7 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 	}
 	c.out = newOutput(nc, s, c.touch)
 	c.out.reply.Meter(c.grant.meter.Reply)
+	c.looks = c.lookAt
 	c.session.Buffers, c.session.Transaction = c.buffers, c.transactionInfo
 	c.touch()
 	if _, ok := c.in.conn.(*rawio.Conn); ok {
@@ -124,6 +127,9 @@ func (c *conn) serve() {
 	_ = c.out.flush()
 	c.in.forget()
 	c.unwatch()
+	if c.run != nil {
+		c.server.reads.give(c.run.reserved) // of writes that were never handed in
+	}
 	c.giveBack()
 	c.server.remove(c)
 }

@@ -98,6 +98,12 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 	if !c.run.accepts(kind, to) {
 		c.finish()
 	}
+	if kind == runWrites && cmd.Returns != nil {
+		if err := c.reserve(cmd, args, to.replica); err != nil {
+			c.reject(cmd, err)
+			return
+		}
+	}
 	c.run.join(kind, to, cmd, args)
 }
 

@@ -209,6 +209,13 @@ func (r *testReplica) Read(args *command.Args, v *command.View, reply *resp.Repl
 	return r.machine.Read(args, v, reply)
 }
 
+func (r *testReplica) Look(v *command.View) {
+	if v.View == nil {
+		v.LocalNow = r.local.Load()
+	}
+	r.machine.Look(v)
+}
+
 func (r *testReplica) Exec(payload []byte, v *command.View, reply *resp.Reply) (behind bool) {
 	r.mu.Lock()
 	r.note("read %s", nameOf(payload))

@@ -157,6 +157,39 @@ func (c *conn) meterRead() *command.Memory {
 	return &c.grant.meter
 }
 
+// reserve makes room for what a write will return, before it joins the run: once it has
+// been applied it is too late to refuse it. What others may change meanwhile is not in it.
+func (c *conn) reserve(cmd *command.Command, args [][]byte, replica Replica) error {
+	c.args.Set(cmd, args)
+	c.looksAt = replica
+	size := command.ReplyCopies * cmd.Returns(&c.args, c.looks)
+	c.view.End()
+	c.looksAt = nil
+	if c.run.returns+size <= freeRead {
+		c.run.returns += size
+		return nil
+	}
+	c.finish()
+	if size > freeRead {
+		if size > int64(c.server.limits.Load().ReadMemory) {
+			return errReadTooBig
+		}
+		_ = c.out.flush() // nobody waits for others with replies that could be on their way
+		if !c.server.reads.take(size, c.server.drained) {
+			return errReadMemory
+		}
+		c.run.reserved = size
+	}
+	c.run.returns = size
+	return nil
+}
+
+// lookAt is what Command.Returns looks at.
+func (c *conn) lookAt() *command.View {
+	c.looksAt.Look(&c.view)
+	return &c.view
+}
+
 // metered evaluates a read into the output. If others hold what it needs, it is left
 // for a stretch of its own (again), or, if it is the first of one, waits for them.
 func (c *conn) metered(o *op, failure error, first bool) (again bool) {

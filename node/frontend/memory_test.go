@@ -58,6 +58,46 @@ func TestReadsThatNeedTooMuch(t *testing.T) {
 	waitUnused(t, f.server)
 }
 
+// A write that would return more than all reads may hold is refused before it is applied;
+// many that return much wait for each other, and none of them is lost.
+func TestWritesThatReturnMuch(t *testing.T) {
+	const limit = 1 << 20
+	f := start(t, func(o *Options) { o.Limits.ReadMemory = limit })
+	f.server.reads.patience = patience
+	c := f.dial()
+	c.want([]string{"SETRANGE {t}huge 999999 x", "HSET {t}h f " + strings.Repeat("f", 9000)}, ":1000000", ":1")
+	tooBig := "-" + string(errReadTooBig)
+	c.want([]string{"GETDEL {t}huge", "SET {t}huge x GET", "GETSET {t}huge x", "GETEX {t}huge PERSIST"}, tooBig, tooBig, tooBig, tooBig)
+	c.want([]string{"STRLEN {t}huge", "SET {t}huge x"}, ":1000000", "OK")
+
+	var lines, want []string
+	for i := range 200 {
+		old := strings.Repeat(fmt.Sprint(i%10), 20000)
+		lines = append(lines, "SET {t}k "+old, "GETSET {t}k x", "HGETEX {t}h PERSIST FIELDS 1 f")
+		want = append(want, "OK", old, "["+strings.Repeat("f", 9000)+"]")
+	}
+	var over int64
+	stop, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				over = max(over, usedByReads(f.server)-limit)
+				time.Sleep(100 * time.Microsecond)
+			}
+		}
+	}()
+	c.want(lines, want...)
+	close(stop)
+	if <-watched; over > 0 {
+		t.Errorf("replies held %d bytes more than they may", over)
+	}
+	waitUnused(t, f.server)
+}
+
 // However many clients ask at a time, and however deep their pipelines are, their
 // reads together hold no more than they may, and all are answered.
 func TestReadsShareTheirMemory(t *testing.T) {

@@ -49,6 +49,9 @@ type run struct {
 	done    sync.WaitGroup
 	single  multiraft.Call // the barrier
 	spare   []*transaction
+	// returns is about how much its writes return, reserved what of the server's memory
+	// is kept for that.
+	returns, reserved int64
 }
 
 // op is one command of a run.
@@ -117,6 +120,7 @@ func (r *run) reset() {
 	}
 	r.ops, r.calls, r.payload = r.ops[:0], r.calls[:0], r.payload[:0]
 	r.kind, r.replica, r.linear, r.watches = runReplies, nil, false, false
+	r.returns, r.reserved = 0, 0
 }
 
 // finish executes what is queued and encodes the answers. Afterwards the run
@@ -181,6 +185,10 @@ func (c *conn) write() (uncertain bool) {
 		var refused op // the reply of this one may be the group's
 		refused.refuse(proto, c.failedWrite(o))
 		c.answer(&refused.reply)
+	}
+	if r.reserved > 0 {
+		c.out.charge(r.reserved)
+		r.reserved = 0
 	}
 	return uncertain
 }

@@ -316,17 +316,21 @@ func (r *Replica) Complete() bool { return r.group.Complete() }
 
 // Read evaluates a command against applied state: see shard.Machine.
 func (r *Replica) Read(args *command.Args, v *command.View, reply *resp.Reply) (behind bool) {
+	r.Look(v)
+	return r.machine.Read(args, v, reply)
+}
+
+// Look has v look at the applied state, if it has none.
+func (r *Replica) Look(v *command.View) {
 	if v.View == nil {
 		v.LocalNow = r.group.Clock(r.manager.opts.Sched.Now())
 	}
-	return r.machine.Read(args, v, reply)
+	r.machine.Look(v)
 }
 
 // Exec evaluates a transaction of reads against one applied state: see shard.Machine.
 func (r *Replica) Exec(payload []byte, v *command.View, reply *resp.Reply) (behind bool) {
-	if v.View == nil {
-		v.LocalNow = r.group.Clock(r.manager.opts.Sched.Now())
-	}
+	r.Look(v)
 	return r.machine.Exec(payload, v, reply)
 }
 

@@ -358,9 +358,7 @@ func (m *Machine) Read(args *command.Args, v *command.View, r *resp.Reply) (behi
 // given has changed hands meanwhile, the first of which, as many as needed says, must be
 // owned.
 func (m *Machine) answer(slots []slotAt, needed int, v *command.View, r *resp.Reply, evaluate func()) (behind bool) {
-	if v.View == nil {
-		m.look(v)
-	}
+	m.Look(v)
 	for m.owned.remember(slots); len(slots) > 0 && m.owned.changes.Load() != v.Slots; m.owned.remember(slots) {
 		// The state may be older than the change, which may be the slot's return.
 		v.End()
@@ -392,6 +390,13 @@ func (m *Machine) answer(slots []slotAt, needed int, v *command.View, r *resp.Re
 	}
 	v.End()
 	return false
+}
+
+// Look takes the newest state for v, if it has none.
+func (m *Machine) Look(v *command.View) {
+	if v.View == nil {
+		m.look(v)
+	}
 }
 
 // look takes the newest state. The note of the slots is older than it: see Read.

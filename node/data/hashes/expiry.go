@@ -180,6 +180,18 @@ func hgetdel(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 	return nil
 }
 
+// returnsFields is the Command.Returns of HGETDEL and HGETEX. Options are looked up as
+// if they were fields, too.
+func returnsFields(args *command.Args, look func() *command.View) (size int64) {
+	hash, _, _ := look().Hash(args.Next())
+	for args.More() {
+		if value, _, ok := hash.Get(args.Next()); ok {
+			size += int64(len(value))
+		}
+	}
+	return size
+}
+
 // takeGetEx takes the arguments of HGETEX behind its key.
 func takeGetEx(args *command.Args, now int64) (fields [][]byte, e expiry, err error) {
 	list := fieldList{step: 1, bad: errFields, short: errCount}

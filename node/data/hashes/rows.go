@@ -166,7 +166,7 @@ func expiryCommands() []*command.Command {
 		{
 			Name: "hgetdel", Arity: -5, Flags: fastWrite, ACL: command.CatHash, Keys: key(command.KeyRW | command.KeyAccess | command.KeyDelete),
 			Doc:   command.Doc{Usage: "key FIELDS numfields field [field ...]", Summary: "Returns the values of fields and deletes them.", Since: "8.0.0", Group: group, Complexity: "O(N), N the number of fields named"},
-			Write: hgetdel,
+			Write: hgetdel, Returns: returnsFields,
 		},
 		{
 			Name: "hgetex", Arity: -5, Flags: fastWrite, ACL: command.CatHash,
@@ -175,7 +175,7 @@ func expiryCommands() []*command.Command {
 			}},
 			Read: readEx, Writes: writesEx,
 			Doc:   command.Doc{Usage: "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST] FIELDS numfields field [field ...]", Summary: "Returns the values of fields and changes their expiry.", Since: "8.0.0", Group: group, Complexity: "O(N), N the number of fields named"},
-			Write: hgetex,
+			Write: hgetex, Returns: returnsFields,
 		},
 		{
 			Name: "hsetex", Arity: -6, Flags: fastGrow, ACL: command.CatHash, Keys: key(command.KeyRW | command.KeyUpdate),

@@ -20,25 +20,25 @@ func stringCommands() []*command.Command {
 			Name: "getset", Arity: 3, Flags: command.FlagWrite | command.FlagDenyOOM | command.FlagFast, ACL: command.CatString,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyUpdate, Begin: 1}},
 			Doc:   command.Doc{Usage: "key value", Summary: "Sets the string value of a key and returns the old one.", Since: "1.0.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "6.2.0", ReplacedBy: "`SET` with the `!GET` argument"},
-			Write: getSet,
+			Write: getSet, Returns: command.ReturnsValue,
 		},
 		{
 			Name: "getdel", Arity: 2, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatString,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1}},
 			Doc:   command.Doc{Usage: "key", Summary: "Returns the string value of a key and deletes it.", Since: "6.2.0", Group: "string", Complexity: "O(1)"},
-			Write: getDel,
+			Write: getDel, Returns: command.ReturnsValue,
 		},
 		{
 			Name: "getex", Arity: -2, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatString,
 			Keys: []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyUpdate, Begin: 1, Notes: "RW and UPDATE because it changes the TTL"}},
 			Doc:  command.Doc{Usage: "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]", Summary: "Returns the string value of a key and changes its expiry.", Since: "6.2.0", Group: "string", Complexity: "O(1)"},
-			Read: getExKept, Write: getEx, Writes: getExWrites,
+			Read: getExKept, Write: getEx, Writes: getExWrites, Returns: command.ReturnsValue,
 		},
 		{
 			Name: "set", Arity: -3, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatString,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyUpdate | command.KeyVariable, Begin: 1, Actual: setKeyFlags, Notes: "RW and ACCESS due to the optional `GET` argument"}},
 			Doc:   command.Doc{Usage: "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]", Summary: "Sets the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
-			Write: set,
+			Write: set, Returns: setReturns,
 		},
 		{
 			Name: "setnx", Arity: 3, Flags: command.FlagWrite | command.FlagDenyOOM | command.FlagFast, ACL: command.CatString,
@@ -259,6 +259,18 @@ func setKeyFlags(args [][]byte) command.KeyFlags {
 type setOptions struct {
 	nx, xx, get, keepTTL bool
 	expiry               option.Deadline
+}
+
+// setReturns is SET's Command.Returns: with GET, the old value.
+func setReturns(args *command.Args, look func() *command.View) int64 {
+	key := args.Next()
+	for args.Next(); args.More(); args.Next() {
+		if command.Is(args.Peek(), "get") {
+			size, _ := look().SizeOf(key)
+			return size
+		}
+	}
+	return 0
 }
 
 func set(tx *command.Tx, args *command.Args, r *resp.Reply) error {
