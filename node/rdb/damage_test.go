@@ -176,13 +176,13 @@ func TestLimits(t *testing.T) {
 		{"\x00" + packed, rdb.Limits{String: unpacked, Total: unpacked - 1}, rdb.ErrTotal},
 		{"\x00" + packed, rdb.Limits{String: unpacked, Total: unpacked + 100}, nil},
 		{"\x02\x02\x01a" + packed, rdb.Limits{String: unpacked, Total: unpacked}, rdb.ErrTotal},
-		{"\x02\x02\x01a\x01b", rdb.Limits{String: 1, Total: 63}, rdb.ErrTotal},
-		{"\x02\x02\x01a\x02bc", rdb.Limits{String: 1, Total: 64}, rdb.ErrString},
-		{"\x0b" + str("\x02\x00\x00\x00\x02\x00\x00\x00\x01\x00\x02\x00"), rdb.Limits{String: 1, Total: 63}, rdb.ErrTotal},
-		{"\x0d" + str(ziplist("a", "bc")), rdb.Limits{String: 1, Total: 64}, rdb.ErrString},
-		{"\x0d" + str(ziplist("a", "b")), rdb.Limits{String: 1, Total: 63}, rdb.ErrTotal},
-		{"\x09" + str(zipmap(0, "a", "bc")), rdb.Limits{String: 1, Total: 64}, rdb.ErrString},
-		{"\x09" + str(zipmap(0, "a", "b")), rdb.Limits{String: 1, Total: 63}, rdb.ErrTotal},
+		{"\x02\x02\x01a\x01b", rdb.Limits{String: 1, Total: 127}, rdb.ErrTotal},
+		{"\x02\x02\x01a\x02bc", rdb.Limits{String: 1, Total: 128}, rdb.ErrString},
+		{"\x0b" + str("\x02\x00\x00\x00\x02\x00\x00\x00\x01\x00\x02\x00"), rdb.Limits{String: 1, Total: 127}, rdb.ErrTotal},
+		{"\x0d" + str(ziplist("a", "bc")), rdb.Limits{String: 1, Total: 128}, rdb.ErrString},
+		{"\x0d" + str(ziplist("a", "b")), rdb.Limits{String: 1, Total: 127}, rdb.ErrTotal},
+		{"\x09" + str(zipmap(0, "a", "bc")), rdb.Limits{String: 1, Total: 128}, rdb.ErrString},
+		{"\x09" + str(zipmap(0, "a", "b")), rdb.Limits{String: 1, Total: 127}, rdb.ErrTotal},
 	} {
 		var before, after runtime.MemStats
 		payload := sealed([]byte(c.value), 10)
@@ -269,7 +269,7 @@ func encode(v *rdb.Value, small bool) []byte {
 // What is said of compressed strings beforehand is what Decode makes of them: within
 // exactly that, and the elements' own, it does its work.
 func TestUnpacked(t *testing.T) {
-	const perElement = 32
+	const perElement = 64
 	seen := 0
 	try := func(name string, payload []byte) {
 		v, err := rdb.Decode(payload, loose)

@@ -14,8 +14,8 @@ type Limits struct {
 	Total int
 }
 
-// perElement is what an element takes beside its bytes, about.
-const perElement = 32
+// perElement is what an element takes beside its bytes until it is stored, about.
+const perElement = 64
 
 // reader reads what a payload's value is made of. Errors stick: after one, everything
 // that is read is empty.

@@ -30,7 +30,7 @@ func (g *generator) round() (pipelines [][][]string) {
 func (g *generator) command() []string {
 	families := []func() []string{
 		g.whole, g.whole, g.several, g.counter, g.counter, g.part, g.part, g.bit, g.bit, g.field, g.expiry, g.expiry, g.keys, g.keys, g.all,
-		g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.hashes, g.hashes, g.hashes, g.geo, g.geo, g.geo, g.hyperloglog,
+		g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.hashes, g.hashes, g.hashes, g.geo, g.geo, g.geo, g.hyperloglog, g.dumped,
 	}
 	args := families[g.rnd.IntN(len(families))]()
 	switch g.rnd.IntN(40) {

@@ -62,6 +62,12 @@ func differences() []difference {
 			},
 		},
 		{
+			"bytes that are others than Redis's",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return name == "dump" && ours.Kind == resp.KindBulk && theirs.Kind == resp.KindBulk
+			},
+		},
+		{
 			"`HSCAN` and `ZSCAN` walk",
 			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
 				if name == "zscan" {

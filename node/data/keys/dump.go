@@ -36,7 +36,7 @@ func dump(v *command.View, args *command.Args, r *resp.Reply) error {
 		r.Null()
 		return nil
 	}
-	if size, _ := v.SizeOf(key); !v.Memory.Take(int(size)) {
+	if size, _ := v.SizeOf(key); !v.Memory.Take(2 * int(size)) { // as it is made, and in the end
 		return nil
 	}
 	payload, err := payloadOf(v.View, key, m)
