@@ -42,6 +42,7 @@ func rowDifferences() []rowDifference {
 		{"redis-server", "categories", "wait", "7.2 says that it blocks"},
 		{"redis-server", "tips", "client|setname config|resetstat config|rewrite latency|reset msetnx randomkey scan", "7.2 says it so"},
 		{"redis-server", "since", "client|pause", "7.2 says 3.0.0"},
+		{"redis-server", "keys", "sinterstore", "7.2 says that it overwrites its destination"},
 		{"redis-server", "deprecated_since", "psetex setex setnx quit", "7.2 advises against them"},
 		{"redis-server", "replaced_by", "psetex setex setnx quit", "7.2 advises against them"},
 

@@ -115,6 +115,14 @@ func (a *Args) IntWithin(low, high int64) (int64, error) {
 	return n, err
 }
 
+// NotNegative takes an integer that is not below 0: how many elements to pop, say.
+func (a *Args) NotNegative() (int64, error) {
+	if n, ok := ParseInt(a.Next()); ok && n >= 0 {
+		return n, nil
+	}
+	return 0, Errorf("value is out of range, must be positive")
+}
+
 // Cursor takes SCAN's cursor as C's strtoul reads it: nothing is 0, -1 the largest
 // number, and a zero byte ends the text.
 func (a *Args) Cursor() (uint64, error) {

@@ -8,7 +8,7 @@ const placeBytes = 48
 // Places returns a random choice of the places 0 to size-1, as the commands have it that
 // take a count: -count of them, with repetitions, if count is negative; all of them in
 // order if count is not below size; else count different ones, every choice as likely as
-// any other (Floyd's algorithm), for which memory is taken. n is how many there are.
+// any other, for which memory is taken. n is how many there are.
 func (v *View) Places(count, size int64) (n int64, places iter.Seq[int64]) {
 	r := v.Rand()
 	switch {
@@ -25,23 +25,26 @@ func (v *View) Places(count, size int64) (n int64, places iter.Seq[int64]) {
 	default:
 		return count, func(yield func(int64) bool) {
 			if v.Memory.Take(int(count) * placeBytes) {
-				r.different(count, size, yield)
+				r.Different(count, size)(yield)
 			}
 		}
 	}
 }
 
-// different yields count different numbers below size.
-func (r *Rand) different(count, size int64, yield func(int64) bool) {
-	chosen := make(map[int64]bool, count)
-	for last := size - count; last < size; last++ {
-		place := r.Int64N(last + 1)
-		if chosen[place] {
-			place = last
-		}
-		chosen[place] = true
-		if !yield(place) {
-			return
+// Different yields count different numbers from 0 to size-1, every choice as likely as
+// any other (Floyd's algorithm).
+func (r *Rand) Different(count, size int64) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		chosen := make(map[int64]bool, count)
+		for last := size - count; last < size; last++ {
+			place := r.Int64N(last + 1)
+			if chosen[place] {
+				place = last
+			}
+			chosen[place] = true
+			if !yield(place) {
+				return
+			}
 		}
 	}
 }

@@ -25,6 +25,19 @@ func (o *ScanOptions) Take(args *Args) (taken bool, err error) {
 	return true, err
 }
 
+// TakeAll takes the options of a command that has no others.
+func (o *ScanOptions) TakeAll(args *Args) error {
+	for args.More() {
+		switch taken, err := o.Take(args); {
+		case err != nil:
+			return err
+		case !taken:
+			return ErrSyntax
+		}
+	}
+	return nil
+}
+
 // Count returns how many elements a call should look at.
 func (o *ScanOptions) Count() int {
 	if o.count == 0 {

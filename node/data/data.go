@@ -13,11 +13,15 @@ import (
 	"github.com/genuineh/aikv/node/data/hashes"
 	"github.com/genuineh/aikv/node/data/hyperloglog"
 	"github.com/genuineh/aikv/node/data/keys"
+	"github.com/genuineh/aikv/node/data/sets"
 	"github.com/genuineh/aikv/node/data/sortedsets"
 	"github.com/genuineh/aikv/node/data/strings"
 )
 
 // Commands returns the rows of all families.
 func Commands() []*command.Command {
-	return slices.Concat(geo.Commands(), hashes.Commands(), hyperloglog.Commands(), keys.Commands(), sortedsets.Commands(), strings.Commands())
+	return slices.Concat(
+		geo.Commands(), hashes.Commands(), hyperloglog.Commands(), keys.Commands(), sets.Commands(), sortedsets.Commands(),
+		strings.Commands(),
+	)
 }

@@ -20,12 +20,9 @@ func zscan(v *command.View, args *command.Args, r *resp.Reply) error {
 		return err
 	}
 	var o command.ScanOptions
-	for found && args.More() {
-		switch taken, err := o.Take(args); {
-		case err != nil:
+	if found {
+		if err := o.TakeAll(args); err != nil {
 			return err
-		case !taken:
-			return command.ErrSyntax
 		}
 	}
 	at, n := r.Here(), 0
