@@ -31,6 +31,7 @@ func (g *generator) command() []string {
 	families := []func() []string{
 		g.whole, g.whole, g.several, g.counter, g.counter, g.part, g.part, g.bit, g.bit, g.field, g.expiry, g.expiry, g.keys, g.keys, g.all,
 		g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.hashes, g.hashes, g.hashes, g.geo, g.geo, g.geo, g.hyperloglog, g.dumped,
+		g.sets, g.sets, g.sets, g.sets,
 	}
 	args := families[g.rnd.IntN(len(families))]()
 	switch g.rnd.IntN(40) {
@@ -346,7 +347,7 @@ func (g *generator) all() []string {
 	case 1:
 		return []string{"KEYS", g.pick("*", "{a}?", "{a}[1-3]", "nosuch*", "{a}\x00*", "other")}
 	case 2:
-		return append([]string{"SCAN", "0", "COUNT", "100000"}, g.some(4, "MATCH", "*", "{a}?", "TYPE", "string", "hash", "STRING", "zset", "ZSET", "nosuch",
+		return append([]string{"SCAN", "0", "COUNT", "100000"}, g.some(4, "MATCH", "*", "{a}?", "TYPE", "string", "hash", "STRING", "zset", "ZSET", "set", "nosuch",
 			"COUNT", "100000", "0", "-1", "x")...)
 	default:
 		return []string{"SCAN", g.pick("x", "", "-", " 0", "0 ", "+", "18446744073709551616", "1e3", "0x0"), "COUNT", "100000"}

@@ -68,12 +68,12 @@ func differences() []difference {
 			},
 		},
 		{
-			"`HSCAN` and `ZSCAN` walk",
+			"`HSCAN`, `SSCAN` and `ZSCAN` walk",
 			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
 				if name == "zscan" {
 					theirs = unsigned(theirs)
 				}
-				return (name == "hscan" || name == "zscan") &&
+				return (name == "hscan" || name == "sscan" || name == "zscan") &&
 					(partial(ours, theirs) || slices.Equal(elements(ours), elements(theirs)))
 			},
 		},
@@ -102,9 +102,23 @@ func differences() []difference {
 			},
 		},
 		{
-			"`HRANDFIELD` and `ZRANDMEMBER` choose",
+			"The members of a set come in an order of their own",
 			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
-				return (name == "hrandfield" || name == "zrandmember") && ours.Kind == theirs.Kind && len(ours.Elems) == len(theirs.Elems)
+				return slices.Contains([]string{"smembers", "sunion", "sinter", "sdiff", "spop"}, name) &&
+					ours.Kind == theirs.Kind && slices.Equal(elements(ours), elements(theirs))
+			},
+		},
+		{
+			"`OBJECT ENCODING` of a set is that of Redis 7.2",
+			func(d *duel, name string, args []string, ours, theirs resp.Value) bool {
+				smaller := string(ours.Str) == "listpack" || string(ours.Str) == "intset" && d.inPlace[args[2]]
+				return name == "object encoding" && smaller && string(theirs.Str) == "hashtable"
+			},
+		},
+		{
+			"`HRANDFIELD`, `SRANDMEMBER` and `ZRANDMEMBER` choose",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return slices.Contains([]string{"hrandfield", "srandmember", "zrandmember"}, name) && ours.Kind == theirs.Kind && len(ours.Elems) == len(theirs.Elems)
 			},
 		},
 		{
@@ -231,7 +245,7 @@ func (d *duel) note(args []string) {
 		return
 	}
 	switch nameOf(args) {
-	case "append", "setrange", "setbit", "bitfield", "incrbyfloat", "pfadd", "pfmerge":
+	case "append", "setrange", "setbit", "bitfield", "incrbyfloat", "pfadd", "pfmerge", "sdiffstore":
 		d.inPlace[args[1]] = true
 	case "bitop":
 		if len(args) > 2 {

@@ -313,7 +313,8 @@ func (d *duel) compareAll() *failure {
 	final := [][]string{{"DBSIZE"}}
 	for _, key := range ours {
 		final = append(final, []string{"GET", key}, []string{"PEXPIRETIME", key}, []string{"OBJECT", "ENCODING", key},
-			[]string{"TYPE", key}, []string{"ZRANGE", key, "0", "-1", "WITHSCORES"}, []string{"HGETALL", key})
+			[]string{"TYPE", key}, []string{"ZRANGE", key, "0", "-1", "WITHSCORES"}, []string{"HGETALL", key},
+			[]string{"SMEMBERS", key})
 	}
 	for i, reply := range d.ours.pipeline(d.t, final) {
 		expected := d.theirs.do(d.t, final[i]...)

@@ -19,10 +19,9 @@ const (
 	difference
 )
 
-// source is a set that is combined with others. A key that does not exist is an empty
-// one.
+// source is a set that is combined with others, and its weight.
 type source struct {
-	set    keyspace.SortedSetView
+	set    scored
 	weight float64
 }
 
@@ -55,7 +54,7 @@ func parseCombination(v *keyspace.View, args *command.Args, op operation, f form
 	}
 	c := &combination{operation: op, sources: make([]source, n)}
 	for i := range c.sources {
-		set, _, err := v.SortedSet(args.Next())
+		set, err := scoredAt(v, args.Next())
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +144,7 @@ func (c *combination) evaluate(m *command.Memory) (elements []Element, ok bool) 
 func (c *combination) unite(m *command.Memory) (elements []Element, ok bool) {
 	at := make(map[string]int)
 	for _, s := range c.sources {
-		for member, score := range between(s.set, 0, s.set.Len(), false) {
+		for member, score := range s.set.all() {
 			score = numberOrZero(weighted(score, s.weight))
 			i, seen := at[string(member)]
 			if seen {
@@ -170,7 +169,7 @@ func (c *combination) intersect(yield func(Element) bool) (ok bool) {
 		return true
 	}
 candidates:
-	for member, score := range between(first.set, 0, first.set.Len(), false) {
+	for member, score := range first.set.all() {
 		total := numberOrZero(weighted(score, first.weight))
 		for _, s := range others {
 			score, found := s.set.Score(member)
@@ -189,7 +188,7 @@ candidates:
 // subtract is intersect for the elements of the first source that no other one has.
 func (c *combination) subtract(yield func(Element) bool) (ok bool) {
 	first, others := c.sources[0], c.sources[1:]
-	for member, score := range between(first.set, 0, first.set.Len(), false) {
+	for member, score := range first.set.all() {
 		among := func(s source) bool {
 			_, found := s.set.Score(member)
 			return found
