@@ -2,6 +2,7 @@ package sets_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -151,20 +152,18 @@ func benchOf(t *testing.T, word string, n int) *commandtest.Bench {
 var forms = map[string]struct {
 	word string
 	size int
-}{"integers": {"", 40}, "few": {"m", 40}, "many": {"a member with a long name ", 600}}
+}{"integers": {"", 40}, "few": {"m", 40}, "many": {"a member with a long name ", 300}}
 
-// evenly fails unless each of size members was met about as often as the others: within
-// six standard deviations of what chance would have.
+// evenly fails unless each of size members was met about as often as the others: by the
+// chi-square of it, which chance puts beyond this limit once in a hundred million times.
 func evenly(t *testing.T, met map[string]int, size, draws int) {
 	t.Helper()
-	mean := float64(draws) / float64(size)
-	if len(met) != size {
-		t.Errorf("%d of %d members were ever met", len(met), size)
+	mean, chiSquare := float64(draws)/float64(size), 0.0
+	for _, n := range met {
+		chiSquare += (float64(n) - mean) * (float64(n) - mean) / mean
 	}
-	for member, n := range met {
-		if d := float64(n) - mean; d*d > 36*mean {
-			t.Errorf("%q was met %d times of %d, want %.0f", member, n, draws, mean)
-		}
+	if limit := float64(size) + 8*math.Sqrt(2*float64(size)); len(met) != size || chiSquare > limit {
+		t.Errorf("%d of %d members were ever met, chi-square %.0f, want less than %.0f: %v", len(met), size, chiSquare, limit, met)
 	}
 }
 
@@ -179,7 +178,7 @@ func TestRandomMembers(t *testing.T) {
 			if count != 0 {
 				line += " " + strconv.Itoa(count)
 			}
-			for draws < 6000 {
+			for draws < 30*form.size {
 				reply := b.Do(line)
 				members := reply.Elems
 				if count == 0 {
@@ -216,7 +215,7 @@ func TestPoppedMembers(t *testing.T) {
 				line, n = "SPOP s "+strconv.Itoa(count), min(count, form.size)
 			}
 			met, draws := make(map[string]int), 0
-			for draws < 6000 {
+			for draws < 30*form.size {
 				reply := b.Do(line)
 				members := reply.Elems
 				if count == 0 {
