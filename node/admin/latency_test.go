@@ -54,7 +54,8 @@ func TestLatencyEvents(t *testing.T) {
 func TestLatencyGraph(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	samples := []command.LatencySample{
-		{At: now.Add(-90 * time.Second), Took: 28 * time.Millisecond}, {At: now.Add(-12 * time.Second), Took: 50 * time.Millisecond},
+		{At: now.Add(-90 * time.Second), Took: 28 * time.Millisecond},
+		{At: now.Add(-12 * time.Second), Took: 50 * time.Millisecond},
 		{At: now, Took: 77 * time.Millisecond},
 	}
 	got := drawLatency("command", samples, 80*time.Millisecond, now)
