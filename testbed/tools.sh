@@ -25,6 +25,14 @@ while read -r program package; do
   if [[ -z $program ]] || command -v "$program" >/dev/null 2>&1; then continue; fi
   case " ${missing[*]-} " in *" $package "*) ;; *) missing+=("$package") ;; esac
 done <<<"$TOOLS"
+# What the clients of clients.bats need is left to who wants it, but for CI.
+if [[ -n ${CI:-} ]]; then
+  for language in c php python ruby; do
+    packages=$("$(dirname "${BASH_SOURCE[0]}")/clients/ready.sh" "$language") && continue
+    read -r -a packages <<<"$packages"
+    missing+=("${packages[@]}")
+  done
+fi
 if ((${#missing[@]} == 0)); then exit 0; fi
 
 if ((EUID != 0)) || ! command -v apt-get >/dev/null 2>&1; then
