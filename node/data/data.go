@@ -13,6 +13,7 @@ import (
 	"github.com/genuineh/aikv/node/data/hashes"
 	"github.com/genuineh/aikv/node/data/hyperloglog"
 	"github.com/genuineh/aikv/node/data/keys"
+	"github.com/genuineh/aikv/node/data/lists"
 	"github.com/genuineh/aikv/node/data/sets"
 	"github.com/genuineh/aikv/node/data/sortedsets"
 	"github.com/genuineh/aikv/node/data/strings"
@@ -21,7 +22,7 @@ import (
 // Commands returns the rows of all families.
 func Commands() []*command.Command {
 	return slices.Concat(
-		geo.Commands(), hashes.Commands(), hyperloglog.Commands(), keys.Commands(), sets.Commands(), sortedsets.Commands(),
-		strings.Commands(),
+		geo.Commands(), hashes.Commands(), hyperloglog.Commands(), keys.Commands(), lists.Commands(), sets.Commands(),
+		sortedsets.Commands(), strings.Commands(),
 	)
 }

@@ -2,6 +2,7 @@ package sortedsets
 
 import (
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data/option"
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/resp"
 )
@@ -18,9 +19,9 @@ func pop(tx *command.Tx, args *command.Args, highest bool, r *resp.Reply) error 
 	}
 	count, counted := int64(1), args.More()
 	if counted {
-		var ok bool
-		if count, ok = command.ParseInt(args.Next()); !ok || count < 0 {
-			return command.Errorf("value is out of range, must be positive")
+		var err error
+		if count, err = args.NotNegative(); err != nil {
+			return err
 		}
 	}
 	set, err := tx.SortedSet(key)
@@ -40,24 +41,11 @@ func pop(tx *command.Tx, args *command.Args, highest bool, r *resp.Reply) error 
 
 // zmpop pops from the first of the keys that holds anything.
 func zmpop(tx *command.Tx, args *command.Args, r *resp.Reply) error {
-	keys, err := args.Keys("numkeys")
+	o, err := option.TakePops(args, "min", "max")
 	if err != nil {
 		return err
 	}
-	highest := args.Is("max")
-	if !highest && !args.Is("min") {
-		return command.ErrSyntax
-	}
-	count := 1
-	if args.IsWith("count", 1) {
-		if count, err = args.Count("count"); err != nil {
-			return err
-		}
-	}
-	if err := args.End(); err != nil {
-		return err
-	}
-	for _, key := range keys {
+	for _, key := range o.Keys {
 		set, err := tx.SortedSet(key)
 		switch {
 		case err != nil:
@@ -65,11 +53,11 @@ func zmpop(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 		case set.Len() == 0:
 			continue
 		}
-		n := min(int64(count), set.Len())
+		n := min(o.Count, set.Len())
 		r.Array(2)
 		r.Bulk(key)
 		r.Array(int(n))
-		take(set, n, highest, r, func() { r.Array(2) })
+		take(set, n, o.Second, r, func() { r.Array(2) })
 		return nil
 	}
 	r.NullArray()

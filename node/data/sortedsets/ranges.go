@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data/option"
 	"github.com/genuineh/aikv/node/resp"
 )
 
@@ -64,7 +65,7 @@ func (s *rangeSpec) of(set places) (from, to int64) {
 		from = lexPosition(set, s.minMember, s.minMember.exclusive)
 		to = lexPosition(set, s.maxMember, !s.maxMember.exclusive)
 	default:
-		return betweenRanks(s.first, s.last, set.Len())
+		return option.Positions(s.first, s.last, set.Len())
 	}
 	return from, max(from, to)
 }
@@ -138,22 +139,6 @@ func lexPosition(set places, bound lexBound, more bool) int64 {
 	default:
 		return set.FirstByMember(bound.member, more)
 	}
-}
-
-// betweenRanks is rangeSpec.of for a range of ranks, in which a negative one counts from
-// the end, among length elements.
-func betweenRanks(first, last, length int64) (from, to int64) {
-	if first < 0 {
-		first = max(0, first+length)
-	}
-	if last < 0 {
-		last += length
-	}
-	last = min(last, length-1)
-	if first > last {
-		return 0, 0
-	}
-	return first, last + 1
 }
 
 // limited narrows positions down to those that LIMIT leaves: count of them, all
