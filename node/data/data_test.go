@@ -15,7 +15,7 @@ import (
 	"github.com/genuineh/aikv/node/resp"
 )
 
-// Commands on strings refuse hashes and sorted sets, as Redis does; those on keys
+// Commands on strings refuse hashes, sorted sets and lists, as Redis does; those on keys
 // do not care, and what sets a whole string overwrites anything.
 func TestWrongType(t *testing.T) {
 	b := commandtest.New(t, Commands())
@@ -23,9 +23,14 @@ func TestWrongType(t *testing.T) {
 		tx := b.Begin()
 		defer tx.Discard()
 		tx.SetString([]byte("{k}s"), []byte("text"), 0)
-		for _, key := range []string{"{k}h", "{k}z"} {
+		for _, key := range []string{"{k}h", "{k}z", "{k}l"} {
 			tx.Delete([]byte(key))
 		}
+		l, err := tx.List([]byte("{k}l"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.PushBack([]byte("e"))
 		h, err := tx.Hash([]byte("{k}h"))
 		if err != nil {
 			t.Fatal(err)
@@ -46,7 +51,7 @@ func TestWrongType(t *testing.T) {
 		"set K v get", "setbit K 1 1", "getbit K 1", "bitcount K", "bitpos K 1", "bitop and {k}d K", "bitop not {k}d K",
 		"bitfield K set u8 0 1", "bitfield K get u8 0", "bitfield_ro K get u8 0",
 	} {
-		for _, key := range []string{"{k}h", "{k}z"} {
+		for _, key := range []string{"{k}h", "{k}z", "{k}l"} {
 			fill()
 			line := strings.ReplaceAll(line, "K", key)
 			if v := b.Do(line); !strings.HasPrefix(string(v.Str), "WRONGTYPE ") {
@@ -54,12 +59,14 @@ func TestWrongType(t *testing.T) {
 			}
 		}
 	}
+	const wrong = "(error) WRONGTYPE Operation against a key holding the wrong kind of value"
 	for line, want := range map[string]string{
-		"type {k}h": "hash", "type {k}z": "zset", "mget {k}h {k}s": "1) (nil)\n2) \"text\"",
+		"type {k}h": "hash", "type {k}l": "list", "object encoding {k}l": `"listpack"`, "type {k}z": "zset", "mget {k}h {k}s": "1) (nil)\n2) \"text\"",
 		"object encoding {k}h": `"listpack"`, "object encoding {k}z": `"listpack"`, "object encoding {k}s": `"embstr"`,
 		"setnx {k}h v": "(integer) 0", "exists {k}h {k}z": "(integer) 2", "expire {k}h 10": "(integer) 1",
 		"set {k}h v": "OK", "setex {k}z 10 v": "OK", "mset {k}h v": "OK", "bitop not {k}h {k}s": "(integer) 4",
 		"scan 0 type hash": "1) \"0\"\n2) 1) \"{k}h\"", "scan 0 type zset": "1) \"0\"\n2) 1) \"{k}z\"",
+		"scan 0 type list": "1) \"0\"\n2) 1) \"{k}l\"", "lrange {k}h 0 -1": wrong, "lpush {k}z a": wrong, "hset {k}l f v": wrong, "zadd {k}l 1 m": wrong,
 		"memory usage {k}h": "(integer) 57", "rename {k}h {k}s": "OK", "copy {k}z {k}h replace": "(integer) 1",
 		"del {k}h {k}z": "(integer) 2",
 	} {

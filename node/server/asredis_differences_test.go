@@ -128,6 +128,12 @@ func differences() []difference {
 			},
 		},
 		{
+			"and a small list is a `listpack`",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return name == "object encoding" && string(ours.Str) == "listpack" && string(theirs.Str) == "quicklist"
+			},
+		},
+		{
 			"`HELP` texts",
 			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
 				return name == "object help" && ours.Kind == theirs.Kind && ours.Elems[0].Kind == theirs.Elems[0].Kind

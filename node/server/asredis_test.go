@@ -314,7 +314,7 @@ func (d *duel) compareAll() *failure {
 	for _, key := range ours {
 		final = append(final, []string{"GET", key}, []string{"PEXPIRETIME", key}, []string{"OBJECT", "ENCODING", key},
 			[]string{"TYPE", key}, []string{"ZRANGE", key, "0", "-1", "WITHSCORES"}, []string{"HGETALL", key},
-			[]string{"SMEMBERS", key})
+			[]string{"SMEMBERS", key}, []string{"LRANGE", key, "0", "-1"})
 	}
 	for i, reply := range d.ours.pipeline(d.t, final) {
 		expected := d.theirs.do(d.t, final[i]...)
