@@ -27,6 +27,13 @@ func (a *admin) clusterCommands() []*command.Command {
 	}}
 }
 
+// DataCommands returns rows of those commands that read the data, as a transaction may
+// have them in the log, where replicas must know them.
+func DataCommands() []*command.Command {
+	rows := slices.DeleteFunc(new(admin).clusterReadRows(), func(c *command.Command) bool { return c.Read == nil })
+	return []*command.Command{{Name: "cluster", Arity: -2, Subcommands: rows}}
+}
+
 // clusterReadRows returns the rows of CLUSTER.
 func (a *admin) clusterReadRows() []*command.Command {
 	return []*command.Command{

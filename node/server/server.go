@@ -48,7 +48,7 @@ type node struct {
 	transport network
 	clients   metaraft.ClientPort // those of other nodes
 	host      *multiraft.Host
-	table     *command.Table // of the commands on data
+	table     *command.Table // of what replicas run
 	replicas  *replica.Manager
 	snapshots *snapshot.Exchange
 	home      *home
@@ -188,10 +188,13 @@ func (n *node) open() error {
 		return fmt.Errorf("cannot start the Raft listener: %w", err)
 	}
 	n.transport = wire{t, &n.processors}
-	n.table = command.NewTable(data.Commands())
+	n.table = replicaTable()
 	n.build()
 	return nil
 }
+
+// replicaTable returns the table of what replicas run.
+func replicaTable() *command.Table { return command.NewTable(data.Commands(), admin.DataCommands()) }
 
 // build ties the parts together that stand on data, home, transport and table.
 func (n *node) build() {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/sched"
@@ -93,7 +94,7 @@ func seedRand(seed int64) func() {
 }
 
 // simTable is the table of all nodes: it never changes.
-var simTable = sync.OnceValue(func() *command.Table { return command.NewTable(data.Commands()) })
+var simTable = sync.OnceValue(func() *command.Table { return command.NewTable(data.Commands(), admin.Commands(nil)) })
 
 func newSimCluster(t testing.TB, seed int64, shape simShape) *simCluster {
 	w := seeded.New(seed)
@@ -117,7 +118,7 @@ func newSimCluster(t testing.TB, seed int64, shape simShape) *simCluster {
 		c.seeds = append(c.seeds, n.addr.Raft)
 		c.nodes = append(c.nodes, n)
 	}
-	prefixes := []string{"r", "r", "c", "c"}
+	prefixes := []string{"r", "r", "p", "c", "c"}
 	c.clients = 4
 	if shape.contest {
 		prefixes, c.clients = []string{"r"}, 6
@@ -312,6 +313,9 @@ func simulateAll(t *testing.T, first, last int64) {
 		}
 	}
 	t.Logf("%+v", total)
+	if many := last-first >= 400; many && !t.Failed() {
+		total.sometimes(t)
+	}
 }
 
 // simulateApart runs the seeds in so many processes of this test. The first that

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"testing"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -58,6 +59,9 @@ type simOwned struct {
 // nothing.
 type simStats struct {
 	done, unknown, crashes, leaders, replicas, hashes, moves, snapshots, lostDisks, copies, left, lostQuorums int
+	// What transactions have met: a takeover during EXEC, a watched key that had changed, and
+	// one that had not.
+	takeovers, swapsFailed, swaps int
 }
 
 func (s *simStats) add(o simStats) {
@@ -73,6 +77,21 @@ func (s *simStats) add(o simStats) {
 	s.copies += o.copies
 	s.left += o.left
 	s.lostQuorums += o.lostQuorums
+	s.takeovers += o.takeovers
+	s.swapsFailed += o.swapsFailed
+	s.swaps += o.swaps
+}
+
+// sometimes fails the test if something has never happened in many runs.
+func (s *simStats) sometimes(t *testing.T) {
+	for what, n := range map[string]int{
+		"a takeover during EXEC": s.takeovers, "a watched key that had changed": s.swapsFailed,
+		"a watched key that had not changed": s.swaps,
+	} {
+		if n == 0 {
+			t.Errorf("this never happened: %s", what)
+		}
+	}
 }
 
 func newSimChecks() simChecks {
@@ -252,9 +271,11 @@ func (c *simCluster) recover() {
 	c.await("an owner for every slot", c.reassigned)
 	cl := &simClient{c: c, id: -1, known: make(map[string]int)}
 	for _, key := range c.keys {
-		c.await("an answer to GET "+key, func() bool {
-			return c.reassigned() && cl.do(simOp{key, []string{"get", key}}, 1)
-		})
+		get := simOp{key, []string{"get", key}}
+		if key[0] == 'p' {
+			get.args[0] = "get both"
+		}
+		c.await("an answer to GET "+key, func() bool { return c.reassigned() && cl.do(get, 1) })
 	}
 }
 

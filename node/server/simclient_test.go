@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -24,29 +25,71 @@ type simReply struct {
 	// is whom to ask, if anybody is known. unknown: perhaps it was.
 	refused, unknown bool
 	moved            topology.NodeID
+	// takeover says that the group went over to another leader meanwhile.
+	takeover bool
 }
 
-// serve carries out a command as the front end does; held holds the goroutine
-// up where that would hurt.
-func (n *node) serve(args [][]byte, held func()) simReply {
-	cmd, err := n.table.Lookup(args)
-	if err != nil {
-		panic(err)
+// simRequest is what a client asks a node for on one connection: a command, or those
+// of a transaction.
+type simRequest struct {
+	commands    [][][]byte
+	transaction bool
+	// watched is what WATCH has seen before the transaction, watching where it leaves it.
+	watched, watching *simWatch
+}
+
+// simWatch is what a connection watches.
+type simWatch struct {
+	node    *node
+	replica *replica.Replica
+	keys    []command.Watched
+}
+
+func single(args [][]byte) *simRequest { return &simRequest{commands: [][][]byte{args}} }
+
+// payload is the request as it stands in the log.
+func (q *simRequest) payload() (p []byte) {
+	if q.transaction {
+		var keys []command.Watched
+		if q.watched != nil {
+			keys = q.watched.keys
+		}
+		p = command.AppendTransaction(p, keys)
 	}
-	s, _, _ := cmd.Slot(args)
+	for _, args := range q.commands {
+		p = command.AppendArgs(p, args)
+	}
+	return p
+}
+
+// serve carries out a request as the front end does; held holds the goroutine
+// up where that would hurt.
+func (n *node) serve(q *simRequest, held func()) simReply {
+	writes := false
+	var s uint16
+	for _, args := range q.commands {
+		cmd, err := n.table.Lookup(args)
+		if err != nil {
+			panic(err)
+		}
+		writes = writes || cmd.WritesWith(args)
+		s, _, _ = cmd.Slot(args)
+	}
 	shard := n.meta.Current().Owner[s]
 	if shard == nil {
 		return simReply{refused: true}
 	}
 	r := n.replicas.Data(shard.ID)
-	if r == nil || !r.Leads() {
+	switch {
+	case r == nil || !r.Leads():
 		return simReply{refused: true, moved: live{n}.Leader(shard.ID)}
-	}
-	if cmd.Read == nil {
-		return n.write(r, args)
+	case q.watched != nil && q.watched.replica != r:
+		return simReply{value: "nil"}
+	case writes:
+		return n.write(r, q)
 	}
 	if token := r.Lease(); token != 0 {
-		answer := outcome(simRead(r, cmd, args), nil)
+		answer := outcome(n.read(r, q), nil)
 		held()
 		if r.LeaseValid(token) {
 			return answer
@@ -55,22 +98,41 @@ func (n *node) serve(args [][]byte, held func()) simReply {
 	if err := multiraft.Run(context.Background(), n.sched, new(multiraft.Call), r.Barrier); err != nil {
 		return outcome(nil, err)
 	}
-	return outcome(simRead(r, cmd, args), nil)
+	return outcome(n.read(r, q), nil)
 }
 
 // write has a replica carry out a write.
-func (n *node) write(r *replica.Replica, args [][]byte) simReply {
+func (n *node) write(r *replica.Replica, q *simRequest) simReply {
 	var reply resp.Reply
-	err := multiraft.Run(context.Background(), n.sched, &multiraft.Call{Payload: command.AppendArgs(nil, args), Result: &reply},
+	_, before := r.Group().Leader()
+	err := multiraft.Run(context.Background(), n.sched, &multiraft.Call{Payload: q.payload(), Result: &reply},
 		func(c *multiraft.Call) { r.Submit(c) })
-	return outcome(&reply, err)
+	answer := outcome(&reply, err)
+	_, after := r.Group().Leader()
+	answer.takeover = err != nil && after != before
+	return answer
 }
 
-func simRead(r *replica.Replica, cmd *command.Command, args [][]byte) *resp.Reply {
+// read has a replica answer a read from its state.
+func (n *node) read(r *replica.Replica, q *simRequest) *resp.Reply {
 	var reply resp.Reply
-	var words command.Args
-	words.Set(cmd, args)
-	r.Read(&words, &command.View{Reading: command.Reading{MaxString: command.MaxBulkLength}}, &reply)
+	view := &command.View{Reading: command.Reading{MaxString: command.MaxBulkLength}}
+	defer view.End()
+	if q.transaction {
+		r.Exec(q.payload(), view, &reply)
+		return &reply
+	}
+	if w := q.watching; w != nil {
+		*w = simWatch{node: n, replica: r}
+		view.Watches = &w.keys
+	}
+	for _, args := range q.commands { // of several, the last one's reply
+		reply.Reset(0)
+		var words command.Args
+		cmd, _ := n.table.Lookup(args)
+		words.Set(cmd, args)
+		r.Read(&words, view, &reply)
+	}
 	return &reply
 }
 
@@ -84,7 +146,7 @@ func outcome(reply *resp.Reply, err error) simReply {
 	switch {
 	case errors.Is(err, multiraft.ErrUncertain):
 		return simReply{unknown: true}
-	case err != nil, value.IsError() && string(value.Str[:8]) == "TRYAGAIN":
+	case err != nil, value.IsError() && strings.HasPrefix(string(value.Str), "TRYAGAIN"):
 		return simReply{refused: true}
 	}
 	return simReply{value: text(value)}
@@ -98,11 +160,32 @@ type simOp struct {
 
 func (o simOp) String() string { return fmt.Sprint(o.args) }
 
-func (o simOp) bytes() (args [][]byte) {
-	for _, a := range o.args {
-		args = append(args, []byte(a))
+// request is what the client asks for.
+func (o simOp) request() *simRequest {
+	key, other := o.key, "{"+o.key+"}2"
+	switch o.args[0] {
+	case "set both":
+		return together(line("set", key, o.args[2]), line("set", other, o.args[2]))
+	case "exchange both":
+		return together(line("get", key), line("set", key, o.args[2]), line("set", other, o.args[2]), line("get", other))
+	case "get both":
+		return together(line("get", key), line("get", other))
+	case "incr twice":
+		return together(line("incr", key), line("incr", key))
+	default:
+		return single(line(o.args...))
+	}
+}
+
+func line(words ...string) (args [][]byte) {
+	for _, w := range words {
+		args = append(args, []byte(w))
 	}
 	return args
+}
+
+func together(commands ...[][]byte) *simRequest {
+	return &simRequest{commands: commands, transaction: true}
 }
 
 // simClient is outside of the cluster. It asks one node after the other.
@@ -117,8 +200,13 @@ func (cl *simClient) run() {
 	c := cl.c
 	for i := 0; !c.quiet; i++ {
 		sched.Sleep(context.Background(), c.outside, c.upTo(c.think))
-		if !c.quiet {
-			cl.do(c.randomOp(fmt.Sprintf("%d.%d", cl.id, i)), 3)
+		if c.quiet {
+			break
+		}
+		if op := c.randomOp(fmt.Sprintf("%d.%d", cl.id, i)); op.args[0] == "swap" {
+			cl.swap(op.key, op.args[2])
+		} else {
+			cl.do(op, 3)
 		}
 	}
 	c.clients--
@@ -128,23 +216,13 @@ func (cl *simClient) run() {
 // whether the operation was carried out for sure.
 func (cl *simClient) do(op simOp, attempts int) bool {
 	c := cl.c
-	args := op.bytes()
+	q := op.request()
 	begin := c.world.Now()
 	for range attempts {
-		n := cl.known[op.key]
-		if c.chance(250) {
-			n = c.rng.Intn(len(c.nodes)) // not everybody knows who leads
-		}
-		reply := cl.ask(c.nodes[n], args)
-		if reply.refused {
-			cl.known[op.key] = c.rng.Intn(len(c.nodes))
-			if to := c.byID(reply.moved); to != nil && to.index != n {
-				cl.known[op.key] = to.index
-			}
+		n := cl.choose(op.key)
+		reply := cl.ask(c.nodes[n], q)
+		if cl.learn(op.key, n, reply); reply.refused {
 			continue
-		}
-		if reply.unknown {
-			cl.known[op.key] = c.rng.Intn(len(c.nodes))
 		}
 		c.record(cl, op, begin, reply, n)
 		return !reply.unknown
@@ -152,15 +230,64 @@ func (cl *simClient) do(op simOp, attempts int) bool {
 	return false
 }
 
+// choose returns the node to ask about a key.
+func (cl *simClient) choose(key string) int {
+	if cl.c.chance(250) {
+		return cl.c.rng.Intn(len(cl.c.nodes)) // not everybody knows who leads
+	}
+	return cl.known[key]
+}
+
+// learn takes from a node's reply whom to ask next.
+func (cl *simClient) learn(key string, n int, reply simReply) {
+	c := cl.c
+	switch {
+	case reply.refused:
+		cl.known[key] = c.rng.Intn(len(c.nodes))
+		if to := c.byID(reply.moved); to != nil && to.index != n {
+			cl.known[key] = to.index
+		}
+	case reply.unknown:
+		cl.known[key] = c.rng.Intn(len(c.nodes))
+	}
+}
+
+// swap watches a key, reads it, and sets it some time later if it is still the same. In
+// the history these are a read, and a comparison that sets.
+func (cl *simClient) swap(key, value string) {
+	c := cl.c
+	n := cl.choose(key)
+	watch := new(simWatch)
+	begin := c.world.Now()
+	reply := cl.ask(c.nodes[n], &simRequest{commands: [][][]byte{line("watch", key), line("get", key)}, watching: watch})
+	if cl.learn(key, n, reply); reply.refused || reply.unknown {
+		return
+	}
+	seen := reply.value
+	c.record(cl, simOp{key, []string{"get", key}}, begin, reply, n)
+	sched.Sleep(context.Background(), c.outside, c.upTo(c.think))
+	begin = c.world.Now()
+	q := together(line("set", key, value), line("get", key))
+	q.watched = watch
+	reply = cl.ask(c.nodes[n], q)
+	if cl.learn(key, n, reply); !reply.refused {
+		c.record(cl, simOp{key, []string{"swap", key, value, seen}}, begin, reply, n)
+	}
+}
+
 // ask sends a command to a node and waits for the reply. The client's patience
 // decides how many others are stuck at a node that answers nobody.
-func (cl *simClient) ask(n *simNode, args [][]byte) (reply simReply) {
+func (cl *simClient) ask(n *simNode, q *simRequest) (reply simReply) {
 	switch cl.c.request(n, 30*time.Millisecond+cl.c.upTo(300*time.Millisecond), func(node *node) {
 		if node.home.Identity().Cluster != cl.c.cluster {
 			reply = simReply{refused: true} // it has left, and may own slots of its own
 			return
 		}
-		reply = node.serve(args, func() {
+		if q.watched != nil && q.watched.node != node {
+			reply = simReply{refused: true} // the connection has ended with the process
+			return
+		}
+		reply = node.serve(q, func() {
 			if cl.c.chance(50) {
 				sched.Sleep(context.Background(), node.sched, cl.c.upTo(150*time.Millisecond))
 			}
@@ -170,6 +297,9 @@ func (cl *simClient) ask(n *simNode, args [][]byte) (reply simReply) {
 		return simReply{refused: true}
 	case requestLost:
 		return simReply{unknown: true}
+	}
+	if reply.takeover && q.transaction {
+		cl.c.stats.takeovers++
 	}
 	return reply
 }
@@ -218,13 +348,20 @@ func (c *simCluster) record(cl *simClient, op simOp, begin time.Time, reply simR
 		ClientId: cl.id, Input: op, Call: begin.UnixNano(), Output: reply.value, Return: c.world.Now().UnixNano(),
 	}
 	if reply.unknown {
-		if op.args[0] == "get" {
+		if op.reads() {
 			return
 		}
 		o.Output, o.Return = nil, open
 		c.stats.unknown++
 	} else {
 		c.stats.done++
+		if op.args[0] == "swap" {
+			if reply.value == "nil" {
+				c.stats.swapsFailed++
+			} else {
+				c.stats.swaps++
+			}
+		}
 	}
 	c.note("client %d at node %d: %v = %v", cl.id, n, op, o.Output)
 	c.history[op.key] = append(c.history[op.key], o)
@@ -238,41 +375,76 @@ func text(v resp.Value) string {
 	switch v.Kind {
 	case resp.KindInt:
 		return strconv.FormatInt(v.Int, 10)
-	case resp.KindNull:
+	case resp.KindNull, resp.KindNullArray:
 		return "nil"
+	case resp.KindArray:
+		var parts []string
+		for _, e := range v.Elems {
+			parts = append(parts, text(e))
+		}
+		return strings.Join(parts, " ")
 	default:
 		return string(v.Str)
 	}
 }
 
-// register is what a key is: a text, "" if there is none.
+// register is what a key is, or two that only ever change together: a text, "" if
+// there is none.
 var register = porcupine.Model{
 	Init: func() any { return "" },
 	Step: func(state, input, output any) (bool, any) {
-		next, want := input.(simOp).apply(state.(string))
+		op := input.(simOp)
+		if op.args[0] == "swap" {
+			return op.swap(state.(string), output)
+		}
+		next, want := op.apply(state.(string))
 		return output == nil || output == want, next
 	},
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%v = %v", input, output) },
 }
 
+func (o simOp) reads() bool { return o.args[0] == "get" || o.args[0] == "get both" }
+
 // apply returns the key's next state and the reply.
 func (o simOp) apply(state string) (next, reply string) {
+	n, _ := strconv.Atoi(state)
 	switch o.args[0] {
 	case "set":
 		if len(o.args) == 3 {
 			return o.args[2], "OK"
 		}
 		return o.args[2], orNil(state) // with GET
+	case "set both":
+		return o.args[2], "OK OK"
+	case "exchange both":
+		return o.args[2], orNil(state) + " OK OK " + o.args[2]
+	case "get both":
+		return state, orNil(state) + " " + orNil(state)
 	case "del":
 		if state == "" {
 			return "", "0"
 		}
 		return "", "1"
 	case "incr":
-		n, _ := strconv.Atoi(state)
 		return strconv.Itoa(n + 1), strconv.Itoa(n + 1)
+	case "incr twice":
+		return strconv.Itoa(n + 2), fmt.Sprint(n+1, n+2)
 	default:
 		return state, orNil(state)
+	}
+}
+
+// swap is a step of the model: the key is set if it is still what the client has seen.
+// One that failed says nothing, as somebody may have changed the key and changed it back.
+func (o simOp) swap(state string, output any) (ok bool, next string) {
+	value, seen := o.args[2], o.args[3]
+	switch {
+	case output == "nil":
+		return true, state
+	case orNil(state) == seen:
+		return output == nil || output == "OK "+value, value
+	default:
+		return output == nil, state
 	}
 }
 
@@ -287,17 +459,28 @@ func orNil(s string) string {
 // apart.
 func (c *simCluster) randomOp(unique string) simOp {
 	key := c.keys[c.rng.Intn(len(c.keys))]
-	counter := key[0] == 'c'
-	switch n := c.rng.Intn(10); {
+	n := c.rng.Intn(10)
+	op := func(name string, values ...string) simOp { return simOp{key, append([]string{name, key}, values...)} }
+	switch kind := key[0]; {
+	case kind == 'p' && n < 4:
+		return op("get both")
+	case kind == 'p' && n < 6:
+		return op("exchange both", unique)
+	case kind == 'p':
+		return op("set both", unique)
 	case n < 4:
-		return simOp{key, []string{"get", key}}
+		return op("get")
 	case n < 5 && !c.shape.contest:
-		return simOp{key, []string{"del", key}}
-	case counter:
-		return simOp{key, []string{"incr", key}}
+		return op("del")
+	case kind == 'c' && n < 7:
+		return op("incr twice")
+	case kind == 'c':
+		return op("incr")
 	case n < 6:
-		return simOp{key, []string{"set", key, unique, "get"}}
+		return op("set", unique, "get")
+	case n < 8:
+		return op("swap", unique)
 	default:
-		return simOp{key, []string{"set", key, unique}}
+		return op("set", unique)
 	}
 }

@@ -16,7 +16,7 @@ import (
 func (cl *simClient) at(n *simNode, op simOp) bool {
 	sched.Sleep(context.Background(), cl.c.outside, time.Microsecond) // what begins when another one ends overlaps with it
 	begin := cl.c.world.Now()
-	reply := cl.ask(n, op.bytes())
+	reply := cl.ask(n, op.request())
 	if !reply.refused {
 		cl.c.record(cl, op, begin, reply, n.index)
 	}
@@ -40,7 +40,7 @@ func TestSimulationMovedSlot(t *testing.T) {
 				for !moved && c.failure == "" {
 					sched.Sleep(context.Background(), n.sched, time.Millisecond)
 				}
-				reply = n.write(r, write.bytes())
+				reply = n.write(r, write.request())
 			})
 			ended = true
 		})

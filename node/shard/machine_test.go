@@ -16,6 +16,7 @@ import (
 	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/data"
+	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -123,8 +124,10 @@ func parseSlots(t *testing.T, text string) slot.Set {
 
 // TestMachine runs testdata/machine.txt. Directives:
 //
-//	apply time=N    one entry; each line a command, or "own SLOTS EPOCH", "seal SLOTS EPOCH", "tick", "sweep"
-//	read now=N      each line a command
+//	apply time=N    one entry; each line a command, or "own SLOTS EPOCH", "seal SLOTS EPOCH", "tick", "sweep",
+//	                or "( COMMAND ; COMMAND … )", a transaction; it begins with what was watched
+//	read now=N      each line a command, or a transaction of them
+//	watch now=N     each line a key
 //	state           what the machine knows
 //	stats           the counters, which are reset
 //	slots LIST      owned and epoch of each slot
@@ -134,6 +137,7 @@ func TestMachine(t *testing.T) {
 		store := storage.NewMemory()
 		m := open(t, store)
 		table := command.NewTable(data.Commands(), admin.Commands(nil))
+		var watched []command.Watched
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			var out strings.Builder
 			switch d.Cmd {
@@ -143,8 +147,9 @@ func TestMachine(t *testing.T) {
 				lines := strings.Split(d.Input, "\n")
 				var payloads [][]byte
 				for _, line := range lines {
-					payloads = append(payloads, payloadOf(t, line))
+					payloads = append(payloads, payloadOf(t, line, watched))
 				}
+				watched = nil
 				for i, v := range apply(t, m, time, payloads...) {
 					fmt.Fprintf(&out, "%s: %s", lines[i], resp.FormatCLI(v, true))
 				}
@@ -152,18 +157,28 @@ func TestMachine(t *testing.T) {
 				var now int64
 				d.ScanArgs(t, "now", &now)
 				for _, line := range strings.Split(d.Input, "\n") {
+					if line[0] == '(' {
+						v, behind := execute(t, m, payloadOf(t, line, watched), now)
+						fmt.Fprintf(&out, "%s:%s %s", line, mark(behind), resp.FormatCLI(v, true))
+						watched = nil
+						continue
+					}
 					args := words(line)
 					cmd, err := table.Lookup(args)
 					if err != nil {
 						t.Fatal(err)
 					}
 					v, behind := read(t, m, cmd, args, now)
-					mark := ""
-					if behind {
-						mark = " [behind]"
-					}
-					fmt.Fprintf(&out, "%s:%s %s", line, mark, resp.FormatCLI(v, true))
+					fmt.Fprintf(&out, "%s:%s %s", line, mark(behind), resp.FormatCLI(v, true))
 				}
+			case "watch":
+				var now int64
+				d.ScanArgs(t, "now", &now)
+				view := m.keys.View(now)
+				for _, line := range strings.Split(d.Input, "\n") {
+					watched = append(watched, command.Watched{Key: []byte(line), Watch: view.Watch([]byte(line))})
+				}
+				view.Close()
 			case "state":
 				at, ok := m.NextExpiry()
 				fmt.Fprintf(&out, "applied %d, clock %d, keys %d, residue [%s], next expiry %d %v\n",
@@ -186,10 +201,33 @@ func TestMachine(t *testing.T) {
 	})
 }
 
+func mark(behind bool) string {
+	if behind {
+		return " [behind]"
+	}
+	return ""
+}
+
+// execute evaluates a transaction of reads.
+func execute(t *testing.T, m *Machine, payload []byte, now int64) (v resp.Value, behind bool) {
+	var r resp.Reply
+	r.Init(3)
+	view := &command.View{Reading: command.Reading{LocalNow: now}}
+	defer view.End()
+	behind = m.Exec(payload, view, &r)
+	return valueOf(t, &r), behind
+}
+
 func first(s slot.Set) func(func(uint16) bool) { return s.All }
 
-func payloadOf(t *testing.T, line string) []byte {
+func payloadOf(t *testing.T, line string, watched []command.Watched) []byte {
 	switch f := strings.Fields(line); f[0] {
+	case "(":
+		p := command.AppendTransaction(nil, watched)
+		for _, c := range strings.Split(strings.Trim(line, "() "), ";") {
+			p = append(p, payload(c)...)
+		}
+		return p
 	case "own", "seal":
 		epoch, err := strconv.ParseUint(f[2], 10, 64)
 		if err != nil {
@@ -208,6 +246,15 @@ func payloadOf(t *testing.T, line string) []byte {
 	}
 }
 
+// together is a transaction's payload.
+func together(lines ...string) []byte {
+	p := command.AppendTransaction(nil, nil)
+	for _, line := range lines {
+		p = append(p, payload(line)...)
+	}
+	return p
+}
+
 // TestApplyRefuses: records, and the commands' names, must be understood, and
 // after a refusal nothing of the entry is there.
 func TestApplyRefuses(t *testing.T) {
@@ -220,6 +267,13 @@ func TestApplyRefuses(t *testing.T) {
 		"long record":       append(bytes.Clone(full), 0),
 		"backward range":    {0, 1, 5, 1, 0, 9, 0, 8},
 		"slot out of range": {0, 1, 5, 1, 0, 0, 0x40, 0},
+
+		"transaction of nothing":       command.AppendTransaction(nil, nil),
+		"transaction with an unknown":  together("set k v", "nosuch k"),
+		"transaction with a local":     together("ping", "set k v"),
+		"transaction, cut":             together("set k v", "set k w")[:9],
+		"transaction, cut in a watch":  {0, command.TransactionKind, 1, 1, 'k', 1},
+		"transaction, cut at its head": {0, command.TransactionKind},
 	}
 	for name, b := range bad {
 		m := open(t, storage.NewMemory())
@@ -261,6 +315,8 @@ func randomLog(rnd *rand.Rand, n int) []Entry {
 		for range rnd.IntN(5) {
 			key := string(rune('a' + rnd.IntN(8)))
 			switch line := lines[rnd.IntN(len(lines))]; {
+			case rnd.IntN(6) == 0:
+				e.Commands = append(e.Commands, randomTransaction(rnd, key, uint64(index)))
 			case line == "getless":
 				var s slot.Set
 				s.Add(slot.Of([]byte(key)))
@@ -284,6 +340,24 @@ func randomLog(rnd *rand.Rand, n int) []Entry {
 		log = append(log, e)
 	}
 	return log
+}
+
+// randomTransaction is one on a key, which may watch it.
+func randomTransaction(rnd *rand.Rand, key string, index uint64) []byte {
+	var watched []command.Watched
+	if rnd.IntN(2) == 0 {
+		w := command.Watched{Key: []byte(key)} // not there, or as it was of late
+		if rnd.IntN(3) > 0 {
+			w.Version = keyspace.Version{Index: index - min(index, uint64(rnd.IntN(5))), Op: uint32(rnd.IntN(3))}
+		}
+		watched = append(watched, w)
+	}
+	lines := []string{"set %s 1", "get %s", "incr %s", "hset %s f v", "append %s x", "pexpire %s 20", "del %s", "dbsize", "randomkey"}
+	p := command.AppendTransaction(nil, watched)
+	for range 1 + rnd.IntN(4) {
+		p = append(p, payload(strings.ReplaceAll(lines[rnd.IntN(len(lines))], "%s", key))...)
+	}
+	return p
 }
 
 var extra = regexp.MustCompile(` int=\d+\)$`)
