@@ -11,15 +11,20 @@ import (
 type generator struct {
 	rnd   *rand.Rand
 	times int64 // how many times to live it has given
+	plain bool  // only commands that all versions of Redis answer alike
 }
 
 // round returns pipelines that are played on empty servers.
 func (g *generator) round() (pipelines [][][]string) {
 	const commands = 300
 	for n := 0; n < commands; {
-		commands := make([][]string, 1+g.rnd.IntN(20))
-		for i := range commands {
-			commands[i] = g.command()
+		var commands [][]string
+		for range 1 + g.rnd.IntN(20) {
+			if g.rnd.IntN(12) == 0 {
+				commands = append(commands, g.transaction()...)
+			} else {
+				commands = append(commands, g.command())
+			}
 		}
 		pipelines = append(pipelines, commands)
 		n += len(commands)
@@ -28,6 +33,9 @@ func (g *generator) round() (pipelines [][][]string) {
 }
 
 func (g *generator) command() []string {
+	if g.plain {
+		return g.plainly()
+	}
 	families := []func() []string{
 		g.whole, g.whole, g.several, g.counter, g.counter, g.part, g.part, g.bit, g.bit, g.field, g.expiry, g.expiry, g.keys, g.keys, g.all,
 		g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.hashes, g.hashes, g.hashes, g.geo, g.geo, g.geo, g.hyperloglog, g.dumped,

@@ -35,6 +35,13 @@ func differences() []difference {
 			},
 		},
 		{
+			"`EXEC` says `CROSSSLOT`",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return name == "exec" && bytes.HasPrefix(ours.Str, []byte("CROSSSLOT ")) &&
+					(theirs.Kind == resp.KindNull || theirs.Kind == resp.KindNullArray)
+			},
+		},
+		{
 			"`RANDOMKEY` chooses",
 			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
 				return name == "randomkey" && ours.Kind == theirs.Kind

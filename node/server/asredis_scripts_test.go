@@ -18,7 +18,7 @@ func TestScriptsAsRedis(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
-	d := newDuel(t)
+	d := newDuel(t, installedRedis(t))
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {

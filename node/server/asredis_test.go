@@ -47,7 +47,7 @@ func TestAsRedis(t *testing.T) {
 	} else if testing.Short() {
 		limit = time.Second
 	}
-	d := newDuel(t)
+	d := newDuel(t, installedRedis(t))
 	commands := 0
 	end := time.Now().Add(limit)
 	for ; commands == 0 || time.Now().Before(end); seed++ {
@@ -90,6 +90,9 @@ type duel struct {
 	// inPlace holds the keys whose value was changed in place, or is the copy
 	// of such a one.
 	inPlace map[string]bool
+	queued  [][]string // the commands that wait for EXEC
+
+	ourPort, theirPort int
 }
 
 // player is a connection to one of the two.
@@ -98,14 +101,16 @@ type player struct {
 	r  *bufio.Reader
 }
 
-func newDuel(t *testing.T) *duel {
+func newDuel(t *testing.T, path string) *duel {
 	const maxString = 1 << 20 // so small that its edge is cheap to reach
-	redis := startRedis(t, maxString)
+	redis := startRedis(t, path, maxString)
 	cfg := testConfig(t)
 	cfg.Server.ProtoMaxBulkLen = maxString
 	cfg.WAL.Fsync = config.FsyncNever // replies do not depend on it
 	run(t, cfg)
-	d := &duel{t: t, ours: dial(t, cfg.Server.Port), theirs: dial(t, redis)}
+	d := &duel{
+		t: t, ours: dial(t, cfg.Server.Port), theirs: dial(t, redis), ourPort: cfg.Server.Port, theirPort: redis,
+	}
 	for _, p := range []*player{d.ours, d.theirs} {
 		p.do(t, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
 		for deadline := time.Now().Add(limit.Wait()); string(p.do(t, "SET", "k", "v")) != "+OK\r\n"; {
@@ -118,14 +123,20 @@ func newDuel(t *testing.T) *duel {
 	return d
 }
 
-// startRedis runs a redis-server until the test ends and returns its port. The
-// test is skipped where none is installed.
-func startRedis(t *testing.T, maxString int) (port int) {
+// installedRedis returns where redis-server is. The test is skipped where none is
+// installed.
+func installedRedis(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("redis-server is not installed")
 	}
+	return path
+}
+
+// startRedis runs a server until the test ends and returns its port.
+func startRedis(t *testing.T, path string, maxString int) (port int) {
+	t.Helper()
 	port = freePort(t)
 	cmd := exec.Command(path, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir(),
 		"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)),
@@ -218,8 +229,10 @@ func (d *duel) speak(proto int) {
 }
 
 func (d *duel) reset() {
-	d.inPlace = make(map[string]bool)
+	d.inPlace, d.queued = make(map[string]bool), nil
 	for _, p := range []*player{d.ours, d.theirs} {
+		p.do(d.t, "DISCARD")
+		p.do(d.t, "UNWATCH")
 		p.do(d.t, "FLUSHALL")
 	}
 }
@@ -260,10 +273,9 @@ func (d *duel) play(pipelines [][][]string) *failure {
 		ours, theirs := d.ours.pipeline(d.t, commands), d.theirs.pipeline(d.t, commands)
 		for i, args := range commands {
 			done = append(done, args)
-			if why := d.compare(args, ours[i], theirs[i]); why != "" {
+			if why := d.compareQueued(args, ours[i], theirs[i]); why != "" {
 				return &failure{done, ours[i], theirs[i], why}
 			}
-			d.note(args)
 		}
 	}
 	if f := d.compareAll(); f != nil {
@@ -306,6 +318,9 @@ func (d *duel) shrink(trace [][]string) (least *failure) {
 
 // compareAll compares what is stored, key by key, and what answers for all keys.
 func (d *duel) compareAll() *failure {
+	for _, p := range []*player{d.ours, d.theirs} {
+		p.do(d.t, "DISCARD") // what a part of a trace has begun
+	}
 	ours, theirs := d.scanAll(d.ours), d.scanAll(d.theirs)
 	if !slices.Equal(ours, theirs) {
 		return &failure{nil, fmt.Appendf(nil, "%q", ours), fmt.Appendf(nil, "%q", theirs), "the keys at the end"}

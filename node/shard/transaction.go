@@ -150,8 +150,8 @@ func (m *Machine) makes(t command.Transaction) (bytes int) {
 	most := make(map[string]int)
 	_, _, _ = m.survey(nil, t, func(cmd *command.Command, args [][]byte) {
 		n := weight(cmd, args)
-		if n == unknownWeight || len(args) < 2 {
-			return
+		if n > command.MaxBulkLength || len(args) < 2 {
+			return // it copies, or will be refused
 		}
 		if key := string(args[1]); n > most[key] {
 			bytes += n - most[key]

@@ -59,6 +59,7 @@ func TestWeightOfTransaction(t *testing.T) {
 		{[]string{"setrange k 1000 x", "setrange k 500 x", "setbit k 8000 1"}, 1000 + 500 + 1000, nil},
 		{same, 20 * 60000000, nil},
 		{others, 20 * 60000000, errTransactionTooLarge},
+		{[]string{"setrange k 9223372036854775807 x", "setrange {k}2 2000000000 x"}, unknownWeight, nil}, // both are refused
 		{[]string{"copy k {k}2", huge(1), "bitop not {k}3 k"}, unknownWeight, nil},
 	} {
 		if weighs, err := m.Check(together(tc.lines...)); weighs != tc.weighs || err != tc.err {
