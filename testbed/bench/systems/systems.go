@@ -133,7 +133,9 @@ func (a *Aikv) Start(ctx context.Context) error {
 
 // Stop implements System.
 func (a *Aikv) Stop() {
-	_ = a.Tool(context.Background(), "clean")
+	if err := a.Tool(context.Background(), "clean", "--yes"); err != nil {
+		fmt.Fprintln(os.Stderr, "the nodes may still run:", err)
+	}
 }
 
 // PidFile returns the file with a node's process id, which is written as soon as
