@@ -147,7 +147,7 @@ func Default() Config {
 			WriteBuffer:        4 << 20,
 			BlockCache:         8 << 20,
 			BloomBits:          10,
-			CacheSize:          32 << 20,
+			CacheSize:          128 << 20,
 			DirtySize:          64 << 20,
 			CheckpointInterval: Duration(time.Minute),
 			AtticKeep:          Duration(24 * time.Hour),

@@ -159,7 +159,9 @@ func (l *Level) explain(err error) error {
 
 // Get implements Store.
 func (l *Level) Get(key []byte) ([]byte, error) {
-	value, err := l.db.Get(key, nil)
+	// Who asks keeps the record. The cache is for the tables' filters and indexes,
+	// which a block for each record would wash out.
+	value, err := l.db.Get(key, &opt.ReadOptions{DontFillCache: true})
 	return value, l.explain(err)
 }
 

@@ -62,7 +62,7 @@ func (g *generation) add(rec Record, fresh bool) (pos uint32) {
 	last := &g.chunks[len(g.chunks)-1]
 	*last = append(*last, rec)
 	g.count++
-	g.bytes += rec.memory()
+	g.bytes += rec.memory() + dirtyOverhead
 	g.arrange(rec.Key(), pos)
 	return pos
 }

@@ -17,8 +17,10 @@ const (
 	flagAbsent = 1
 
 	// overhead is about what a record costs in memory beside its bytes: its place
-	// in the table, and in the lists of its generation.
-	overhead = 96
+	// in the table, of which half is free, and what its memory is larger.
+	overhead = 64
+	// dirtyOverhead is what its place in the lists of its generation costs.
+	dirtyOverhead = 48
 )
 
 // New makes the record of a key whose value is given in parts. All are copied.
@@ -79,5 +81,5 @@ func (r Record) known() Record {
 	return r
 }
 
-// memory is about how many bytes the record takes.
+// memory is about how many bytes the record takes where it is clean.
 func (r Record) memory() int64 { return int64(cap(r)) + overhead }
