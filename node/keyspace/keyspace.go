@@ -32,6 +32,9 @@ type Options struct {
 	Sched sched.Sched
 	// Logger is told of what goes wrong, and of waiting. nil: nobody is.
 	Logger *slog.Logger
+	// Failed is told when a checkpoint has failed in the background: every transaction
+	// and Sync from then on has the same error. It must not wait. nil: nobody is told.
+	Failed func(error)
 
 	pageSize, inlineLimit int // of tests; 0: the usual ones
 }
@@ -77,7 +80,7 @@ var (
 func Open(store storage.Store, opts Options) (*Keyspace, error) {
 	recs, err := records.Open(store, records.Options{
 		Dirty: opts.DirtyBytes, Cache: opts.CacheBytes, Interval: opts.CheckpointInterval,
-		Sched: opts.Sched, Logger: opts.Logger,
+		Sched: opts.Sched, Logger: opts.Logger, Failed: opts.Failed,
 		Parts: slot.Count, Part: filterPart, PartRange: filterRange, Check: checkStored,
 		Ended: remainsOf, EndedRange: remainsRange,
 	})

@@ -7,8 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/testbed/limit"
 )
 
 // hookedStore calls functions around a transaction's Commit, and after Get has read
@@ -248,6 +250,28 @@ func TestFailedCheckpoint(t *testing.T) {
 	if err := ks.Close(); !errors.Is(err, cause) {
 		t.Errorf("Close: %v", err)
 	}
+}
+
+// Whoever owns the keyspace hears of a checkpoint that fails in the background, though
+// nobody writes any more.
+func TestFailedInBackground(t *testing.T) {
+	cause, told := errors.New("disk full"), make(chan error, 1)
+	store := &hookedStore{Store: storage.NewMemory(), fail: cause}
+	ks, err := Open(store, Options{CheckpointInterval: time.Millisecond, Failed: func(err error) { told <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, ks, 1, 10, func(tx *Tx) { tx.SetString([]byte("k"), []byte("old"), 0) })
+	ks.Start()
+	select {
+	case err := <-told:
+		if !errors.Is(err, cause) {
+			t.Errorf("it is told of %v", err)
+		}
+	case <-time.After(limit.Wait()):
+		t.Error("nobody is told")
+	}
+	ks.Abandon()
 }
 
 // TestScanCursor calls Scan while keys come and go between the calls: every key

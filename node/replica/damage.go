@@ -51,6 +51,14 @@ func (r *Replica) stalled(err error) error {
 	return fmt.Errorf("%w: %w", multiraft.ErrStalled, err)
 }
 
+// failed takes in that a checkpoint has failed in the background: the node ends, as it
+// would with the next entry, which may be long in coming.
+func (r *Replica) failed(err error) {
+	if err = r.stalled(err); !errors.Is(err, multiraft.ErrStalled) {
+		r.manager.opts.Fatal(fmt.Errorf("shard %s: %w", r.id, err))
+	}
+}
+
 // whole returns another node that has the whole data of the shard, and, if asked, that
 // answers; 0 if there is none.
 func whole(view *topology.View, id topology.GroupID, answers bool) topology.NodeID {

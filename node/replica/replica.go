@@ -126,7 +126,7 @@ func (r *Replica) adopt(store storage.Store) error {
 	opts := r.manager.opts.Shard
 	opts.Unreadable = r.unreadable
 	opts.Keyspace.Sched, opts.Keyspace.Logger = r.manager.opts.Sched, r.manager.opts.Logger.With("shard", r.id)
-	opts.Keyspace.Group = uint64(r.id)
+	opts.Keyspace.Group, opts.Keyspace.Failed = uint64(r.id), r.failed
 	machine, err := shard.Open(store, r.manager.opts.Table, opts)
 	if err != nil {
 		return fmt.Errorf("shard %s: %w", r.id, err)

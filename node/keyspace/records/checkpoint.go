@@ -413,6 +413,9 @@ func (c *checkpoints) run(stop, ended chan struct{}) {
 			return
 		}
 		if err := m.work(); err != nil {
+			if m.opts.Failed != nil {
+				m.opts.Failed(err)
+			}
 			return
 		}
 	}

@@ -36,6 +36,10 @@ type Options struct {
 	Check func(key, value []byte) error
 	// Logger is told of what goes wrong and of waiting. nil: nobody is.
 	Logger *slog.Logger
+	// Failed is told when a checkpoint or a sweep has failed in the background: every
+	// transaction and Sync from then on has the same error. It must not wait. nil:
+	// nobody is told.
+	Failed func(error)
 	// Ended returns, for a key within EndedRange, a range of keys that its record
 	// has ended: from then on nothing puts or looks for them, but views that are
 	// older. A sweep removes them, and then the record. nil: there are no such keys.
