@@ -36,7 +36,7 @@ type Options struct {
 	// and Sync from then on has the same error. It must not wait. nil: nobody is told.
 	Failed func(error)
 
-	pageSize, inlineLimit int // of tests; 0: the usual ones
+	pageSize, inlineLimit, sweepPiece int // of tests; 0: the usual ones
 }
 
 // Keyspace is the data of one shard replica. Any number of views may run at the
@@ -80,7 +80,7 @@ var (
 func Open(store storage.Store, opts Options) (*Keyspace, error) {
 	recs, err := records.Open(store, records.Options{
 		Dirty: opts.DirtyBytes, Cache: opts.CacheBytes, Interval: opts.CheckpointInterval,
-		Sched: opts.Sched, Logger: opts.Logger, Failed: opts.Failed,
+		Sched: opts.Sched, Logger: opts.Logger, Failed: opts.Failed, SweepPiece: opts.sweepPiece,
 		Parts: slot.Count, Part: filterPart, PartRange: filterRange, Check: checkStored,
 		Ended: remainsOf, EndedRange: remainsRange,
 	})

@@ -36,7 +36,7 @@ func write(t testing.TB, ks *Keyspace, index uint64, now int64, fn func(tx *Tx))
 // of which it takes many.
 func openTiny(t testing.TB, store storage.Store) *Keyspace {
 	t.Helper()
-	ks, err := Open(store, Options{CacheBytes: 64 << 10, Group: 7, pageSize: 100, inlineLimit: 40})
+	ks, err := Open(store, Options{CacheBytes: 64 << 10, Group: 7, pageSize: 100, inlineLimit: 40, sweepPiece: 50})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func (e *ended) remove(m *Map) error {
 	}
 	defer tr.Discard()
 	w := writer{}
-	left, keys, from := sweepPiece, e.keys, e.from
+	left, keys, from := m.opts.SweepPiece, e.keys, e.from
 	for left > 0 && len(keys) > 0 {
 		lower, upper := m.opts.Ended(keys[0])
 		if from == nil {

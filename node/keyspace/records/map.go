@@ -40,6 +40,9 @@ type Options struct {
 	// transaction and Sync from then on has the same error. It must not wait. nil:
 	// nobody is told.
 	Failed func(error)
+	// SweepPiece bounds the records that one transaction of a sweep removes.
+	// 0: 16384.
+	SweepPiece int
 	// Ended returns, for a key within EndedRange, a range of keys that its record
 	// has ended: from then on nothing puts or looks for them, but views that are
 	// older. A sweep removes them, and then the record. nil: there are no such keys.
@@ -56,6 +59,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Interval <= 0 {
 		o.Interval = time.Minute
+	}
+	if o.SweepPiece <= 0 {
+		o.SweepPiece = 16 << 10
 	}
 	if o.Sched == nil {
 		o.Sched = sched.System

@@ -14,9 +14,6 @@ type remain struct {
 	lower, upper []byte
 }
 
-// sweepPiece is how many records one transaction of a sweep removes at most.
-const sweepPiece = 16 << 10
-
 // remainOf returns what a world may leave behind.
 func remainOf(s *space) remain {
 	r := remain{world: s, number: s.number, lower: []byte{outerEnd}, upper: []byte{worldEnd}}
@@ -122,7 +119,7 @@ func (m *Map) sweepRange(lower, upper []byte) (from []byte, err error) {
 	defer it.Release()
 	var tr storage.Transaction
 	w := writer{}
-	for n := 0; n < sweepPiece && it.Next(); n++ {
+	for n := 0; n < m.opts.SweepPiece && it.Next(); n++ {
 		if tr == nil {
 			if tr, err = m.store.Begin(); err != nil {
 				return nil, err
