@@ -5,7 +5,7 @@ load helpers
 
 LANGUAGES="c go php python ruby"
 # What the clients use: all families, once they are all there.
-FAMILIES="strings hashes sortedsets geo hyperloglogs transactions"
+FAMILIES="strings hashes sortedsets lists sets geo hyperloglogs transactions"
 
 setup_file() {
   free_block 12
