@@ -235,7 +235,7 @@ func (l *List) Fill(elements [][]byte) {
 		l.DeleteRange(0, l.Len())
 		return
 	}
-	if size > l.tx.ks.inlineLimit {
+	if size > l.tx.ks.inlineList() {
 		l.finish(l.build(slices.Values(elements)), meta, packed)
 		return
 	}

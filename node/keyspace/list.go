@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"iter"
 	"slices"
 )
@@ -19,9 +20,9 @@ func (v *View) List(key []byte) (ListView, bool, error) {
 	return ListView{value}, value.rec != nil, err
 }
 
-// inline returns the elements, none if there is no list.
+// inline returns the elements, none if there is no list or they are in pages.
 func (l ListView) inline() inlineList {
-	if l.rec == nil {
+	if _, big := l.rec.object(); big || l.rec == nil {
 		return inlineList{}
 	}
 	return parseInlineList(l.rec.body)
@@ -29,48 +30,45 @@ func (l ListView) inline() inlineList {
 
 // Len returns the number of elements.
 func (l ListView) Len() int64 {
-	if b, ok := l.big(); ok {
-		return b.Len()
+	if _, big := l.rec.object(); big {
+		return parsePagedList(l.rec.body).root.Count
 	}
 	in := l.inline()
 	return int64(in.count)
 }
 
 // At returns the element at a position; there is none unless 0 ≤ n < Len.
-func (l ListView) At(n int64) (element []byte, ok bool) {
-	if n < 0 || n >= l.Len() {
-		return nil, false
+func (l ListView) At(n int64) (element []byte, ok bool) { return l.at(n, false) }
+
+// at is At; with peek, the element is good until the list changes.
+func (l ListView) at(n int64, peek bool) (element []byte, ok bool) {
+	for element := range l.from(n, false, peek) {
+		return element, true
 	}
-	if b, ok := l.big(); ok {
-		_, element, err := b.At(n)
-		l.view.fail(err)
-		return element, err == nil
-	}
-	in := l.inline()
-	element, _, ok = takeBytes(in.items[in.offset(int(n)):])
-	return element, ok
+	return nil, false
 }
 
 // From yields elements from a position on, upwards, or with reverse downwards.
 // Nothing is at a position below 0 or from Len on. The list must not be changed
 // meanwhile.
 func (l ListView) From(position int64, reverse bool) iter.Seq[[]byte] {
+	return l.from(position, reverse, false)
+}
+
+// from is From; with peek, what it yields is good until the list changes.
+func (l ListView) from(position int64, reverse, peek bool) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		if position < 0 || position >= l.Len() {
-			return
-		}
-		if b, ok := l.big(); ok {
-			walk := b.Ascend
-			if reverse {
-				walk = b.Descend
-			}
-			l.view.fail(walk(position, func(_, element []byte) bool { return yield(element) }))
-			return
-		}
+		b, big := l.pages(peek)
 		in := l.inline()
-		if reverse {
+		switch {
+		case position < 0 || position >= int64(in.count)+b.Len():
+		case big && reverse:
+			l.view.fail(b.Descend(position, func(_, element []byte) bool { return yield(element) }))
+		case big:
+			l.view.fail(b.Ascend(position, func(_, element []byte) bool { return yield(element) }))
+		case reverse:
 			in.down(int(position), yield)
-		} else {
+		default:
 			in.up(int(position), yield)
 		}
 	}
@@ -93,7 +91,7 @@ func (l ListView) packedBetween(from, to int64) (size int64) {
 	if left <= 0 {
 		return 0
 	}
-	for element := range l.From(from, false) {
+	for element := range l.from(from, false, true) {
 		size += packedSize(element)
 		if left--; left == 0 {
 			break
@@ -115,6 +113,16 @@ type List struct {
 func (tx *Tx) List(key []byte) (*List, error) {
 	view, value, err := tx.typed(key, TypeList)
 	return &List{ListView{view}, value}, err
+}
+
+// At is ListView.At. It costs less to copy an element than to have a page shared.
+func (l *List) At(n int64) (element []byte, ok bool) {
+	if _, big := l.rec.object(); big {
+		if element, ok = l.at(n, true); len(element) <= l.tx.ks.pageSize {
+			return bytes.Clone(element), ok
+		}
+	}
+	return l.ListView.At(n)
 }
 
 // PushFront puts elements before the first one, one after the other: the last of
@@ -190,7 +198,8 @@ func (l *List) Trim(from, to int64) (deleted int64) {
 		return length - (to - from)
 	}
 	in := l.inline()
-	l.store(meta, packed, int(to-from), in.items[in.offset(int(from)):in.offset(int(to))])
+	kept := in.gap(int(from), int(to))
+	l.store(meta, packed, int(to-from), in.items[kept.start:kept.end])
 	return length - (to - from)
 }
 
@@ -257,11 +266,12 @@ func runs(positions []int64) (found []run) {
 	return found
 }
 
-// without yields the elements but those at some positions, which ascend.
+// without yields the elements but those at some positions, which ascend. What it
+// yields is good until the list changes.
 func (l ListView) without(positions []int64) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		position, next := int64(0), 0
-		for element := range l.From(0, false) {
+		for element := range l.from(0, false, true) {
 			if next < len(positions) && positions[next] == position {
 				next++
 			} else if !yield(element) {
@@ -283,25 +293,30 @@ func (l *List) splice(from, to int64, elements [][]byte) {
 		l.rec = nil
 		return
 	}
-	packed, added, bytes := l.packed(), int64(0), int64(0)
+	added, size := int64(0), 0
 	for _, element := range elements {
-		if len(l.r.key)+len(element) > MaxRecord {
-			l.tx.own.large = true
+		if !l.fits(len(element)) {
 			return
 		}
-		bytes += int64(len(element))
+		size += len(element)
 		added += packedSize(element)
 	}
-	meta := l.meta()
-	if len(elements) > 0 && packed+listpackFrame+bytes > largeList {
+	meta, packed := l.meta(), l.packed()
+	if len(elements) > 0 && packed+listpackFrame+int64(size) > largeList {
 		meta.Flags |= flagLarge
 	}
-	packed += added
+	in, cut := l.inline(), gap{}
+	if meta.Flags&flagPaged == 0 {
+		cut = in.gap(int(from), int(to))
+	} else {
+		cut.packed = l.packedBetween(from, to)
+	}
+	packed += added - cut.packed
 	if from < to {
-		packed -= l.packedBetween(from, to)
 		meta = shrunk(meta, packed)
 	}
-	if meta.Flags&flagPaged == 0 && l.spliceInline(meta, packed, from, to, elements, bytes) {
+	if meta.Flags&flagPaged == 0 && len(in.items)-(cut.end-cut.start)+len(elements)+size <= l.tx.ks.inlineList() {
+		l.spliceInline(meta, packed, in.count+len(elements)-int(to-from), in.items[:cut.start], elements, in.items[cut.end:])
 		return
 	}
 	c := l.pagesToChange()
@@ -309,21 +324,15 @@ func (l *List) splice(from, to int64, elements [][]byte) {
 	l.finish(c, meta, packed)
 }
 
-// spliceInline is splice in the record, if what comes out fits; bytes is the size
-// of the elements.
-func (l *List) spliceInline(meta Meta, packed, from, to int64, elements [][]byte, bytes int64) bool {
-	in := l.inline()
-	start, end := in.offset(int(from)), in.offset(int(to))
-	if int64(len(in.items)-(end-start)+len(elements))+bytes > int64(l.tx.ks.inlineLimit) {
-		return false
-	}
+// spliceInline is splice in the record, which will have count elements: those
+// before, the new ones, and those behind.
+func (l *List) spliceInline(meta Meta, packed int64, count int, before []byte, elements [][]byte, behind []byte) {
 	added := l.tx.own.scratch[:0]
 	for _, element := range elements {
 		added = appendElement(added, element)
 	}
 	l.tx.own.scratch = added
-	l.store(meta, packed, in.count+len(elements)-int(to-from), in.items[:start], added, in.items[end:])
-	return true
+	l.store(meta, packed, count, before, added, behind)
 }
 
 // shrunk is meta after elements have been removed, with which packed is left.

@@ -51,10 +51,37 @@ func (in *inlineList) offset(position int) int {
 	}
 	at := 0
 	for range position {
-		length, size := binary.Uvarint(in.items[at:])
-		at += size + int(length)
+		at = in.skip(at)
 	}
 	return at
+}
+
+// skip returns where the element ends that begins at an offset.
+func (in *inlineList) skip(at int) int {
+	if length := in.items[at]; length < 0x80 {
+		return at + 1 + int(length)
+	}
+	length, size := binary.Uvarint(in.items[at:])
+	return at + size + int(length)
+}
+
+// gap is the place in the items of some elements, and their size as a listpack.
+type gap struct {
+	start, end int
+	packed     int64
+}
+
+// gap returns that of the elements at the positions [from, to).
+func (in *inlineList) gap(from, to int) (g gap) {
+	g.start = in.offset(from)
+	g.end = g.start
+	for range to - from {
+		next := in.skip(g.end)
+		element, _, _ := takeBytes(in.items[g.end:next])
+		g.packed += packedSize(element)
+		g.end = next
+	}
+	return g
 }
 
 // up yields elements from a position on.
@@ -73,8 +100,7 @@ func (in *inlineList) down(position int, yield func([]byte) bool) {
 	at := 0
 	for i := range starts {
 		starts[i] = at
-		length, size := binary.Uvarint(in.items[at:])
-		at += size + int(length)
+		at = in.skip(at)
 	}
 	for ; position >= 0; position-- {
 		if element, _, _ := takeBytes(in.items[starts[position]:]); !yield(element) {

@@ -37,13 +37,16 @@ func checkPagedList(body []byte) bool {
 	return ok && checkRoots(body, &root) && root.Count > 0
 }
 
-// big returns the tree of a list that is in pages, and whether it is.
-func (l ListView) big() (b tree.View, ok bool) {
-	id, ok := l.rec.object()
-	if !ok {
+// pages returns the tree of a list that is in pages, an empty one otherwise, and
+// whether it is; with peek, what is read is good until the list changes.
+func (l ListView) pages(peek bool) (b tree.View, big bool) {
+	id, big := l.rec.object()
+	if !big {
 		return b, false
 	}
-	return tree.NewView(l.view.pages(l.rec.stored.slot(), id), parsePagedList(l.rec.body).root), true
+	pages := l.view.pages(l.rec.stored.slot(), id)
+	pages.peeks = peek
+	return tree.NewView(pages, parsePagedList(l.rec.body).root), true
 }
 
 // listChange changes a pagedList. An error is the transaction's, and ends it.
@@ -57,7 +60,7 @@ func (l *List) pagesToChange() *listChange {
 	if _, big := l.rec.object(); big {
 		return l.changePages()
 	}
-	return l.build(l.From(0, false))
+	return l.build(l.from(0, false, true))
 }
 
 // changePages begins to change a list that is in pages.

@@ -30,6 +30,13 @@ const (
 // pages does. A value that is in pages stays there, whatever the limit was.
 const inlineLimit = 8 << 10
 
+// inlineListLimit is the same for lists, where nothing is looked for, so that a change
+// of pages costs no more than what a record of this size does.
+const inlineListLimit = 2 << 10
+
+// inlineList returns the limit of lists.
+func (ks *Keyspace) inlineList() int { return min(ks.inlineLimit, inlineListLimit) }
+
 // Redis's default limits of a listpack, which CONFIG GET answers with as well.
 const (
 	largeHash       = 512 // fields
