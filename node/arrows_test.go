@@ -17,13 +17,15 @@ import (
 // that hold vocabulary only; rawio is one that holds system calls.
 func arrows() map[string][]string {
 	all := []string{
-		"admin", "command", "config", "data", "frontend", "keyspace", "metaraft", "multiraft", "replica",
+		"admin", "blocking", "command", "config", "data", "frontend", "keyspace", "metaraft", "multiraft", "replica",
 		"rawio", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology", "transport", "wal",
 	}
 	return map[string][]string{
-		".":       {"config", "resp", "server"},
-		"admin":   {"command", "resp", "slot", "topology"},
-		"command": {"keyspace", "resp", "slot"},
+		".":     {"config", "resp", "server"},
+		"admin": {"command", "resp", "slot", "topology"},
+		// The clients that are blocked on keys: queues, and no more.
+		"blocking": {"keyspace"},
+		"command":  {"keyspace", "longdouble", "resp", "slot"},
 		// Runs commands, for tests.
 		"command/commandtest": {"command", "keyspace", "resp", "storage"},
 		"config":              {},
@@ -38,13 +40,13 @@ func arrows() map[string][]string {
 		"data/sortedsets":     {"command", "data/option", "keyspace", "resp"},
 		"data/strings":        {"command", "data/option", "keyspace", "longdouble", "resp"},
 		"longdouble":          {},
-		"frontend":            {"command", "multiraft", "rawio", "resp", "slot", "topology"},
+		"frontend":            {"blocking", "command", "multiraft", "rawio", "resp", "slot", "topology"},
 		"keyspace":            {"keyspace/records", "keyspace/tree", "sched", "slot", "storage"},
 		// A map of keys to bytes, in memory over a store.
 		"keyspace/records": {"sched", "storage"},
 		"metaraft":         {"sched", "slot", "storage", "topology"},
 		"multiraft":        {"sched", "wal"},
-		"replica":          {"command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology"},
+		"replica":          {"blocking", "command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology"},
 		"rawio":            {},
 		"rdb":              {},
 		"resp":             {},
@@ -52,7 +54,7 @@ func arrows() map[string][]string {
 		// A Sched under which a seed decides who runs, for tests.
 		"sched/seeded": {"sched"},
 		"server":       all,
-		"shard":        {"command", "keyspace", "keyspace/records", "rdb", "resp", "slot", "storage"},
+		"shard":        {"blocking", "command", "keyspace", "keyspace/records", "rdb", "resp", "slot", "storage"},
 		"slot":         {},
 		"snapshot":     {"multiraft", "sched", "storage"},
 		"storage":      {"rawio"},

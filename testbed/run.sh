@@ -13,7 +13,7 @@ FAILED=0
 SKIPPED=0
 # Packages whose point is concurrency run once more under the race detector, in
 # short form: it makes them ten times slower.
-RACE='/node/(frontend|multiraft|metaraft|rawio|transport|shard|replica|server)(/|$)'
+RACE='/node/(blocking|frontend|multiraft|metaraft|rawio|transport|shard|replica|server)(/|$)'
 
 heading() { printf '\n== %s\n' "$*"; }
 

@@ -55,6 +55,14 @@ func (a *Args) Next() []byte {
 	return a.all[a.next-1]
 }
 
+// Last takes the last argument that is left.
+func (a *Args) Last() []byte {
+	last := len(a.all) - 1
+	arg := a.all[last]
+	a.all = a.all[:last]
+	return arg
+}
+
 // Peek is Next, but does not take it.
 func (a *Args) Peek() []byte {
 	if !a.More() {

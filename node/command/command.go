@@ -45,6 +45,11 @@ type Command struct {
 	// Writes, in a row that has both Read and Write, says by the whole command which
 	// of them runs.
 	Writes func(args [][]byte) bool
+	// Blocks, in a row whose command may wait until a key holds something, says for
+	// what. Its Write pops, or answers null where there is nothing, as in a transaction;
+	// nothing that it pops is null. Its Read does not answer clients: it looks whether
+	// there is something, and tells View.Found.
+	Blocks *Blocks
 
 	// Returns, in a row that writes and answers with what keys held, tells before it
 	// runs about how many bytes that will be: what a client is to be told must find room,
@@ -78,7 +83,7 @@ func (m Multi) frontEnds() bool { return m == MultiBegin || m == MultiExec || m 
 // WritesWith reports whether the whole command args, which names c, goes through the
 // log; else it is a read, if it is not Local.
 func (c *Command) WritesWith(args [][]byte) bool {
-	return c.Write != nil && (c.Read == nil || c.Writes(args))
+	return c.Write != nil && (c.Read == nil || c.Blocks != nil || c.Writes(args))
 }
 
 // Env is what a Local handler works with beside its arguments. It is for one

@@ -18,6 +18,8 @@ type View struct {
 	Reading
 	// Slots is the replica's note of what it owned when it took the state.
 	Slots uint64
+	// Found is what the look of a command has found that may block; Run forgets it.
+	Found Found
 
 	rand  Rand
 	state keyspace.View // memory of View
@@ -125,7 +127,7 @@ func (tx *Tx) Run(args *Args, r *resp.Reply) {
 
 // Run runs a Read command, whose reply is written to r.
 func (v *View) Run(args *Args, r *resp.Reply) {
-	v.rand = Rand{}
+	v.rand, v.Found = Rand{}, Found{}
 	r.Begin()
 	if err := args.cmd.Read(v, args, r); err != nil {
 		r.Fail(replyError(err))

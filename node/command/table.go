@@ -69,12 +69,12 @@ func (c *Command) check() {
 			handlers++
 		}
 	}
-	byArguments := c.Read != nil && c.Write != nil && c.Writes != nil
+	byArguments := c.Read != nil && c.Write != nil && (c.Writes != nil) != (c.Blocks != nil)
 	switch {
 	case handlers == 1 && c.Writes == nil, handlers == 2 && byArguments, handlers == 0 && c.Subcommands != nil:
 	case handlers == 0 && c.Multi.frontEnds():
 	default:
-		panic("command: " + c.Name + " needs exactly one handler, or Read, Write and Writes")
+		panic("command: " + c.Name + " needs exactly one handler, or Read, Write, and Writes or Blocks")
 	}
 	if len(c.Name) >= maxName || c.Name != strings.ToLower(c.Name) {
 		panic("command: bad name " + c.Name)

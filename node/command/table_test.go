@@ -184,7 +184,7 @@ func tableText() string {
 		switch {
 		case c.Writes != nil:
 			kind = "read or write"
-		case c.Read != nil:
+		case c.Read != nil && c.Blocks == nil:
 			kind = "read"
 		case c.Write != nil:
 			kind = "write"

@@ -3,6 +3,7 @@ package frontend
 import (
 	"time"
 
+	"github.com/genuineh/aikv/node/blocking"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
@@ -66,4 +67,7 @@ type Replica interface {
 	// Exec is Read for a transaction of Read commands, in command.AppendTransaction's
 	// form: it is evaluated against one state.
 	Exec(payload []byte, v *command.View, r *resp.Reply) (behind bool)
+	// Blocked returns the keys that clients are blocked on: the replica wakes them when
+	// a key comes to hold something, and when it serves the key no more.
+	Blocked() *blocking.Keys
 }

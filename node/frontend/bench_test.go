@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/genuineh/aikv/node/admin"
+	"github.com/genuineh/aikv/node/blocking"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/multiraft"
@@ -18,7 +19,10 @@ import (
 
 // instantNode is a backend without a group behind it: what remains is the cost
 // of the front end.
-type instantNode struct{ testNode }
+type instantNode struct {
+	testNode
+	blocked blocking.Keys
+}
 
 func (n *instantNode) Replica(topology.GroupID) Replica { return n }
 func (n *instantNode) Leads() bool                      { return true }
@@ -26,6 +30,7 @@ func (n *instantNode) Age() (time.Duration, bool)       { return 0, true }
 func (n *instantNode) Complete() bool                   { return true }
 func (n *instantNode) Barrier(call *multiraft.Call)     { call.Done.Done() }
 func (n *instantNode) Lease() uint64                    { return 1 }
+func (n *instantNode) Blocked() *blocking.Keys          { return &n.blocked }
 func (n *instantNode) LeaseValid(uint64) bool           { return true }
 
 func (n *instantNode) Submit(calls ...*multiraft.Call) {
@@ -61,7 +66,7 @@ func (c *replay) Read(p []byte) (int, error) {
 }
 
 func newReplay(text string) *conn {
-	node := &instantNode{testNode{config: admin.NewConfig(admin.ConfigOptions{})}}
+	node := &instantNode{testNode: testNode{config: admin.NewConfig(admin.ConfigOptions{})}}
 	node.view.Store(buildView(1, 1, &topology.Shard{
 		ID: 10, Master: 1, Members: []topology.Member{{Node: 1}}, Slots: slot.Full(),
 	}))

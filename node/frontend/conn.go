@@ -95,15 +95,23 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 // descriptor returns the file descriptor of a connection, that below TLS; 0 if it
 // has none.
 func descriptor(nc net.Conn) (n int) {
+	if raw := rawConn(nc); raw != nil {
+		_ = raw.Control(func(fd uintptr) { n = int(fd) }) // closed already: 0
+	}
+	return n
+}
+
+// rawConn returns the socket of a connection, that below TLS; nil if it has none.
+func rawConn(nc net.Conn) syscall.RawConn {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
 	}
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { n = int(fd) }) // closed already: 0
+			return raw
 		}
 	}
-	return n
+	return nil
 }
 
 // serve is the connection's goroutine.

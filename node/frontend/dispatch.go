@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/resp"
@@ -79,6 +80,10 @@ func (c *conn) refuse(err error) {
 
 // data sends a Read or Write command where it belongs.
 func (c *conn) data(cmd *command.Command, args [][]byte) {
+	if cmd.Blocks != nil {
+		c.block(cmd, args)
+		return
+	}
 	to, err := c.server.routeTo(c.session, demandOf(cmd, args))
 	if err != nil {
 		c.reject(cmd, err)
@@ -129,14 +134,19 @@ func (c *conn) evaluateLocal(cmd *command.Command, args [][]byte) {
 		defer cancel()
 	}
 	c.args.Set(cmd, args)
-	failed := 0
 	if err := c.runLocal(ctx, cmd); err != nil {
 		c.own.Fail(err)
 	}
+	c.conclude(cmd, c.lap())
+}
+
+// conclude counts a command whose reply is in c.own.
+func (c *conn) conclude(cmd *command.Command, took time.Duration) {
+	failed := 0
 	if c.own.Failed() {
 		failed = 1
 	}
-	c.called(cmd, 1, failed, c.lap())
+	c.called(cmd, 1, failed, took)
 }
 
 // answerOwn answers with c.own.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/genuineh/aikv/node/admin"
+	"github.com/genuineh/aikv/node/blocking"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/multiraft"
@@ -53,6 +54,10 @@ type testReplica struct {
 	limit func() int
 	// stepDown makes the replica a follower when a call fails.
 	stepDown bool
+
+	// tamper, if not nil, is called with the name of each command that is submitted, and
+	// with "barrier". An error is what it ends with.
+	tamper func(name string) error
 }
 
 func newTestReplica(t *testing.T, table *command.Table) *testReplica {
@@ -120,7 +125,10 @@ func (r *testReplica) Submit(calls ...*multiraft.Call) {
 		names = append(names, nameOf(call.Payload))
 	}
 	r.note("submit %s", strings.Join(names, " "))
-	for _, call := range calls {
+	for i, call := range calls {
+		if err := r.meddle(names[i]); err != nil {
+			r.submitErrs = append([]error{err}, r.submitErrs...)
+		}
 		if err := take(&r.submitErrs); err != nil {
 			if r.stepDown {
 				r.leads.Store(false)
@@ -174,10 +182,45 @@ func (r *testReplica) apply(call *multiraft.Call) {
 	}
 }
 
+func (r *testReplica) Blocked() *blocking.Keys { return r.machine.Blocked() }
+
+func (r *testReplica) meddle(name string) error {
+	if r.tamper == nil {
+		return nil
+	}
+	return r.tamper(name)
+}
+
+// on has fn called, once, when a command of that name is submitted. What it does to
+// the replica comes before the command.
+func (r *testReplica) on(name string, fn func() error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tamper = func(submitted string) error {
+		if submitted != name {
+			return nil
+		}
+		r.tamper = nil
+		return fn()
+	}
+}
+
+// do runs a command, as if somebody else had submitted it. r.mu is held.
+func (r *testReplica) do(line string) {
+	var args [][]byte
+	for _, word := range strings.Fields(line) {
+		args = append(args, []byte(word))
+	}
+	r.apply(&multiraft.Call{Payload: command.AppendArgs(nil, args)})
+}
+
 func (r *testReplica) Barrier(call *multiraft.Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.note("barrier")
+	if err := r.meddle("barrier"); err != nil {
+		r.barrierErrs = append([]error{err}, r.barrierErrs...)
+	}
 	if call.Err = take(&r.barrierErrs); call.Err != nil && r.stepDown {
 		r.leads.Store(false)
 	}
@@ -235,8 +278,9 @@ type testNode struct {
 	// suspects are nodes that have not been heard of.
 	suspects sync.Map
 	own      *testReplica
-	shard    atomic.Uint64 // whose data own holds; 0: it does not count
-	waits    sync.Map      // of *testWait
+	next     atomic.Pointer[testReplica] // takes own's place
+	shard    atomic.Uint64               // whose data own holds; 0: it does not count
+	waits    sync.Map                    // of *testWait
 	config   *admin.Config
 	server   *Server
 }
@@ -267,6 +311,9 @@ func (n *testNode) Leader(group topology.GroupID) topology.NodeID {
 func (n *testNode) Replica(shard topology.GroupID) Replica {
 	if shard == 0 || topology.GroupID(n.shard.Load()) != shard {
 		return nil
+	}
+	if next := n.next.Load(); next != nil {
+		return next
 	}
 	return n.own
 }

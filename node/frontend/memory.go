@@ -194,7 +194,7 @@ func (c *conn) lookAt() *command.View {
 // for a stretch of its own (again), or, if it is the first of one, waits for them.
 func (c *conn) metered(o *op, failure error, first bool) (again bool) {
 	m, out, asked := c.meterRead(), &c.out.reply, int64(0)
-	c.evaluate(o, failure)
+	c.evaluate(o, failure, out)
 	for m.Short() {
 		wanted := m.Used()
 		out.Cut(o.start)
@@ -219,7 +219,7 @@ func (c *conn) metered(o *op, failure error, first bool) (again bool) {
 			break
 		}
 		c.grant.held = ask
-		c.evaluate(o, failure)
+		c.evaluate(o, failure, out)
 	}
 	c.grant.spent += command.ReplyCopies * int64(out.Len()-o.start)
 	return false

@@ -308,10 +308,10 @@ func (c *conn) evaluateFrom(from int, failure error) (to int) {
 	return from
 }
 
-// evaluate writes the reply to one read to the output. failure is what became of the
-// run's barrier.
-func (c *conn) evaluate(o *op, failure error) {
-	r, out := c.run, &c.out.reply
+// evaluate writes the reply to one read to out. failure is what became of the run's
+// barrier.
+func (c *conn) evaluate(o *op, failure error, out *resp.Reply) {
+	r := c.run
 	if errors.Is(failure, multiraft.ErrNotLeader) && !o.keyed {
 		// The node has become a follower, and those answer for what they have.
 		failure = nil
@@ -319,7 +319,7 @@ func (c *conn) evaluate(o *op, failure error) {
 	maxString := command.MaxString(c.server.limits.Load().MaxBulk)
 	for ticks := 0; failure == nil; ticks++ {
 		c.view.MaxString, c.view.Memory, c.view.Watches = maxString, c.meterRead(), nil
-		behind := c.look(o)
+		behind := c.look(o, out)
 		switch {
 		case behind && !r.linear && o.keyed:
 			// Only the leader may end the key's life, so it is asked instead.
@@ -336,8 +336,8 @@ func (c *conn) evaluate(o *op, failure error) {
 }
 
 // look evaluates a read, once.
-func (c *conn) look(o *op) (behind bool) {
-	r, out := c.run, &c.out.reply
+func (c *conn) look(o *op, out *resp.Reply) (behind bool) {
+	r := c.run
 	if t := o.transaction; t != nil {
 		out.SetProto(c.session.Proto())
 		t.expect(out)

@@ -35,11 +35,16 @@ type writeState struct {
 	// added and removed are the soonest times of expiry that have come and gone
 	// (since the flush, if there was one), 0: none.
 	added, removed int64
-	large          bool   // a record was refused
+	large          bool // a record was refused
+	put            func(key []byte, t Type)
 	scratch        []byte // memory for bodies in the making
 	// undo is what Undo needs to take back what was done since Save.
 	undo []undone
 }
+
+// OnPut has put called for each key that the transaction gives a value, or changes the
+// value of, with its type; also for what is undone later.
+func (tx *Tx) OnPut(put func(key []byte, t Type)) { tx.own.put = put }
 
 // StartEntry begins the next Raft entry: index must be larger than that of every
 // entry before, now is its time in unix ms. The clock never goes back.
@@ -229,6 +234,9 @@ func (tx *Tx) set(r *ref, before, now *record) {
 	}
 	if now != nil {
 		w.recs.PutRecord(now.kept)
+		if w.put != nil {
+			w.put(r.key, now.meta.Type)
+		}
 	} else {
 		w.recs.Delete(r.stored)
 	}

@@ -67,6 +67,8 @@ type Options struct {
 type Manager struct {
 	opts Options
 	kick chan struct{}
+	// moved is kick for AttendBlocked.
+	moved chan struct{}
 
 	replicas atomic.Pointer[map[topology.GroupID]*Replica]
 
@@ -79,7 +81,7 @@ type Manager struct {
 // NewManager returns a Manager without replicas; see Restore and Run.
 func NewManager(opts Options) *Manager {
 	m := &Manager{
-		opts: opts, kick: make(chan struct{}, 1),
+		opts: opts, kick: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 		changing: sched.NewMutex(opts.Sched), reports: sched.NewGroup(opts.Sched),
 		attic: keeper{Attic: opts.Attic, logger: opts.Logger},
 	}
@@ -89,9 +91,11 @@ func NewManager(opts Options) *Manager {
 
 // Wake makes the Manager compare again, such as after a change of leadership.
 func (m *Manager) Wake() {
-	select {
-	case m.kick <- struct{}{}:
-	default:
+	for _, signal := range []chan struct{}{m.kick, m.moved} {
+		select {
+		case signal <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/genuineh/aikv/node/blocking"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/resp"
@@ -333,6 +334,9 @@ func (r *Replica) Exec(payload []byte, v *command.View, reply *resp.Reply) (behi
 	r.Look(v)
 	return r.machine.Exec(payload, v, reply)
 }
+
+// Blocked returns the keys of the shard that clients of this node are blocked on.
+func (r *Replica) Blocked() *blocking.Keys { return r.machine.Blocked() }
 
 // Serves reports whether the replica is there to serve: an arbiter is not.
 func (r *Replica) Serves() bool { return r.serves.Load() }

@@ -131,6 +131,20 @@ func (r *Reply) Fail(err error) {
 // Failed reports whether the reply since Begin is an error.
 func (r *Reply) Failed() bool { return r != nil && IsErrorReply(r.buf[min(r.start, len(r.buf)):]) }
 
+// IsNull reports whether the reply to the present command is that there is no value, or
+// no array.
+func (r *Reply) IsNull() bool {
+	if r == nil {
+		return false
+	}
+	switch string(r.buf[r.start:]) {
+	case "_\r\n", "$-1\r\n", "*-1\r\n":
+		return true
+	default:
+		return false
+	}
+}
+
 // IsErrorReply reports whether an encoded reply is an error.
 func IsErrorReply(encoded []byte) bool { return len(encoded) > 0 && encoded[0] == '-' }
 

@@ -321,6 +321,7 @@ func (n *node) takePart(ctx context.Context) error {
 	n.work.Go("metaraft", func() { n.meta.Run(ctx) })
 	n.work.Go("home", func() { n.home.follow(ctx) })
 	n.work.Go("replicas", func() { n.replicas.Run(ctx) })
+	n.work.Go("blocked", func() { n.replicas.AttendBlocked(ctx) })
 	n.work.Go("beats", func() { n.sendBeats(ctx) })
 	n.work.Go("promise", func() {
 		if err := n.promise.settle(ctx, n.sched); err != nil {

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 
+	"github.com/genuineh/aikv/node/blocking"
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/keyspace/records"
@@ -37,6 +38,8 @@ type Machine struct {
 
 	slots slotTable // as of the applier's last entry
 	owned ownership // as of the last commit; what readers see
+
+	blocked blocking.Keys // who waits for keys at this node
 
 	// Apply's scratch.
 	tx      command.Tx
@@ -170,10 +173,20 @@ func (m *Machine) Export() (applied uint64, records storage.Iterator, err error)
 // Close waits for reads that are under way, and makes everything applied durable;
 // later reads are answered TRYAGAIN. The caller stops applying before, and may close
 // the store after.
-func (m *Machine) Close() error { return m.keys.Close() }
+func (m *Machine) Close() error {
+	err := m.keys.Close()
+	m.blocked.Close()
+	return err
+}
 
 // Abandon is Close for a state that is not needed any more: nothing is made durable.
-func (m *Machine) Abandon() { m.keys.Abandon() }
+func (m *Machine) Abandon() {
+	m.keys.Abandon()
+	m.blocked.Close()
+}
+
+// Blocked returns the keys that clients are blocked on at this node. Apply wakes them.
+func (m *Machine) Blocked() *blocking.Keys { return &m.blocked }
 
 // Owns reports whether the shard owns the slot, as of the last applied entry.
 func (m *Machine) Owns(s uint16) bool { return m.owned.at(s).owned() }
@@ -221,6 +234,9 @@ func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 		tx.Discard()
 		*tx, m.scratch = command.Tx{}, command.Args{} // an idle group keeps nothing of them
 	}()
+	if m.blocked.Begin() {
+		tx.OnPut(m.blocked.Put)
+	}
 	changed := false
 	m.held = 0
 	for ; n < len(entries) && m.held < maxHeld; n++ {
@@ -254,6 +270,7 @@ func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 	if changed {
 		m.owned.publish(&m.slots)
 	}
+	m.blocked.Commit()
 	return n, nil
 }
 

@@ -15,5 +15,5 @@ import (
 
 // Commands returns the rows of the family.
 func Commands() []*command.Command {
-	return slices.Concat(elementCommands(), rangeCommands(), removeCommands(), combineCommands())
+	return slices.Concat(elementCommands(), rangeCommands(), removeCommands(), blockingCommands(), combineCommands())
 }

@@ -45,23 +45,36 @@ func zmpop(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range o.Keys {
-		set, err := tx.SortedSet(key)
-		switch {
-		case err != nil:
-			return err
-		case set.Len() == 0:
-			continue
-		}
-		n := min(o.Count, set.Len())
-		r.Array(2)
-		r.Bulk(key)
-		r.Array(int(n))
-		take(set, n, o.Second, r, func() { r.Array(2) })
+	return popFirst(tx, o, r)
+}
+
+// popFirst pops as ZMPOP was asked for.
+func popFirst(tx *command.Tx, o option.Pops, r *resp.Reply) error {
+	key, set, err := firstOf(tx, o.Keys)
+	switch {
+	case err != nil:
+		return err
+	case set == nil:
+		r.NullArray()
 		return nil
 	}
-	r.NullArray()
+	n := min(o.Count, set.Len())
+	r.Array(2)
+	r.Bulk(key)
+	r.Array(int(n))
+	take(set, n, o.Second, r, func() { r.Array(2) })
 	return nil
+}
+
+// firstOf returns the first of the keys that holds any elements; no set if none does.
+func firstOf(tx *command.Tx, keys [][]byte) (key []byte, set *keyspace.SortedSet, err error) {
+	for _, key := range keys {
+		set, err := tx.SortedSet(key)
+		if err != nil || set.Len() > 0 {
+			return key, set, err
+		}
+	}
+	return nil, nil, nil
 }
 
 // take writes and removes the first n elements of a set or, if highest, the last ones;

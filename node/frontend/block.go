@@ -1,0 +1,236 @@
+package frontend
+
+import (
+	"io"
+	"sync"
+	"time"
+
+	"github.com/genuineh/aikv/node/blocking"
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/rawio"
+	"github.com/genuineh/aikv/node/resp"
+)
+
+// block is a command that waits until one of its keys holds something, such as
+// BLPOP. Its reply is in conn.own when it is over.
+type block struct {
+	conn *conn
+	op   op
+	// replica is where the client is blocked. It is another one if the node loses the
+	// shard and gets it back.
+	replica Replica
+	client  *blocking.Client
+	parked  bool
+	gone    bool   // the client is, so nothing was popped for it
+	resume  func() // ends what waits for the end of a pause; nil: nothing does
+}
+
+// forever is longer than anybody waits, in ms: a century.
+const forever = 100 * 365 * 24 * 3600 * 1000
+
+// block runs a command that may wait, behind everything before it.
+func (c *conn) block(cmd *command.Command, args [][]byte) {
+	c.finish()
+	to, err := c.server.routeTo(c.session, demandOf(cmd, args))
+	if err != nil {
+		c.reject(cmd, err)
+		return
+	}
+	// A client that takes no replies must not hold up those that wait behind it.
+	if c.out.flush() != nil {
+		c.closing, c.lost = true, true
+		return
+	}
+	c.session.LastCommand.Store(cmd)
+	begun := c.server.opts.Now()
+	b := &block{conn: c, op: op{cmd: cmd, args: args}}
+	over := b.enter(to) || b.try()
+	took := c.lap()
+	if !over {
+		b.wait(begun)
+		c.lap() // it was not the command that took so long
+	}
+	b.leave()
+	c.run.reset()
+	if c.conclude(cmd, took); !c.lost {
+		c.answerOwn()
+	}
+}
+
+// wait parks the connection until the command is over.
+func (b *block) wait(begun time.Time) {
+	c := b.conn
+	var until time.Time
+	if ms := b.op.cmd.Blocks.Waits(b.op.args); ms > 0 && ms < forever {
+		until = begun.Add(time.Duration(ms) * time.Millisecond)
+	}
+	over := false
+	b.parked = true
+	err := c.park(until, true, func() bool {
+		over = b.again()
+		return over
+	})
+	switch {
+	case c.lost:
+	case b.gone:
+		_ = c.abandon(io.EOF)
+	case over:
+	case err != nil:
+		b.fail(err)
+	case c.server.isDraining():
+		b.fail(errClosing)
+	default:
+		c.own.Init(c.session.Proto())
+		c.own.Begin()
+		c.own.NullArray()
+	}
+}
+
+// again is what a parked connection does when it was roused, whatever for.
+func (b *block) again() (over bool) {
+	if !b.client.Woken() || b.held() {
+		return false
+	}
+	to, err := b.conn.server.routeTo(b.conn.session, demandOf(b.op.cmd, b.op.args))
+	if err != nil {
+		return b.fail(err)
+	}
+	if to.replica != b.replica {
+		b.leave()
+		if b.enter(to) {
+			return true
+		}
+	}
+	return b.try()
+}
+
+// enter blocks the client on its keys at a replica.
+func (b *block) enter(to route) (over bool) {
+	c := b.conn
+	c.run.replica, c.run.linear = to.replica, to.linear
+	b.op.keyed, b.op.slot, b.replica = to.keyed, to.slot, to.replica
+	if to.replica == nil {
+		// No shard, and no keys, as there is something wrong with the command.
+		if b.evaluate(nil); !c.own.Failed() {
+			b.fail(errNotServed)
+		}
+		return true
+	}
+	cmd := b.op.cmd
+	b.client = to.replica.Blocked().Block(cmd.Blocks.For, cmd.Blocks.Awaited(cmd, b.op.args), c.rouse)
+	return false
+}
+
+// leave ends that the client is blocked.
+func (b *block) leave() {
+	if b.client != nil {
+		b.client.Leave()
+		b.client = nil
+	}
+	b.goOn()
+}
+
+func (b *block) try() (over bool) { return b.client.Try(blocking.Attempt{Look: b.look, Pop: b.pop}) }
+
+// fail makes err the reply.
+func (b *block) fail(err error) (over bool) {
+	c := b.conn
+	c.own.Init(c.session.Proto())
+	c.own.Begin()
+	c.own.Fail(err)
+	return true
+}
+
+// look sees whether there is something to pop: by the lease, or behind a barrier. Where
+// there is nothing, that costs the log nothing.
+func (b *block) look() (key int, elements int64, over bool) {
+	valid := false
+	if token := b.replica.Lease(); token != 0 {
+		b.evaluate(nil)
+		valid = b.replica.LeaseValid(token)
+	}
+	if !valid {
+		b.evaluate(b.conn.run.barrier())
+	}
+	found := b.conn.view.Found
+	return found.Key, found.Elements, b.conn.own.Failed()
+}
+
+// evaluate runs the command's look. An error is in conn.own.
+func (b *block) evaluate(failure error) {
+	c := b.conn
+	c.own.Init(c.session.Proto())
+	c.evaluate(&b.op, failure, &c.own)
+	c.view.End()
+}
+
+// popping is a command on its way. After ErrUncertain it is the group's for good.
+type popping struct {
+	call  multiraft.Call
+	reply resp.Reply
+	done  sync.WaitGroup
+}
+
+// pop submits the command, and waits for what becomes of it. A client that has waited
+// and is gone by now gets nothing: the element is for those behind it.
+func (b *block) pop(submitted func()) (over bool) {
+	c := b.conn
+	if b.parked && c.hungUp() {
+		b.gone = true
+		return true
+	}
+	p := &popping{}
+	p.reply.Init(c.session.Proto())
+	p.call = multiraft.Call{Payload: command.AppendArgs(nil, b.op.args), Result: &p.reply, Done: &p.done}
+	p.done.Add(1)
+	b.replica.Submit(&p.call)
+	submitted()
+	p.done.Wait()
+	if b.op.call.Err = p.call.Err; p.call.Err != nil {
+		return b.fail(c.failedWrite(&b.op))
+	}
+	if p.reply.IsNull() {
+		return false
+	}
+	c.own.Init(c.session.Proto())
+	c.own.Begin()
+	c.own.Append(&p.reply)
+	return true
+}
+
+// hungUp reports whether the client has closed the connection, or it was killed.
+func (c *conn) hungUp() bool {
+	raw := rawConn(c.nc)
+	return raw != nil && rawio.HungUp(raw)
+}
+
+// held reports whether CLIENT PAUSE keeps the client from popping. Then it is roused
+// when that changes.
+func (b *block) held() bool {
+	b.goOn()
+	p, now := &b.conn.server.pause, b.conn.server.opts.Now()
+	if !p.active.Load() {
+		return false
+	}
+	stop := p.watch(b.conn)
+	until := p.waitUntil(true, now)
+	if until.IsZero() {
+		stop()
+		return false
+	}
+	timer := time.AfterFunc(until.Sub(now), b.conn.rouse)
+	b.resume = func() {
+		timer.Stop()
+		stop()
+	}
+	return true
+}
+
+// goOn ends what held has begun.
+func (b *block) goOn() {
+	if b.resume != nil {
+		b.resume()
+		b.resume = nil
+	}
+}
