@@ -98,6 +98,8 @@ func (c *conn) serveOne() error {
 
 const (
 	setCommand = "*3\r\n$3\r\nSET\r\n$16\r\nkey:000000012345\r\n$3\r\nxxx\r\n"
+	multi      = "*1\r\n$5\r\nMULTI\r\n"
+	execIt     = "*1\r\n$4\r\nEXEC\r\n"
 	getCommand = "*2\r\n$3\r\nGET\r\n$16\r\nkey:000000012345\r\n"
 )
 
@@ -106,6 +108,9 @@ func TestNoAllocations(t *testing.T) {
 	for name, text := range map[string]string{
 		"SET": setCommand, "GET": getCommand,
 		"16 SET": strings.Repeat(setCommand, 16), "16 GET": strings.Repeat(getCommand, 16),
+		"a transaction": multi + setCommand + getCommand + execIt,
+		"transactions":  strings.Repeat(multi+strings.Repeat(setCommand, 10)+execIt+setCommand, 3),
+		"of reads":      strings.Repeat(multi+getCommand+getCommand+execIt, 3),
 	} {
 		c := newReplay(text)
 		if n := testing.AllocsPerRun(100, func() {
@@ -122,6 +127,7 @@ func BenchmarkPipeline(b *testing.B) {
 	for name, text := range map[string]string{
 		"SET": setCommand, "GET": getCommand,
 		"16xSET": strings.Repeat(setCommand, 16), "16xGET": strings.Repeat(getCommand, 16),
+		"MULTI 16xSET EXEC": multi + strings.Repeat(setCommand, 16) + execIt,
 	} {
 		b.Run(name, func(b *testing.B) {
 			c := newReplay(text)

@@ -38,7 +38,7 @@ type transaction struct {
 	watching   *watchSet
 	switches   []resp.Switch // of the protocol, by HELLO
 	starts     []int         // where the replies to the commands on data begin
-	meter      replyMeter
+	meter      *replyMeter
 }
 
 // queuedSize is about what a queued command takes beside its bytes.
@@ -51,6 +51,7 @@ func (t *transaction) size() int { return len(t.payload) + len(t.locals) + queue
 func (t *transaction) begin(watching *watchSet) {
 	*t = transaction{
 		queued: t.queued[:0], payload: t.payload[:0], locals: t.locals[:0], starts: t.starts[:0], watching: watching,
+		meter: t.meter,
 	}
 	var watched []command.Watched
 	if watching != nil {
@@ -451,6 +452,7 @@ func (c *conn) answered() *resp.Reply {
 // applied, where nobody can wait for memory.
 type replyMeter struct {
 	memory command.Memory
+	room   func(size int) int // memory.Reply
 	reads  *readMemory
 
 	mu    sync.Mutex
@@ -458,12 +460,18 @@ type replyMeter struct {
 	ended bool // nobody waits any more
 }
 
+func newReplyMeter() *replyMeter {
+	m := new(replyMeter)
+	m.memory.More = m.more
+	m.room = m.memory.Reply
+	return m
+}
+
 // begin makes the meter one of a reply.
 func (m *replyMeter) begin(reads *readMemory, r *resp.Reply) {
-	m.reads = reads
-	m.memory.More = m.more
+	m.reads, m.ended = reads, false
 	m.memory.Reset(freeRead)
-	r.Meter(m.memory.Reply)
+	r.Meter(m.room)
 }
 
 func (m *replyMeter) more(n int64) bool {
@@ -495,7 +503,7 @@ func (r *run) transaction() *transaction {
 		r.spare = r.spare[:n-1]
 		return t
 	}
-	return new(transaction)
+	return &transaction{meter: newReplyMeter()}
 }
 
 // recycle keeps the memory of a transaction that is over.

@@ -67,6 +67,19 @@ func simMutants() []simMutant {
 			"not linearizable", "TestSimulationMovedSlot",
 		},
 		{
+			"do not look at what was watched", "shard/transaction.go",
+			"\tcase !clean(&tx.View, &t, m.slots.owns):\n",
+			"\tcase !clean(&tx.View, &t, m.slots.owns) && mutant != \"do not look at what was watched\":\n",
+			"not linearizable", "",
+		},
+		{
+			"run half of a transaction", "shard/transaction.go",
+			"\tfor range commands {\n\t\tp, _, _ := m.nextCommand(m.words[:0], &t)",
+			"\tfor i := range commands {\n\t\tif mutant == \"run half of a transaction\" && tx.Index%8 == 0 && i > 0 && i >= commands/2 {\n" +
+				"\t\t\treply.Begin()\n\t\t\treply.OK()\n\t\t\tcontinue\n\t\t}\n\t\tp, _, _ := m.nextCommand(m.words[:0], &t)",
+			"not linearizable", "",
+		},
+		{
 			"act on an old view", "server/home.go",
 			"\treturn r != nil && (r.machine.Applied() >= r.floor || ",
 			"\treturn mutant == \"act on an old view\" || r != nil && (r.machine.Applied() >= r.floor || ",

@@ -52,16 +52,28 @@ func TestGoRedis(t *testing.T) {
 		t.Errorf("MGET = %v, %v", got, err)
 	}
 
-	// There are no transactions yet, and none of one is applied.
-	if _, err := client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+	// A transaction, and one that a change in between keeps from running.
+	replies, err := client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		tx.Incr(ctx, "{tx}n")
-		tx.Incr(ctx, "{tx}n")
+		tx.IncrBy(ctx, "{tx}n", 4)
+		tx.Get(ctx, "{tx}n")
 		return nil
-	}); err == nil {
-		t.Error("TxPipelined: no error")
+	})
+	if err != nil || len(replies) != 3 || replies[2].(*redis.StringCmd).Val() != "5" {
+		t.Errorf("TxPipelined: %v, %v", replies, err)
 	}
-	if n, err := client.Exists(ctx, "{tx}n").Result(); err != nil || n != 0 {
-		t.Errorf("after a refused transaction, EXISTS = %d, %v", n, err)
+	err = client.Watch(ctx, func(tx *redis.Tx) error {
+		if err := client.Incr(ctx, "{tx}n").Err(); err != nil {
+			return err
+		}
+		_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, "{tx}n", "late", 0).Err() })
+		return err
+	}, "{tx}n")
+	if !errors.Is(err, redis.TxFailedErr) {
+		t.Errorf("Watch: %v", err)
+	}
+	if got, err := client.Get(ctx, "{tx}n").Result(); err != nil || got != "6" {
+		t.Errorf("after it: %q, %v", got, err)
 	}
 
 	// A pipeline over all shards.
@@ -83,7 +95,7 @@ func TestGoRedis(t *testing.T) {
 		mu.Unlock()
 		return err
 	})
-	if want := int64(50 + 1 + 2 + 100); err != nil || keys != want {
+	if want := int64(50 + 1 + 2 + 1 + 100); err != nil || keys != want {
 		t.Errorf("DBSIZE over the masters = %d, %v, want %d", keys, err, want)
 	}
 	replicas := 0
