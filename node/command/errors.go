@@ -15,6 +15,8 @@ const (
 	ErrNotFloat   = resp.Error("ERR value is not a valid float")
 	ErrWrongType  = resp.Error("WRONGTYPE Operation against a key holding the wrong kind of value")
 	ErrNoSuchKey  = resp.Error("ERR no such key")
+	// ErrTooLong is that of a string that would become longer than MaxString.
+	ErrTooLong = resp.Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 )
 
 // Errorf returns an error reply with the prefix ERR. What it quotes of the client's

@@ -83,11 +83,6 @@ type Entry struct {
 // run.
 const errChanging = resp.Error("TRYAGAIN Slot is changing hands")
 
-// errTooLarge answers a command that would have made a record larger than
-// keyspace.MaxRecord, which may be because of the key: Redis's error knows the
-// value alone.
-const errTooLarge = resp.Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
-
 // errPanicked answers a command whose handler has panicked.
 const errPanicked = resp.Error("ERR internal error: the command was undone, the node's log has the details")
 
@@ -315,9 +310,9 @@ func (m *Machine) run(tx *command.Tx, p *parsed, reply *resp.Reply) {
 	hits, misses := tx.Lookups()
 	m.scratch.Set(p.cmd, p.args)
 	tx.Run(&m.scratch, reply)
-	if tx.TooLarge() {
+	if tx.TooLarge() { // which may be because of the key: Redis's error knows the value alone
 		tx.Undo(save)
-		reply.Fail(errTooLarge)
+		reply.Fail(command.ErrTooLong)
 	}
 	if reply != nil && !p.cmd.WritesWith(p.args) {
 		m.count(&tx.View, hits, misses)

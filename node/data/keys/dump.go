@@ -99,7 +99,6 @@ const (
 	errChecksum = resp.Error("ERR DUMP payload version or checksum are wrong")
 	errPayload  = resp.Error("ERR Bad data format")
 	errUnread   = resp.Error("ERR streams and values of modules cannot be restored")
-	errTooLong  = resp.Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 	errTooLarge = resp.Error("ERR the value would take more than 512 MB of memory")
 )
 
@@ -195,7 +194,7 @@ func restoreError(err error) error {
 	case rdb.ErrType:
 		return errUnread
 	case rdb.ErrString:
-		return errTooLong
+		return command.ErrTooLong
 	case rdb.ErrTotal:
 		return errTooLarge
 	default:

@@ -48,10 +48,7 @@ func substringCommands() []*command.Command {
 	}
 }
 
-const (
-	errTooLong = resp.Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
-	errOffset  = resp.Error("ERR offset is out of range")
-)
+const errOffset = resp.Error("ERR offset is out of range")
 
 func appendTo(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 	key, more := args.Next(), args.Next()
@@ -61,7 +58,7 @@ func appendTo(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 	}
 	size := len(m.Value) + len(more)
 	if found && size > tx.MaxString {
-		return errTooLong
+		return command.ErrTooLong
 	}
 	value := append(make([]byte, 0, size), m.Value...)
 	tx.SetString(key, append(value, more...), m.ExpireAt)
@@ -120,7 +117,7 @@ func setRange(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 		return nil
 	}
 	if offset > int64(tx.MaxString-len(part)) {
-		return errTooLong
+		return command.ErrTooLong
 	}
 	value := resized(m.Value, int(offset)+len(part))
 	copy(value[offset:], part)
