@@ -128,36 +128,34 @@ func (m *mover) toUs(name, kind string) {
 func (m *mover) compare(name, kind string) {
 	m.t.Helper()
 	reads := map[string][]string{
-		"string": {"GET k"}, "zset": {"ZRANGE k 0 -1 WITHSCORES"}, "hash": {"HGETALL k", "HLEN k"},
+		"string": {"GET k"}, "list": {"LRANGE k 0 -1"}, "set": {"SMEMBERS k", "SCARD k"}, "zset": {"ZRANGE k 0 -1 WITHSCORES"}, "hash": {"HGETALL k", "HLEN k"},
 		"expiring": {"HGETALL k", "HLEN k", "HPEXPIRETIME k FIELDS 5 0 1 2 3 4"},
 	}
 	for _, read := range append(reads[kind], "TYPE k", "PTTL k") {
 		args := strings.Fields(read)
 		ours, theirs := m.run(args...), m.their.Ask(args...)
-		if kind != "zset" && args[0] != "HPEXPIRETIME" {
-			sortPairs(&ours)
-			sortPairs(&theirs)
-		}
+		sortElements(&ours)
+		sortElements(&theirs)
 		if !same(ours, theirs) {
 			m.t.Errorf("%s: %s: %s", name, read, difference(ours, theirs))
 		}
 	}
 }
 
-// sortPairs sorts a map's pairs, which come in any order.
-func sortPairs(v *resp.Value) {
-	if v.Kind != resp.KindMap {
+// sortElements sorts the elements of a set, and the pairs of a map, which come in any
+// order.
+func sortElements(v *resp.Value) {
+	size := 1
+	switch v.Kind {
+	case resp.KindSet:
+	case resp.KindMap:
+		size = 2
+	default:
 		return
 	}
-	pairs := make([][2]resp.Value, 0, len(v.Elems)/2)
-	for i := 0; i < len(v.Elems); i += 2 {
-		pairs = append(pairs, [2]resp.Value{v.Elems[i], v.Elems[i+1]})
-	}
-	slices.SortFunc(pairs, func(a, b [2]resp.Value) int { return bytes.Compare(a[0].Str, b[0].Str) })
-	v.Elems = v.Elems[:0]
-	for _, pair := range pairs {
-		v.Elems = append(v.Elems, pair[0], pair[1])
-	}
+	elements := slices.Collect(slices.Chunk(v.Elems, size))
+	slices.SortFunc(elements, func(a, b []resp.Value) int { return bytes.Compare(a[0].Str, b[0].Str) })
+	v.Elems = slices.Concat(elements...)
 }
 
 func same(a, b resp.Value) bool {
@@ -196,7 +194,7 @@ func drawValue(rnd *rand.Rand) (kind string, lines [][]string) {
 			return fmt.Sprint("text", rnd.IntN(1000))
 		}
 	}
-	switch rnd.IntN(4) {
+	switch []int{0,1,3,4,5}[rnd.IntN(5)] {
 	case 0:
 		value := text()
 		if rnd.IntN(5) == 0 {
@@ -211,6 +209,26 @@ func drawValue(rnd *rand.Rand) (kind string, lines [][]string) {
 		}
 		return "zset", [][]string{line}
 	case 2:
+		line := []string{"RPUSH", "k"}
+		for range count() {
+			line = append(line, text())
+		}
+		if rnd.IntN(5) == 0 {
+			line = append(line, strings.Repeat(text(), count()), text())
+		}
+		return "list", [][]string{line}
+	case 3:
+		line := []string{"SADD", "k"}
+		numbers := rnd.IntN(2) == 0
+		for range count() {
+			member := fmt.Sprint(int64(rnd.Uint64()) >> rnd.IntN(64))
+			if !numbers {
+				member = text()
+			}
+			line = append(line, member)
+		}
+		return "set", [][]string{line}
+	case 4:
 		line := []string{"HSET", "k"}
 		for range count() {
 			line = append(line, text(), text())
