@@ -199,17 +199,15 @@ func zrangestore(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 	return Store(tx, to, found, r)
 }
 
-// Store makes key a sorted set of these elements, in place of what it was, and answers
-// how many there are; of none, there is no key.
+// Store makes key a sorted set of these elements, no two of one member, in place of what
+// it was, and answers how many there are; of none, there is no key.
 func Store(tx *command.Tx, key []byte, elements []Element, r *resp.Reply) error {
 	tx.Delete(key)
 	set, err := tx.SortedSet(key)
 	if err != nil {
 		return err
 	}
-	for _, e := range elements {
-		set.Set(e.Member, e.Score)
-	}
+	set.Fill(len(elements), func(i int) ([]byte, float64) { return elements[i].Member, elements[i].Score })
 	r.Int(int64(len(elements)))
 	return nil
 }
