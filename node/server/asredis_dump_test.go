@@ -2,10 +2,10 @@ package server
 
 import "strings"
 
-// dumped returns a command on a key in the form of DUMP: of a string, a hash or a set of
-// either kind, or one that is broken.
+// dumped returns a command on a key in the form of DUMP: of a string, a list, a hash or
+// a set of either kind, or one that is broken.
 func (g *generator) dumped() []string {
-	key := g.pick(g.key(), g.hashKey(), g.setKey())
+	key := g.pick(g.key(), g.hashKey(), g.setKey(), g.listKey())
 	if g.rnd.IntN(3) == 0 {
 		return []string{"DUMP", key}
 	}
@@ -15,6 +15,7 @@ func (g *generator) dumped() []string {
 		"\x00\xc3\x0b<\x03ab a\xe0-\x02\x01b \x0a\x00e\x05\x12\x114\x07#\xba", // sixty bytes
 		"\x10\x14\x14\x00\x00\x00\x04\x00\x81a\x02\x01\x01\x81b\x02\x83two\x04\xff\x0a\x00\x04(\xb5%\xe1\xe2k\x12",
 		"\x11\x1a\x1a\x00\x00\x00\x06\x00\x81c\x02\x84-2.5\x05\x81a\x02\x01\x01\x81b\x02\x01\x01\xff\x0a\x00\x04,fmM>\xa5%",
+		"\x12\x01\x02\x0f\x0f\x00\x00\x00\x03\x00\x81a\x02\x07\x01\x81a\x02\xff\x0a\x00*\xbd+W\x0b\xa0X\xd3",
 		"\x0b\x0c\x02\x00\x00\x00\x02\x00\x00\x00\x01\x00\x03\x00\x0a\x00i\x1aA=W\x83\xc1\xa2",
 		"\x02\x02\x01a\x01b\x0a\x00\xfed!%\xeb\x03=\x0d",
 	)

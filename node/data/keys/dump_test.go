@@ -15,7 +15,7 @@ import (
 )
 
 // TestDumpAsRealServers moves random values from AiKv to real servers and back, by
-// DUMP and RESTORE: they hold the same there, in the same encoding. What is moved was
+// DUMP and RESTORE: they hold the same there, in the encoding that Redis gives them. What is moved was
 // made by the same commands on both.
 func TestDumpAsRealServers(t *testing.T) {
 	commandtest.Oracles(t, func(t *testing.T, o *commandtest.Oracle) {
@@ -23,15 +23,15 @@ func TestDumpAsRealServers(t *testing.T) {
 		m := &mover{t, commandtest.New(t, data.Commands()), o}
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		for round := range 300 {
-			limits := m.reset(rnd)
+			usual := m.reset(rnd)
 			kind, lines := drawValue(rnd)
 			if kind == "expiring" && o.Name == "redis-server" {
 				continue // 7.0 knows nothing of it
 			}
 			m.each(lines)
-			name := fmt.Sprintf("seed %d, round %d, limits %v: %.100q", seed, round, limits, lines)
-			m.toThem(name, kind, limits)
-			m.toUs(name, kind)
+			name := fmt.Sprintf("seed %d, round %d, usual limits %v: %.100q", seed, round, usual, lines)
+			m.toThem(name, kind, usual)
+			m.toUs(name, kind, usual)
 			if t.Failed() {
 				return
 			}
@@ -94,6 +94,8 @@ func (m *mover) run(args ...string) resp.Value {
 // toThem replaces the server's value by ours.
 func (m *mover) toThem(name, kind string, usual bool) {
 	m.t.Helper()
+	// As it is with a payload of their own: a list may become a quicklist by it.
+	m.their.Ask("RESTORE", "k", "0", string(m.their.Ask("DUMP", "k").Str), "REPLACE")
 	want := m.their.Ask("OBJECT", "ENCODING", "k")
 	payload := string(m.run("DUMP", "k").Str)
 	if v := m.their.Ask("RESTORE", "k", "0", payload, "REPLACE"); v.IsError() {
@@ -110,17 +112,19 @@ func (m *mover) toThem(name, kind string, usual bool) {
 }
 
 // toUs replaces our value by the server's.
-func (m *mover) toUs(name, kind string) {
+func (m *mover) toUs(name, kind string, usual bool) {
 	m.t.Helper()
-	before := m.run("OBJECT", "ENCODING", "k")
 	payload := string(m.their.Ask("DUMP", "k").Str)
 	if v := m.run("RESTORE", "k", "0", payload, "REPLACE"); v.IsError() {
 		m.t.Errorf("%s: we say %s of %q", name, v.Str, payload)
 		return
 	}
 	m.compare(name+" to us", kind)
-	if got := m.run("OBJECT", "ENCODING", "k"); !same(got, before) && kind != "string" {
-		m.t.Errorf("%s: it is a %s, not a %s", name, got.Str, before.Str)
+	if m.their.Name != "redis-server-8" || !usual || kind == "string" {
+		return // its encodings are not ours
+	}
+	if got, want := m.run("OBJECT", "ENCODING", "k"), m.their.Ask("OBJECT", "ENCODING", "k"); !same(got, want) {
+		m.t.Errorf("%s: it is a %s, not a %s", name, got.Str, want.Str)
 	}
 }
 
@@ -194,7 +198,7 @@ func drawValue(rnd *rand.Rand) (kind string, lines [][]string) {
 			return fmt.Sprint("text", rnd.IntN(1000))
 		}
 	}
-	switch []int{0,1,3,4,5}[rnd.IntN(5)] {
+	switch rnd.IntN(6) {
 	case 0:
 		value := text()
 		if rnd.IntN(5) == 0 {
