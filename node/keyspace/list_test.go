@@ -181,10 +181,14 @@ func TestListModel(t *testing.T) {
 				checkList(t, rng, l, want)
 				view.Close()
 				if i%10 == 0 {
+					checkpoint(t, ks)
 					sweep(t, ks)
 					checkInvariants(t, ks)
 				}
 			}
+			checkpoint(t, ks)
+			sweep(t, ks)
+			each(t, ks, classRemains, func(key, _ []byte) { t.Errorf("remains of %x are left", key) })
 		})
 	}
 }
@@ -274,6 +278,70 @@ func TestListWriteCost(t *testing.T) {
 		}
 		if changed == 0 || changed > height+1 {
 			t.Errorf("%s writes %d pages", name, changed)
+		}
+	}
+}
+
+// TestListVersions: every change gives the key a version of its own, also where the
+// elements are what they were.
+func TestListVersions(t *testing.T) {
+	for name, open := range map[string]func(testing.TB, storage.Store) *Keyspace{"inline": openUsual, "paged": openTiny} {
+		ks := open(t, storage.NewMemory())
+		key, element := []byte("l"), []byte("some element")
+		last := Version{}
+		for i, change := range []func(l *List){
+			func(l *List) { l.PushBack(element, element, element, element) },
+			func(l *List) { l.PushFront(element) },
+			func(l *List) { l.Set(0, element) },
+			func(l *List) { l.Insert(1, element) },
+			func(l *List) { l.DeleteRange(5, 6) },
+			func(l *List) { l.Delete(0) },
+			func(l *List) { l.Trim(1, 3) },
+		} {
+			write(t, ks, ks.Applied()+1, 1, func(tx *Tx) {
+				l, _ := tx.List(key)
+				if i > 0 {
+					l.PushBack(element, element)
+				}
+				before, _ := tx.View.Lookup(key)
+				if change(l); tx.Err() != nil {
+					t.Fatal(tx.Err())
+				}
+				meta, _ := tx.View.Lookup(key)
+				if meta.Version == before.Version || meta.Version == last {
+					t.Errorf("%s, change %d: the version stays %v", name, i, meta.Version)
+				}
+				last = meta.Version
+			})
+		}
+	}
+}
+
+// TestListDigest: two lists that differ in one element have other digests, in pages too.
+func TestListDigest(t *testing.T) {
+	digest := func(open func(testing.TB, storage.Store) *Keyspace, one string) string {
+		ks := open(t, storage.NewMemory())
+		write(t, ks, 1, 1, func(tx *Tx) {
+			l, _ := tx.List([]byte("l"))
+			for i := range 300 {
+				element := fmt.Append(nil, 1000+i)
+				if i == 177 {
+					element = []byte(one)
+				}
+				l.PushBack(element)
+			}
+		})
+		view := ks.View(0)
+		defer view.Close()
+		var b strings.Builder
+		if err := view.Digest(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	for name, open := range map[string]func(testing.TB, storage.Store) *Keyspace{"inline": openUsual, "paged": openTiny} {
+		if digest(open, "abcd") != digest(open, "abcd") || digest(open, "abcd") == digest(open, "abce") {
+			t.Errorf("%s: the digest does not show an element", name)
 		}
 	}
 }

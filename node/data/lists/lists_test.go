@@ -3,6 +3,7 @@ package lists_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -183,4 +184,78 @@ func drawTail() func(rnd *rand.Rand) []string {
 		}
 		return args
 	}
+}
+
+// TestLongList: what is done to a list of many pages is what is done to a slice.
+func TestLongList(t *testing.T) {
+	b := commandtest.New(t, data.Commands())
+	var want []string
+	do := func(words ...string) resp.Value {
+		args := make([][]byte, len(words))
+		for i, word := range words {
+			args[i] = []byte(word)
+		}
+		return b.Run(args)
+	}
+	check := func() {
+		t.Helper()
+		if n := do("LLEN", "k").Int; n != int64(len(want)) {
+			t.Fatalf("%d elements, not %d", n, len(want))
+		}
+		for from := 0; from < len(want); from += 5000 {
+			part := want[from:min(from+5000, len(want))]
+			reply := do("LRANGE", "k", fmt.Sprint(from), fmt.Sprint(from+len(part)-1))
+			if got := texts(reply); !slices.Equal(got, part) {
+				t.Fatalf("from %d on: %.100q", from, got)
+			}
+		}
+	}
+	for i := range 100 {
+		args := []string{"RPUSH", "k"}
+		for j := range 500 {
+			args = append(args, fmt.Sprint((i*500+j)%7, ":", i))
+		}
+		want = append(want, args[2:]...)
+		do(args...)
+	}
+	want = append(want, "pivot", strings.Repeat("long", 50_000))
+	do("RPUSH", "k", "pivot", want[len(want)-1])
+	check()
+	do("LINSERT", "k", "AFTER", "pivot", "behind")
+	do("LSET", "k", "25000", "set")
+	do("LREM", "k", "-3", "1:7")
+	want = slices.Insert(want, len(want)-1, "behind")
+	want[25_000] = "set"
+	for range 3 {
+		last := len(want) - 1
+		for want[last] != "1:7" {
+			last--
+		}
+		want = slices.Delete(want, last, last+1)
+	}
+	check()
+	do("LTRIM", "k", "1000", "-11")
+	want = want[1000 : len(want)-10]
+	check()
+	removed := do("LREM", "k", "0", "3:50").Int
+	kept := slices.DeleteFunc(slices.Clone(want), func(e string) bool { return e == "3:50" })
+	if removed == 0 || removed != int64(len(want)-len(kept)) {
+		t.Fatalf("%d of %d elements are removed", removed, len(want))
+	}
+	want = kept
+	check()
+	popped := texts(do("RPOP", "k", "40000"))
+	slices.Reverse(popped)
+	if !slices.Equal(popped, want[len(want)-40_000:]) {
+		t.Fatal("other elements are popped")
+	}
+	want = want[:len(want)-40_000]
+	check()
+}
+
+func texts(v resp.Value) (texts []string) {
+	for _, e := range v.Elems {
+		texts = append(texts, string(e.Str))
+	}
+	return texts
 }
