@@ -78,18 +78,19 @@ var (
 // Open reads the keyspace that store holds. The caller keeps the ownership of
 // store, and closes it after Close.
 func Open(store storage.Store, opts Options) (*Keyspace, error) {
-	recs, err := records.Open(store, records.Options{
+	ks := &Keyspace{
+		group: opts.Group, pageSize: cmp.Or(opts.pageSize, tree.DefaultPageSize),
+		inlineLimit: cmp.Or(opts.inlineLimit, inlineLimit),
+	}
+	var err error
+	ks.recs, err = records.Open(store, records.Options{
 		Dirty: opts.DirtyBytes, Cache: opts.CacheBytes, Interval: opts.CheckpointInterval,
 		Sched: opts.Sched, Logger: opts.Logger, Failed: opts.Failed, SweepPiece: opts.sweepPiece,
-		Parts: slot.Count, Part: filterPart, PartRange: filterRange, Check: checkStored,
+		Parts: slot.Count, Part: filterPart, PartRange: filterRange, PartKeys: ks.slotKeys, Check: checkStored,
 		Ended: remainsOf, EndedRange: remainsRange,
 	})
 	if err != nil {
 		return nil, err
-	}
-	ks := &Keyspace{
-		recs: recs, group: opts.Group,
-		pageSize: cmp.Or(opts.pageSize, tree.DefaultPageSize), inlineLimit: cmp.Or(opts.inlineLimit, inlineLimit),
 	}
 	ks.expiry.stale = true
 	if err := ks.count(); err != nil {
@@ -97,6 +98,9 @@ func Open(store storage.Store, opts Options) (*Keyspace, error) {
 	}
 	return ks, nil
 }
+
+// slotKeys returns how many keys a slot has.
+func (ks *Keyspace) slotKeys(s uint16) int { return int(ks.counts[s].keys.Load()) }
 
 // count reads the counts, and makes what a store of the former format does not
 // have: how many keys of each slot have a time of expiry.

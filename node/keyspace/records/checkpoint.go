@@ -153,7 +153,7 @@ func (m *Map) write(f *frozenState) (filters map[uint16]*filter, err error) {
 		format: presentFormat, applied: f.mark.Applied, clock: f.mark.Clock,
 		world: f.world.number, filtered: f.world.filtered,
 	}
-	w := writer{tr: tr, space: f.world, added: make(map[uint16][]uint64)}
+	w := writer{tr: tr, space: f.world, added: make(map[uint16][]uint64), removed: make(map[uint16][][]byte)}
 	if m.opts.Ended != nil {
 		w.lower, w.upper = m.opts.EndedRange()
 	}
@@ -186,6 +186,9 @@ type writer struct {
 	tr    storage.Transaction
 	space *space
 	added map[uint16][]uint64 // hashes of keys that are put, by part
+	// removed are the keys that are deleted, by part.
+	removed map[uint16][][]byte
+
 	since int
 	key   []byte
 
@@ -210,9 +213,13 @@ func (w *writer) pause() {
 func (w *writer) outer(rec Record, fresh bool) error { return w.put(rec.Key(), rec, fresh) }
 
 func (w *writer) inner(rec Record, fresh bool) error {
-	if !rec.absent() && len(w.space.filters) > 0 {
+	if len(w.space.filters) > 0 && !(rec.absent() && fresh) {
 		if part, ok := w.space.m.opts.Part(rec.Key()); ok {
-			w.added[part] = append(w.added[part], filterHash(rec.Key()))
+			if rec.absent() {
+				w.removed[part] = append(w.removed[part], rec.Key())
+			} else {
+				w.added[part] = append(w.added[part], filterHash(rec.Key()))
+			}
 		}
 	}
 	if w.ends(rec) {
@@ -234,22 +241,26 @@ func (w *writer) put(key []byte, rec Record, fresh bool) error {
 	}
 }
 
-// filters adds the keys that are put to the filters of their parts.
+// filters adds the keys that are put to the filters of their parts. A filter most of
+// whose keys have gone is made anew.
 func (w *writer) filters() (map[uint16]*filter, error) {
 	next := make(map[uint16]*filter, len(w.added))
 	var encoded []byte
-	for _, part := range slices.Sorted(maps.Keys(w.added)) {
+	for _, part := range w.parts() {
 		w.pause()
-		f, err := w.space.filter(part)
+		was, err := w.space.filter(part)
 		if err != nil {
 			return nil, err
 		}
-		if f.kind == filterUnknown {
-			if f, err = w.space.count(part); err != nil {
+		f := was
+		if f.kind == filterUnknown && len(w.added[part]) > 0 || w.stale(f, part) {
+			if f, err = w.count(part); err != nil {
 				return nil, err
 			}
 		}
-		f = f.with(w.added[part])
+		if f = f.with(w.added[part]); f == was {
+			continue
+		}
 		next[part] = f
 		encoded = f.encode(encoded[:0])
 		if err := w.tr.Put(w.space.storedKey(filterKey(part)), encoded); err != nil {
@@ -259,16 +270,49 @@ func (w *writer) filters() (map[uint16]*filter, error) {
 	return next, nil
 }
 
-// count makes the filter of a part of whose keys in the store nothing is known.
-func (s *space) count(part uint16) (*filter, error) {
+// parts returns the parts of which keys are put or deleted, in order.
+func (w *writer) parts() []uint16 {
+	parts := slices.AppendSeq(make([]uint16, 0, len(w.added)+len(w.removed)), maps.Keys(w.added))
+	parts = slices.AppendSeq(parts, maps.Keys(w.removed))
+	slices.Sort(parts)
+	return slices.Compact(parts)
+}
+
+// stale reports whether a filter is worth making anew: it knows more than twice as many
+// keys as its part has, or has been given up while the part would have room in one.
+func (w *writer) stale(f *filter, part uint16) bool {
+	m := w.space.m
+	if m.opts.PartKeys == nil || len(w.removed[part]) == 0 || w.space != m.latest.Load().world {
+		return false
+	}
+	keys := m.opts.PartKeys(part)
+	switch f.kind {
+	case filterKnown:
+		return f.keys() > 2*(keys+firstLayer)
+	case filterLarge:
+		return keys < largestFilter/2
+	default:
+		return false
+	}
+}
+
+// count makes the filter of a part of whose keys in the store nothing is known, as they
+// are without those that are deleted.
+func (w *writer) count(part uint16) (*filter, error) {
+	s := w.space
+	gone := make(map[string]bool, len(w.removed[part]))
+	for _, key := range w.removed[part] {
+		gone[string(key)] = true
+	}
 	lower, upper := s.m.opts.PartRange(part)
 	it := s.m.store.Iterate(s.storedKey(lower), s.storedKey(upper))
 	defer it.Release()
 	f := &filter{kind: filterKnown}
 	var hashes []uint64
 	for f.kind == filterKnown && it.Next() {
+		w.pause()
 		key := it.Key()[len(s.prefix):]
-		if p, ok := s.m.opts.Part(key); ok && p == part {
+		if p, ok := s.m.opts.Part(key); ok && p == part && !gone[string(key)] {
 			hashes = append(hashes, filterHash(key))
 		}
 		if len(hashes) == yieldEvery {

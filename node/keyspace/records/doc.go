@@ -77,5 +77,6 @@
 // Get when it is first needed. Stores of the former format have none: their parts are
 // counted when a checkpoint first adds to them, and asked about until then. A filter
 // that became too large for its part is given up, and the store's own filters have to
-// do.
+// do. The checkpoint that deletes most of a part's keys makes its filter anew from what
+// the store keeps (Options.PartKeys).
 package records

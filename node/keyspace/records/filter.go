@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/genuineh/aikv/node/storage"
 )
@@ -11,7 +12,8 @@ import (
 // filter knows of the keys of one part which ones the store does not have: a Bloom
 // filter that grows in layers, each twice as large as the one before. It never
 // changes: adding makes another one. A key that was deleted stays in it, which
-// costs a question to the store.
+// costs a question to the store, until the checkpoint that deletes most of what is left
+// makes the filter anew.
 type filter struct {
 	layers []layer
 	// kind is filterKnown, or why the filter says nothing.
@@ -36,6 +38,8 @@ const (
 	// maxFilter bounds a filter's bytes. With so many keys in one part, the
 	// filters of the store's own tables have to do.
 	maxFilter = 2 << 10
+	// largestFilter is about how many keys that is.
+	largestFilter = maxFilter * 8 / filterBits / 2
 )
 
 func (l *layer) room() int { return len(l.bits) * 8 / filterBits }
@@ -77,23 +81,39 @@ func (f *filter) absent(key []byte) bool {
 	if f.kind != filterKnown {
 		return false
 	}
-	hash := filterHash(key)
-	for i := range f.layers {
-		if f.layers[i].has(hash) {
-			return false
-		}
-	}
-	return true
+	return !f.admits(filterHash(key))
 }
 
-// with returns the filter with more keys, given by their hashes.
+// admits reports whether one of the keys may have that hash.
+func (f *filter) admits(hash uint64) bool {
+	for i := range f.layers {
+		if f.layers[i].has(hash) {
+			return true
+		}
+	}
+	return false
+}
+
+// keys returns how many keys were entered.
+func (f *filter) keys() (n int) {
+	for i := range f.layers {
+		n += f.layers[i].keys
+	}
+	return n
+}
+
+// with returns the filter with more keys, given by their hashes: itself if it admits
+// them all.
 func (f *filter) with(hashes []uint64) *filter {
-	if f.kind != filterKnown {
+	if f.kind != filterKnown || !slices.ContainsFunc(hashes, func(h uint64) bool { return !f.admits(h) }) {
 		return f
 	}
 	next := &filter{kind: filterKnown, layers: append([]layer(nil), f.layers...)}
 	owned, size := false, f.size()
 	for _, hash := range hashes {
+		if next.admits(hash) {
+			continue
+		}
 		n := len(next.layers)
 		switch {
 		case n == 0 || next.layers[n-1].keys >= next.layers[n-1].room():

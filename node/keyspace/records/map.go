@@ -31,6 +31,9 @@ type Options struct {
 	Parts     int
 	Part      func(key []byte) (part uint16, ok bool)
 	PartRange func(part uint16) (lower, upper []byte)
+	// PartKeys returns about how many keys a part has in the newest state. nil: nobody
+	// knows, and filters only grow.
+	PartKeys func(part uint16) int
 	// Check, if not nil, says what is wrong with a record that was read from the
 	// store. It is asked before anybody else sees the record.
 	Check func(key, value []byte) error

@@ -29,6 +29,7 @@ func testOptions() Options {
 		PartRange: func(part uint16) (lower, upper []byte) {
 			return []byte{0x20, 0, byte(part)}, []byte{0x20, 0, byte(part) + 1}
 		},
+		PartKeys: func(part uint16) int { return -int(part) * firstLayer / 2 }, // to make many filters anew
 	}
 }
 
