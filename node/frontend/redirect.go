@@ -48,10 +48,13 @@ type demand struct {
 	cross bool // there are keys of other slots, too
 	// writes says that it goes through the log.
 	writes bool
+	// mayWrite says that it is a write by its row, whatever its arguments are. Redis
+	// goes by that: no replica serves it.
+	mayWrite bool
 }
 
 func demandOf(cmd *command.Command, args [][]byte) (d demand) {
-	d.writes = cmd.WritesWith(args)
+	d.writes, d.mayWrite = cmd.WritesWith(args), cmd.Flags&command.FlagWrite != 0
 	d.slot, d.keyed, d.cross = cmd.Slot(args)
 	return d
 }
@@ -59,6 +62,7 @@ func demandOf(cmd *command.Command, args [][]byte) (d demand) {
 // join makes d that of another one, too, that runs together with it.
 func (d *demand) join(other demand) {
 	d.writes = d.writes || other.writes
+	d.mayWrite = d.mayWrite || other.mayWrite
 	d.cross = d.cross || other.cross || d.keyed && other.keyed && d.slot != other.slot
 	if !d.keyed {
 		d.slot, d.keyed = other.slot, other.keyed
@@ -104,7 +108,7 @@ func (s *Server) routeTo(session *command.Session, d demand) (route, error) {
 		if !s.readsWhenDown() {
 			return route{}, errDown
 		}
-		if writes {
+		if d.mayWrite {
 			return route{}, errDownForRead
 		}
 	}
@@ -114,10 +118,10 @@ func (s *Server) routeTo(session *command.Session, d demand) (route, error) {
 			r.linear = true
 			return r, nil
 		}
-		if !writes && (session.ReadOnly.Load() && s.young(r.replica) || s.lastMaster(v, shard) && s.readsWhenDown()) {
+		if !d.mayWrite && (session.ReadOnly.Load() && s.young(r.replica) || s.lastMaster(v, shard) && s.readsWhenDown()) {
 			return r, nil
 		}
-		if !writes && session.ReadOnly.Load() {
+		if !d.mayWrite && session.ReadOnly.Load() {
 			return route{}, s.redirectReader(v, keySlot)
 		}
 	}
