@@ -56,8 +56,8 @@ func rowDifferences() []rowDifference {
 		{"valkey-server-9", "tips", "hpttl httl", "Valkey has none"},
 		{"valkey-server-9", "keys", "georadius georadiusbymember hgetex hsetex", "Valkey describes them otherwise"},
 		{
-			"valkey-server-9", "since", "hexpire hexpireat hexpiretime hgetdel hgetex hpersist hpexpire hpexpireat hpexpiretime hpttl hsetex httl",
-			"Valkey has its own versions",
+			"valkey-server-9", "since", "hexpire hexpireat hexpiretime hgetdel hgetex hpersist hpexpire hpexpireat hpexpiretime hpttl hsetex httl " +
+				"msetex", "Valkey has its own versions",
 		},
 		{"valkey-server-9", "deprecated_since", "*", "Valkey advises against fewer"},
 		{"valkey-server-9", "replaced_by", "*", "Valkey advises against fewer"},

@@ -6,6 +6,7 @@ package longdouble
 
 import (
 	"bytes"
+	"math"
 	"math/big"
 	"strconv"
 )
@@ -22,6 +23,12 @@ const (
 // New returns 0.
 func New() *big.Float {
 	return new(big.Float).SetPrec(mantissaBits).SetMode(big.ToNearestEven)
+}
+
+// Max returns the largest number.
+func Max() *big.Float {
+	f := New().SetUint64(math.MaxUint64)
+	return f.SetMantExp(f, maxExponent-mantissaBits)
 }
 
 // Parse reads a number as C's strtold does, decimal or hexadecimal,

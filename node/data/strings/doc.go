@@ -10,5 +10,5 @@ import (
 
 // Commands returns the rows.
 func Commands() []*command.Command {
-	return slices.Concat(stringCommands(), substringCommands(), counterCommands(), bitCommands())
+	return slices.Concat(stringCommands(), newerCommands(), substringCommands(), counterCommands(), bitCommands())
 }

@@ -37,7 +37,7 @@ func stringCommands() []*command.Command {
 		{
 			Name: "set", Arity: -3, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatString,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyUpdate | command.KeyVariable, Begin: 1, Actual: setKeyFlags, Notes: "RW and ACCESS due to the optional `GET` argument"}},
-			Doc:   command.Doc{Usage: "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]", Summary: "Sets the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
+			Doc:   command.Doc{Usage: "key value [NX|XX|IFEQ value|IFNE value|IFDEQ digest|IFDNE digest] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]", Summary: "Sets the string value of a key.", Since: "1.0.0", Group: "string", Complexity: "O(1)"},
 			Write: set, Returns: setReturns,
 		},
 		{
@@ -245,19 +245,24 @@ func setFor(tx *command.Tx, args *command.Args, r *resp.Reply, unit int64) error
 	return nil
 }
 
-// setKeyFlags: SET reads its key only for the option GET.
+// setKeyFlags: SET reads its key only for the option GET and for conditions.
 func setKeyFlags(args [][]byte) command.KeyFlags {
+	flags := command.KeyOW
 	for _, arg := range args[3:] {
-		if command.Is(arg, "get") {
+		switch {
+		case command.Is(arg, "get"):
 			return command.KeyRW | command.KeyAccess | command.KeyUpdate
+		case conditionNamed(arg) != unconditional:
+			flags = command.KeyRW
 		}
 	}
-	return command.KeyOW | command.KeyUpdate
+	return flags | command.KeyUpdate
 }
 
 // setOptions are SET's.
 type setOptions struct {
 	nx, xx, get, keepTTL bool
+	condition            condition
 	expiry               option.Deadline
 }
 
@@ -280,7 +285,7 @@ func set(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 		r.OK()
 		return nil
 	}
-	o, err := takeSetOptions(args)
+	o, err := takeSetOptions(args, true)
 	if err != nil {
 		return err
 	}
@@ -290,7 +295,7 @@ func set(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 			return err
 		}
 	}
-	if o.nx || o.xx || o.get || o.keepTTL {
+	if o.nx || o.xx || o.get || o.keepTTL || o.condition.kind != unconditional {
 		old, found := tx.Lookup(key)
 		if o.get && found && old.Type != keyspace.TypeString {
 			return command.ErrWrongType
@@ -298,7 +303,10 @@ func set(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 		if o.get {
 			reply(r, old, found)
 		}
-		if o.nx && found || o.xx && !found {
+		switch allowed, err := o.allow(old, found); {
+		case err != nil:
+			return err
+		case !allowed:
 			if !o.get {
 				r.Null()
 			}
@@ -315,18 +323,29 @@ func set(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 	return nil
 }
 
-func takeSetOptions(args *command.Args) (o setOptions, err error) {
+// allow reports whether the options allow to set a key that holds old, if it is there.
+func (o *setOptions) allow(old keyspace.Meta, found bool) (bool, error) {
+	if o.nx && found || o.xx && !found {
+		return false, nil
+	}
+	return o.condition.holds(old, found)
+}
+
+// takeSetOptions takes the options of SET, or those that MSETEX has as well. NX and XX are
+// taken behind a condition, and not in front of one, as in Redis.
+func takeSetOptions(args *command.Args, all bool) (o setOptions, err error) {
 	for args.More() {
 		switch {
 		case !o.xx && args.Is("nx"):
 			o.nx = true
 		case !o.nx && args.Is("xx"):
 			o.xx = true
-		case args.Is("get"):
+		case all && args.Is("get"):
 			o.get = true
 		case !o.expiry.Given() && args.Is("keepttl"):
 			o.keepTTL = true
 		case !o.keepTTL && o.expiry.Take(args):
+		case all && !o.nx && !o.xx && o.condition.take(args):
 		default:
 			return o, command.ErrSyntax
 		}
