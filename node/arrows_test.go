@@ -36,7 +36,7 @@ func arrows() map[string][]string {
 		"data/keys":           {"command", "data/option", "keyspace", "rdb", "resp", "slot"},
 		"data/lists":          {"command", "data/option", "keyspace", "resp"},
 		"data/option":         {"command", "resp"},
-		"data/sets":           {"command", "keyspace", "resp"},
+		"data/sets":           {"command", "data/option", "keyspace", "resp"},
 		"data/sortedsets":     {"command", "data/option", "keyspace", "resp"},
 		"data/strings":        {"command", "data/option", "keyspace", "longdouble", "resp"},
 		"longdouble":          {},

@@ -69,6 +69,12 @@ func TestWritesThatReturnMuch(t *testing.T) {
 	tooBig := "-" + string(errReadTooBig)
 	c.want([]string{"GETDEL {t}huge", "SET {t}huge x GET", "GETSET {t}huge x", "GETEX {t}huge PERSIST"}, tooBig, tooBig, tooBig, tooBig)
 	c.want([]string{"STRLEN {t}huge", "SET {t}huge x"}, ":1000000", "OK")
+	for i := range 20 {
+		element := fmt.Sprint(i) + strings.Repeat("e", 30000)
+		c.want([]string{"RPUSH {t}l " + element, "SADD {t}s " + element, "ZADD {t}z 1 " + element}, fmt.Sprint(":", i+1), ":1", ":1")
+	}
+	c.want([]string{"LPOP {t}l 20", "LMPOP 1 {t}l LEFT COUNT 20", "SPOP {t}s 20", "ZPOPMIN {t}z 20", "ZMPOP 1 {t}z MIN COUNT 20"}, tooBig, tooBig, tooBig, tooBig, tooBig)
+	c.want([]string{"LLEN {t}l", "SCARD {t}s", "ZCARD {t}z"}, ":20", ":20", ":20")
 
 	var lines, want []string
 	for i := range 200 {

@@ -131,12 +131,59 @@ func (v *View) SizeOf(key []byte) (size int64, ok bool) {
 	if !v.live(rec) {
 		return 0, false
 	}
-	const usual = tree.DefaultPageSize * 3 / 4 // bytes of a page
 	size = rec.meta.Size
 	for _, root := range rec.roots() {
-		size += int64(root.Pages) * usual
+		size += v.sizeOfTree(rec, root)
 	}
 	return size, true
+}
+
+// sizeOfTree returns about how many bytes a tree of a big value has. Pages are of about
+// one size but for those with an element that is larger: some elements tell.
+func (v *View) sizeOfTree(rec *record, root tree.Root) int64 {
+	const (
+		usual   = tree.DefaultPageSize * 3 / 4 // bytes of a page
+		samples = 16
+	)
+	id, _ := rec.object()
+	elements := tree.NewView(v.pages(rec.stored.slot(), id), root)
+	looked, bytes := min(samples, root.Count), int64(0)
+	for i := range looked {
+		key, value, err := elements.At(i * root.Count / looked)
+		v.fail(err)
+		bytes += int64(len(key) + len(value))
+	}
+	return max(int64(root.Pages)*usual, root.Count*bytes/max(looked, 1))
+}
+
+// SizeOfSome is SizeOf for n of the elements that a key holds, by their average size.
+func (v *View) SizeOfSome(key []byte, n int64) int64 {
+	size, _ := v.SizeOf(key)
+	if count := v.elements(key); 0 <= n && n < count {
+		return size / count * n
+	}
+	return size
+}
+
+// elements returns how many elements a key holds, 0 of what has none.
+func (v *View) elements(key []byte) int64 {
+	r := v.ref(key)
+	rec := v.load(&r)
+	if !v.live(rec) {
+		return 0
+	}
+	switch value := (valueView{rec.meta.Type, v, rec}); rec.meta.Type {
+	case TypeList:
+		return ListView{value}.Len()
+	case TypeSet:
+		return SetView{value}.Len()
+	case TypeHash:
+		return HashView{value}.Len()
+	case TypeSortedSet:
+		return SortedSetView{value}.Len()
+	default:
+		return 0
+	}
 }
 
 // valueView reads the value of a key. It is what the views of values of all types

@@ -162,6 +162,17 @@ func popFirst(tx *command.Tx, o option.Pops, r *resp.Reply) (popped bool, err er
 	return false, nil
 }
 
+// returnsMoved is the Command.Returns of LMOVE and its kin: one element, which may stay
+// in the list.
+func returnsMoved(args *command.Args, look func() *command.View) (size int64) {
+	list, _, _ := look().List(args.Next())
+	for _, position := range []int64{0, list.Len() - 1} {
+		element, _ := list.At(position)
+		size = max(size, int64(len(element)))
+	}
+	return size
+}
+
 func lmove(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 	source, destination := args.Next(), args.Next()
 	from, err := takeEnd(args)

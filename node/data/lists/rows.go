@@ -1,6 +1,9 @@
 package lists
 
-import "github.com/genuineh/aikv/node/command"
+import (
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data/option"
+)
 
 const group = "list"
 
@@ -37,19 +40,19 @@ func endCommands() []*command.Command {
 			Name: "lpop", Arity: -2, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatList,
 			Keys:  remove,
 			Doc:   command.Doc{Usage: "key [count]", Summary: "Removes the first elements of a list and returns them; the list goes with its last one.", Since: "1.0.0", Group: group, Complexity: "O(log(N)+M) with M elements returned"},
-			Write: lpop,
+			Write: lpop, Returns: option.ReturnsPopped,
 		},
 		{
 			Name: "rpop", Arity: -2, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatList,
 			Keys:  remove,
 			Doc:   command.Doc{Usage: "key [count]", Summary: "Removes the last elements of a list and returns them; the list goes with its last one.", Since: "1.0.0", Group: group, Complexity: "O(log(N)+M) with M elements returned"},
-			Write: rpop,
+			Write: rpop, Returns: option.ReturnsPopped,
 		},
 		{
 			Name: "lmpop", Arity: -4, Flags: command.FlagWrite, ACL: command.CatList,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1, Count: &command.KeyCount{First: 1}}},
 			Doc:   command.Doc{Usage: "numkeys key [key ...] LEFT|RIGHT [COUNT count]", Summary: "Removes elements from an end of the first of some lists that has any, and returns them.", Since: "7.0.0", Group: group, Complexity: "O(K)+O(log(N)+M) with K keys and M elements returned"},
-			Write: lmpop,
+			Write: lmpop, Returns: option.ReturnsPops,
 		},
 	}
 }
@@ -126,13 +129,13 @@ func moveCommands() []*command.Command {
 			Name: "lmove", Arity: 5, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatList,
 			Keys:  keys,
 			Doc:   command.Doc{Usage: "source destination LEFT|RIGHT LEFT|RIGHT", Summary: "Moves an element from an end of a list to an end of another, and returns it.", Since: "6.2.0", Group: group, Complexity: "O(log(N))"},
-			Write: lmove,
+			Write: lmove, Returns: returnsMoved,
 		},
 		{
 			Name: "rpoplpush", Arity: 3, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatList,
 			Keys:  keys,
 			Doc:   command.Doc{Usage: "source destination", Summary: "Moves the last element of a list before another list, and returns it.", Since: "1.2.0", Group: group, Complexity: "O(log(N))", DeprecatedSince: "6.2.0", ReplacedBy: "`LMOVE` with the `RIGHT` and `LEFT` arguments"},
-			Write: rpoplpush,
+			Write: rpoplpush, Returns: returnsMoved,
 		},
 	}
 }

@@ -1,6 +1,9 @@
 package sets
 
-import "github.com/genuineh/aikv/node/command"
+import (
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data/option"
+)
 
 const group = "set"
 
@@ -68,7 +71,7 @@ func randomCommands() []*command.Command {
 			Tips:  []string{"nondeterministic_output"},
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1}},
 			Doc:   command.Doc{Usage: "key [count]", Summary: "Removes random members from a set and returns them.", Since: "1.0.0", Group: group, Complexity: "O(log(N)) for each member"},
-			Write: spop,
+			Write: spop, Returns: option.ReturnsPopped,
 		},
 		{
 			Name: "srandmember", Arity: -2, Flags: command.FlagReadOnly, ACL: command.CatSet,

@@ -1,6 +1,9 @@
 package sortedsets
 
-import "github.com/genuineh/aikv/node/command"
+import (
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data/option"
+)
 
 const group = "sorted-set"
 
@@ -157,19 +160,19 @@ func removeCommands() []*command.Command {
 			Name: "zpopmin", Arity: -2, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatSortedSet,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1}},
 			Doc:   command.Doc{Usage: "key [count]", Summary: "Removes the members with the lowest scores from a sorted set and returns them.", Since: "5.0.0", Group: group, Complexity: "O(log(N)+M) with M members removed"},
-			Write: zpopmin,
+			Write: zpopmin, Returns: option.ReturnsPopped,
 		},
 		{
 			Name: "zpopmax", Arity: -2, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatSortedSet,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1}},
 			Doc:   command.Doc{Usage: "key [count]", Summary: "Removes the members with the highest scores from a sorted set and returns them.", Since: "5.0.0", Group: group, Complexity: "O(log(N)+M) with M members removed"},
-			Write: zpopmax,
+			Write: zpopmax, Returns: option.ReturnsPopped,
 		},
 		{
 			Name: "zmpop", Arity: -4, Flags: command.FlagWrite, ACL: command.CatSortedSet,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1, Count: &command.KeyCount{First: 1}}},
 			Doc:   command.Doc{Usage: "numkeys key [key ...] MIN|MAX [COUNT count]", Summary: "Removes the lowest or highest members from the first of some sorted sets that has any, and returns them.", Since: "7.0.0", Group: group, Complexity: "O(K)+O(log(N)+M) with K keys and M members removed"},
-			Write: zmpop,
+			Write: zmpop, Returns: option.ReturnsPops,
 		},
 	}
 }
