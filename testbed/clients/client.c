@@ -276,13 +276,15 @@ static const char *failed_step(const struct step *steps, const char *k, int n, c
   return NULL;
 }
 
-/* again plays steps until the cluster has a new master. They may be played more than once. */
+/* again plays steps until the cluster has a new master. They may be played more than once.
+ * What it returns is as of failed_step. */
 static const char *again(const struct step *steps, const char *k, int n, char *text) {
   time_t deadline = time(NULL) + PATIENCE;
   for (;;) {
     const char *line = failed_step(steps, k, n, text);
     char ignored[TEXT];
     if (line == NULL || time(NULL) > deadline) return line;
+    if (*text != 0 && strncmp(text, "error", 5) != 0) return line; /* an answer, and not the right one */
     if (strncmp(line, "MULTI", 5) != 0) run("DISCARD", k, 0, ignored); /* what was queued */
     usleep(50000);
   }
