@@ -53,7 +53,7 @@ func (a *admin) clientSubcommands() []*command.Command {
 		{
 			Name: "list", Arity: -2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Tips:  []string{"nondeterministic_output"},
-			Doc:   command.Doc{Usage: "[TYPE <type>] [ID <id> [<id> ...]]", Summary: "Describes the client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
+			Doc:   command.Doc{Usage: "[TYPE NORMAL|MASTER|REPLICA|PUBSUB] [ID <id> [<id> ...]]", Summary: "Describes the client connections.", Since: "2.4.0", Group: "connection", Complexity: "O(N)"},
 			Local: a.clientList,
 		},
 		{
@@ -101,7 +101,7 @@ func (a *admin) clientSubcommands() []*command.Command {
 		{
 			Name: "setinfo", Arity: 4, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
 			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-			Doc:   command.Doc{Usage: "<attribute> <value>", Summary: "Tells the name or version of the client library.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
+			Doc:   command.Doc{Usage: "(LIB-NAME <libname>|LIB-VER <libver>)", Summary: "Tells the name or version of the client library.", Since: "7.2.0", Group: "connection", Complexity: "O(1)"},
 			Local: a.clientSetInfo,
 		},
 		{

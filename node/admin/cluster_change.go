@@ -83,7 +83,7 @@ func (a *admin) clusterChangeRows() []*command.Command {
 		},
 		{
 			Name: "setslot", Arity: -4, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
-			Doc:   command.Doc{Usage: "<slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)", Summary: "Moves a slot; not built yet.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			Doc:   command.Doc{Usage: "<slot> (IMPORTING <node-id>|MIGRATING <node-id>|NODE <node-id>|STABLE)", Summary: "Moves a slot; not built yet.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
 			Local: a.clusterSetSlot,
 		},
 	}

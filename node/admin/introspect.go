@@ -24,12 +24,12 @@ func (a *admin) commandSubcommands() []*command.Command {
 		},
 		{
 			Name: "getkeys", Arity: -3, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
-			Doc:   command.Doc{Usage: "<full-command>", Summary: "Returns the keys of a whole command.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
+			Doc:   command.Doc{Usage: "<command> [<arg> ...]", Summary: "Returns the keys of a whole command.", Since: "2.8.13", Group: "server", Complexity: "O(N)"},
 			Local: commandGetKeys,
 		},
 		{
 			Name: "getkeysandflags", Arity: -3, Flags: command.FlagLoading | command.FlagStale, ACL: command.CatConnection,
-			Doc:   command.Doc{Usage: "<full-command>", Summary: "Returns the keys of a whole command and what it does with them.", Since: "7.0.0", Group: "server", Complexity: "O(N)"},
+			Doc:   command.Doc{Usage: "<command> [<arg> ...]", Summary: "Returns the keys of a whole command and what it does with them.", Since: "7.0.0", Group: "server", Complexity: "O(N)"},
 			Local: commandGetKeysAndFlags,
 		},
 		{

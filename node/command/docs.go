@@ -135,6 +135,10 @@ func (c *Command) Docs() resp.Value {
 		add("deprecated_since", c.Doc.DeprecatedSince)
 		add("replaced_by", c.Doc.ReplacedBy)
 	}
+	if list := arguments(c.Doc.Usage); list != nil {
+		d := argumentDocs{specs: len(c.Keys)}
+		pairs = append(pairs, resp.BulkString("arguments"), d.of(list))
+	}
 	if c.Subcommands != nil {
 		subs := make([]resp.Value, 0, 2*len(c.Subcommands))
 		for _, sub := range c.Subcommands {
