@@ -20,6 +20,7 @@ type block struct {
 	// replica is where the client is blocked. It is another one if the node loses the
 	// shard and gets it back.
 	replica Replica
+	next    *route // where to, then
 	client  *blocking.Client
 	parked  bool
 	gone    bool   // the client is, so nothing was popped for it
@@ -89,20 +90,23 @@ func (b *block) wait(begun time.Time) {
 
 // again is what a parked connection does when it was roused, whatever for.
 func (b *block) again() (over bool) {
-	if !b.client.Woken() || b.held() {
-		return false
-	}
-	to, err := b.conn.server.routeTo(b.conn.session, demandOf(b.op.cmd, b.op.args))
-	if err != nil {
-		return b.fail(err)
-	}
-	if to.replica != b.replica {
+	return b.client.Woken() && !b.held() && b.try()
+}
+
+// try looks and pops. If the node has lost the shard and got it back, the client is
+// blocked there anew.
+func (b *block) try() (over bool) {
+	for {
+		b.next = nil
+		over = b.client.Try(blocking.Attempt{Look: b.look, Pop: b.pop})
+		if b.next == nil {
+			return over
+		}
 		b.leave()
-		if b.enter(to) {
+		if b.enter(*b.next) {
 			return true
 		}
 	}
-	return b.try()
 }
 
 // enter blocks the client on its keys at a replica.
@@ -131,8 +135,6 @@ func (b *block) leave() {
 	b.goOn()
 }
 
-func (b *block) try() (over bool) { return b.client.Try(blocking.Attempt{Look: b.look, Pop: b.pop}) }
-
 // fail makes err the reply.
 func (b *block) fail(err error) (over bool) {
 	c := b.conn
@@ -142,9 +144,18 @@ func (b *block) fail(err error) (over bool) {
 	return true
 }
 
-// look sees whether there is something to pop: by the lease, or behind a barrier. Where
-// there is nothing, that costs the log nothing.
+// look sees whether there is something to pop, and first whether the node still serves
+// it: what comes after that wakes the client again. It goes by the lease, or behind a
+// barrier; where there is nothing, that costs the log nothing.
 func (b *block) look() (key int, elements int64, over bool) {
+	to, err := b.conn.server.routeTo(b.conn.session, demandOf(b.op.cmd, b.op.args))
+	switch {
+	case err != nil:
+		return 0, 0, b.fail(err)
+	case to.replica != b.replica:
+		b.next = &to
+		return 0, 0, true
+	}
 	valid := false
 	if token := b.replica.Lease(); token != 0 {
 		b.evaluate(nil)
