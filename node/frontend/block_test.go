@@ -120,6 +120,48 @@ func TestWhatWakes(t *testing.T) {
 	}
 }
 
+func TestBlockedOnLists(t *testing.T) {
+	f := start(t, nil)
+	a, b, c := f.dial(), f.dial(), f.dial()
+	for _, lines := range [][]string{
+		{"LPUSH {k} e"}, {"RPUSH {k} e"}, {"RPUSH {k}o e", "LMOVE {k}o {k} LEFT LEFT"}, {"RPUSH {k}o e", "RPOPLPUSH {k}o {k}"},
+		{"RPUSH {k}o e", "RENAME {k}o {k}"}, {"RPUSH {k}o e", "COPY {k}o {k}", "DEL {k}o"},
+	} {
+		a.send("BLPOP {k} 0\r\n")
+		f.blocked(1)
+		b.do(lines...)
+		if got := a.reply(); got != "[{k} e]" {
+			t.Errorf("%q: %s", lines, got)
+		}
+		f.blocked(0)
+	}
+
+	// What one client moves another one waits for.
+	a.send("BLMOVE {k} {k}d LEFT RIGHT 0\r\n")
+	f.blocked(1)
+	c.send("BRPOP {k}d 0\r\n")
+	f.blocked(2)
+	b.want([]string{"SET {k}d s", "DEL {k}d", "RPUSH {k} e"}, "OK", ":1", ":1")
+	if got := a.reply() + " " + c.reply(); got != "e [{k}d e]" {
+		t.Error(got)
+	}
+
+	// Nothing is moved to where it does not fit.
+	a.send("BRPOPLPUSH {k} {k}d 0\r\n")
+	f.blocked(1)
+	b.want([]string{"SET {k}d s", "RPUSH {k} e", "LRANGE {k} 0 -1"}, "OK", ":1", "[e]")
+	if got := a.reply(); got != "-WRONGTYPE Operation against a key holding the wrong kind of value" {
+		t.Error(got)
+	}
+	b.want([]string{"BLMPOP 0 2 {k}x {k} RIGHT COUNT 3", "DEL {k}d", "BLMOVE {k} {k}d LEFT LEFT .001"}, "[{k} [e]]", ":1", "(nil)")
+	a.send("BLMPOP 0 1 {k} LEFT COUNT 2\r\n")
+	f.blocked(1)
+	b.want([]string{"RPUSH {k} 1 2 3"}, ":3")
+	if got := a.reply(); got != "[{k} [1 2]]" {
+		t.Error(got)
+	}
+}
+
 // The errors are answered at once; while a client waits, a key of another type does not
 // disturb it until it looks for another reason.
 func TestBlockedOnAnotherType(t *testing.T) {

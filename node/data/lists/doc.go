@@ -12,5 +12,5 @@ import (
 
 // Commands returns the rows of the family.
 func Commands() []*command.Command {
-	return slices.Concat(endCommands(), elementCommands(), rangeCommands(), moveCommands())
+	return slices.Concat(endCommands(), elementCommands(), rangeCommands(), moveCommands(), blockingCommands())
 }
