@@ -270,7 +270,7 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 	name := typedKey(rng.Intn(typedKeys))
 	key, was := []byte(name), m.value(name)
 	before, _ := tx.View.Lookup(key)
-	op := rng.Intn(25)
+	op := rng.Intn(27)
 	defer func() {
 		if tx.Err() != nil {
 			t.Fatalf("operation %d on %s: %v", op, name, tx.Err())
@@ -307,6 +307,8 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 		return
 	case 21, 22, 23, 24:
 		m.stepSet(t, rng, tx, name)
+	case 25, 26:
+		m.fill(t, rng, tx, name)
 	case 15:
 		text, at := fmt.Sprint(rng.Int()), m.expire(rng)
 		tx.SetString(key, []byte(text), at)

@@ -87,7 +87,7 @@ func differences() []difference {
 		{
 			"A score of `-0` is kept as 0",
 			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
-				return strings.HasPrefix(name, "z") && bytes.Equal(resp.Append(nil, ours, 3), resp.Append(nil, unsigned(theirs), 3))
+				return strings.HasPrefix(name, "z") && bytes.Equal(resp.Append(nil, unsigned(ours), 3), resp.Append(nil, unsigned(theirs), 3))
 			},
 		},
 		{
