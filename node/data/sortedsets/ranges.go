@@ -84,7 +84,7 @@ func parseScoreBound(b []byte) (bound scoreBound, ok bool) {
 		bound.exclusive = true
 		b = b[1:]
 	}
-	score, n, _ := strtod(b)
+	score, n, _ := option.Strtod(b)
 	if n < len(b) && b[n] != 0 || math.IsNaN(score) {
 		return bound, false
 	}

@@ -1,4 +1,4 @@
-package sortedsets
+package option
 
 import (
 	"bytes"
@@ -6,12 +6,12 @@ import (
 	"strconv"
 )
 
-// strtod reads the longest number at the beginning of b as C's strtod does in
+// Strtod reads the longest number at the beginning of b as C's strtod does in
 // the C locale: white space and a sign before it, decimal or hexadecimal,
 // infinity and nan in any case. n is how many bytes belong to it, 0 if there is
 // no number. outOfRange says that a number too large became infinite, or one
 // too small became zero.
-func strtod(b []byte) (f float64, n int, outOfRange bool) {
+func Strtod(b []byte) (f float64, n int, outOfRange bool) {
 	start := 0
 	for start < len(b) && isSpace(b[start]) {
 		start++
