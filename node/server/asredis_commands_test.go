@@ -39,7 +39,7 @@ func (g *generator) command() []string {
 	families := []func() []string{
 		g.whole, g.whole, g.several, g.counter, g.counter, g.part, g.part, g.bit, g.bit, g.field, g.expiry, g.expiry, g.keys, g.keys, g.all,
 		g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.hashes, g.hashes, g.hashes, g.geo, g.geo, g.geo, g.hyperloglog, g.dumped,
-		g.sets, g.sets, g.sets, g.sets,
+		g.sets, g.sets, g.sets, g.sets, g.sort,
 		g.lists, g.lists, g.lists, g.lists, g.lists,
 	}
 	args := families[g.rnd.IntN(len(families))]()

@@ -110,8 +110,9 @@ func differences() []difference {
 		},
 		{
 			"The members of a set come in an order of their own",
-			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
-				return slices.Contains([]string{"smembers", "sunion", "sinter", "sdiff", "spop"}, name) &&
+			func(_ *duel, name string, args []string, ours, theirs resp.Value) bool {
+				unsorted := (name == "sort" || name == "sort_ro") && slices.Contains(args, "BY")
+				return (unsorted || slices.Contains([]string{"smembers", "sunion", "sinter", "sdiff", "spop"}, name)) &&
 					ours.Kind == theirs.Kind && slices.Equal(elements(ours), elements(theirs))
 			},
 		},
@@ -120,6 +121,34 @@ func differences() []difference {
 			func(d *duel, name string, args []string, ours, theirs resp.Value) bool {
 				smaller := string(ours.Str) == "listpack" || string(ours.Str) == "intset" && d.inPlace[args[2]]
 				return name == "object encoding" && smaller && string(theirs.Str) == "hashtable"
+			},
+		},
+		{
+			"`SORT` and `SORT_RO` take `BY` and `GET` as Redis 8 does",
+			func(_ *duel, name string, _ []string, _, theirs resp.Value) bool {
+				return (name == "sort" || name == "sort_ro") && strings.Contains(string(theirs.Str), "option of SORT denied in Cluster mode.")
+			},
+		},
+		{
+			"`SORT` fails for a number that is none",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return (name == "sort" || name == "sort_ro") && !ours.IsError() && strings.Contains(string(theirs.Str), "can't be converted")
+			},
+		},
+		{
+			"`ALPHA` compares all bytes",
+			func(_ *duel, name string, _ []string, ours, theirs resp.Value) bool {
+				return (name == "sort" || name == "sort_ro") && ours.Kind == theirs.Kind &&
+					slices.ContainsFunc(elements(ours), func(text string) bool { return strings.Contains(text, "\x00") })
+			},
+		},
+		{
+			"`SORT` leaves a sorted set in its encoding",
+			func(d *duel, name string, args []string, ours, theirs resp.Value) bool {
+				if name == "zscan" { // which shows large scores as the encoding has them
+					return d.inPlace[args[1]] && len(elements(ours)) == len(elements(theirs))
+				}
+				return name == "object encoding" && d.inPlace[args[2]] && string(ours.Str) == "listpack" && string(theirs.Str) == "skiplist"
 			},
 		},
 		{
@@ -258,7 +287,7 @@ func (d *duel) note(args []string) {
 		return
 	}
 	switch nameOf(args) {
-	case "append", "setrange", "setbit", "bitfield", "incrbyfloat", "pfadd", "pfmerge", "sdiffstore":
+	case "append", "setrange", "setbit", "bitfield", "incrbyfloat", "pfadd", "pfmerge", "sdiffstore", "sort", "sort_ro":
 		d.inPlace[args[1]] = true
 	case "bitop":
 		if len(args) > 2 {

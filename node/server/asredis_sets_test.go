@@ -109,3 +109,19 @@ func (g *generator) swalk() []string {
 		return []string{"SSCAN", key, g.pick("x", "", " 0", "18446744073709551616"), "COUNT", strings.Repeat("9", 5)}
 	}
 }
+
+// sort returns SORT without patterns, which Redis 7.0 denies in a cluster.
+func (g *generator) sort() []string {
+	args := []string{g.pick("SORT", "SORT", "SORT_RO"), g.pick(g.setKey(), g.setKey(), g.sortedKey(), g.listKey())}
+	args = append(args, g.some(3, "ALPHA", "alpha", "DESC", "ASC")...)
+	switch g.rnd.IntN(6) {
+	case 0:
+		args = append(args, "LIMIT", g.index(), g.index())
+	case 1:
+		args = append(args, g.some(2, "BY", "GET", "foo", "#", "{a}*", "LIMIT", "0")...)
+	case 2:
+		// With ALPHA: Redis may fail to read numbers, see differences.
+		args = append(args, "ALPHA", "STORE", g.pick(g.listKey(), g.key()))
+	}
+	return args
+}

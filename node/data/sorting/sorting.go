@@ -232,7 +232,8 @@ func (it item) byScore(other item) int {
 	return cmp.Or(cmp.Compare(it.score, other.score), bytes.Compare(it.element, other.element))
 }
 
-// byText puts elements without a text first, and orders those that have the same one.
+// byText puts elements without a text first. Those that have the same one stay in the
+// order in which they were.
 func (it item) byText(other item) int {
 	switch {
 	case it.has && !other.has:
@@ -240,7 +241,7 @@ func (it item) byText(other item) int {
 	case !it.has && other.has:
 		return -1
 	default:
-		return cmp.Or(bytes.Compare(it.text, other.text), bytes.Compare(it.element, other.element))
+		return bytes.Compare(it.text, other.text)
 	}
 }
 

@@ -1,6 +1,7 @@
 package sorting_test
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/genuineh/aikv/node/command/commandtest"
 	"github.com/genuineh/aikv/node/data"
+	"github.com/genuineh/aikv/node/resp"
 )
 
 // TestFamilies plays testdata, whose replies are what redis-server 8.6 answers.
@@ -22,6 +24,12 @@ func TestAsRealServers(t *testing.T) {
 		game := &commandtest.Game{
 			Bench: commandtest.New(t, data.Commands()), Oracle: o,
 			Unordered: func(args []string) bool { return strings.Join(args, " ") == "SORT {a}s BY nosort" }, // a set
+			Differ: func(_ []string, _, theirs resp.Value) string {
+				if o.Name != "redis-server" && strings.Contains(string(theirs.Str), "can't be converted") {
+					return "newer servers take decimal numbers alone, and not as C's strtod does"
+				}
+				return ""
+			},
 		}
 		game.Lines(
 			"RPUSH {a}l 3 1 2 10", "SORT {a}l", "SORT {a}l DESC", "SORT {a}l ALPHA", "SORT {a}l alpha desc ASC", "SORT {a}l LIMIT 1 2", "SORT {a}l LIMIT -5 2",
@@ -41,6 +49,7 @@ func TestAsRealServers(t *testing.T) {
 			"DEL {a}n", "RPUSH {a}n 1e2 0x10 -inf 5. .5", "SORT {a}n", `RPUSH {a}n ""`, "SORT {a}n", `RPUSH {a}n " 7"`, "SORT {a}n", "RPUSH {a}n 1e999", "SORT {a}n", "RPOP {a}n", "RPUSH {a}n nan",
 			"SORT {a}n", "RPOP {a}n", "RPUSH {a}n 7x", "SORT {a}n", "SORT {a}n BY nosort", "SORT {a}n STORE {a}q", "EXISTS {a}q", "SORT {a}n LIMIT 0 0", "SORT {a}n LIMIT 0 0 STORE {a}q",
 		)
+		game.Differ = nil
 		game.Random(3000, drawSort)
 	})
 }
@@ -51,7 +60,7 @@ func drawSort(rnd *rand.Rand) []string {
 	key := func() string { return one("{a}l", "{a}m", "{a}z", "{a}t", "{a}str", "{a}nosuch") }
 	element := func() string {
 		if rnd.IntN(12) == 0 {
-			return one("x", "", "1.5", "-3", "0x1f", "inf", " 4", "abc", "1e400")
+			return one("x", "1.5", "-3", "inf", "abc") // 1e400 leaves its error to later commands of Redis's
 		}
 		return number()
 	}
@@ -69,10 +78,9 @@ func drawSort(rnd *rand.Rand) []string {
 	case 5:
 		return []string{"HSET", "{a}h" + number(), one("f", "g"), element()}
 	case 6:
-		return []string{"LRANGE", one("{a}l", "{a}m"), "0", "-1"}
+		return []string{"LRANGE", one("{a}l", "{a}d"), "0", "-1"}
 	default:
 		args := []string{one("SORT", "SORT", "SORT_RO"), key()}
-		// Elements that ALPHA finds equal have no order in Redis.
 		if alphabetic := rnd.IntN(3) == 0; alphabetic {
 			args = append(args, "ALPHA")
 		} else if rnd.IntN(2) == 0 {
@@ -91,8 +99,28 @@ func drawSort(rnd *rand.Rand) []string {
 			args = append(args, "LIMIT", one("0", "1", "3", "-1", "100"), one("0", "1", "2", "-1", "100"))
 		}
 		if rnd.IntN(4) == 0 {
-			args = append(args, one("STORE", "FOO", "STORE"), one("{a}m", "{a}d"))
+			args = append(args, one("STORE", "FOO", "STORE"), "{a}d") // which may have empty elements, and is not sorted
 		}
 		return args
+	}
+}
+
+// TestKeys: the keys of SORT are what is sorted, and the last one that it is told to
+// store in.
+func TestKeys(t *testing.T) {
+	table := commandtest.New(t, data.Commands()).Table
+	for line, want := range map[string]string{
+		"SORT a": "a", "SORT a STORE b": "a b", "SORT a BY store STORE b STORE c": "a c", "SORT a GET STORE b": "a", "SORT a LIMIT STORE 1 STORE b": "a b",
+		"SORT a STORE": "a", "SORT_RO a BY x* GET y*": "a", "SORT_RO a STORE b": "a",
+	} {
+		args := commandtest.Words(t, line)
+		cmd, err := table.Lookup(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys, ok := cmd.KeyArgs(args)
+		if got := string(bytes.Join(keys, []byte(" "))); got != want || !ok || cmd.WritesWith(args) != (len(keys) > 1) {
+			t.Errorf("%s: %s, writes: %v; want %s", line, got, cmd.WritesWith(args), want)
+		}
 	}
 }
