@@ -24,7 +24,7 @@ func (c *conn) execute(args [][]byte) {
 		c.reject(cmd, errAuthRequire)
 		return
 	}
-	if c.multi != nil && cmd.Multi == command.MultiRefused {
+	if c.multi != nil && (cmd.Multi == command.MultiRefused || cmd.Flags&command.FlagNoMulti != 0) {
 		c.abort()
 		c.reject(cmd, errNotInMulti)
 		return

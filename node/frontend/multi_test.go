@@ -37,8 +37,13 @@ func TestTransactions(t *testing.T) {
 				}
 				f.node.own.takeEvents()
 				fmt.Fprintf(&out, "%s> %s\n", name, commands)
-				for _, reply := range c.do(strings.Split(commands, " | ")...) {
-					fmt.Fprintf(&out, "  %s\n", reply)
+				pipeline := strings.Split(commands, " | ")
+				c.send(strings.Join(pipeline, "\r\n") + "\r\n")
+				if strings.HasPrefix(commands, "CLIENT REPLY SKIP") {
+					pipeline = pipeline[2:]
+				}
+				for range pipeline {
+					fmt.Fprintf(&out, "  %s\n", c.reply())
 				}
 				if events := f.node.own.takeEvents(); len(events) > 0 {
 					fmt.Fprintf(&out, "  : %s\n", strings.Join(events, ", "))
@@ -143,6 +148,23 @@ func TestNothingWaitsInTransaction(t *testing.T) {
 	f := start(t, nil)
 	c := f.dial()
 	c.want([]string{"MULTI", "WAIT 1 0", "EXEC"}, "OK", "QUEUED", "[:0]")
+	c.want([]string{"MULTI", "BZPOPMIN z 0", "ZADD z 1 a", "BZPOPMIN z 0", "BZMPOP 0 1 z MIN", "EXEC"},
+		"OK", "QUEUED", "QUEUED", "QUEUED", "QUEUED", "[(nil) :1 [z a 1] (nil)]")
+}
+
+// What a transaction leaves in a key serves who waits for it; what it takes away again
+// does not.
+func TestTransactionServesBlocked(t *testing.T) {
+	f := start(t, nil)
+	blocked, c := f.dial(), f.dial()
+	blocked.send("BZPOPMIN z 0\r\n")
+	eventually(t, "a blocked client", func() bool { return f.server.Stats().BlockedClients == 1 })
+	c.want([]string{"MULTI", "ZADD z 1 a", "ZREM z a", "EXEC"}, "OK", "QUEUED", "QUEUED", "[:1 :1]")
+	c.want([]string{"MULTI", "ZADD z 2 b", "ZADD z 1 a", "DBSIZE", "EXEC"}, "OK", "QUEUED", "QUEUED", "QUEUED", "[:1 :1 :1]")
+	if got := blocked.reply(); got != "[z a 1]" {
+		t.Errorf("the blocked client got %s", got)
+	}
+	c.want([]string{"ZRANGE z 0 -1"}, "[b]")
 }
 
 // CLIENT LIST and INFO tell how it stands with a transaction.
