@@ -7,6 +7,10 @@
 // a run's reads share one barrier. Nothing of a later run starts before the
 // earlier one is done, so a client sees its own commands in its own order.
 //
+// Commands between MULTI and EXEC are queued, in the form in which they go to the log.
+// EXEC is one write of a run, or one read, so transactions and what is around them are
+// submitted together: see transaction.
+//
 // There is one way to wait for something that may never come, as WAIT and what
 // CLIENT PAUSE holds back do: conn.park. It polls nothing and ends when the client
 // hangs up, with CLIENT KILL and UNBLOCK, and when the server drains.

@@ -47,7 +47,7 @@ func (g *generator) transaction() (commands [][]string) {
 // plainly makes a command that all versions of Redis and Valkey answer alike.
 func (g *generator) plainly() []string {
 	key := g.pick("{a}1", "{a}2", "{a}3", "{a}even1")
-	switch g.rnd.IntN(12) {
+	switch g.rnd.IntN(18) {
 	case 0:
 		return []string{"SET", key, g.pick("1", "x", "")}
 	case 1:
@@ -70,6 +70,18 @@ func (g *generator) plainly() []string {
 		return []string{"DEL", key}
 	case 10:
 		return []string{"MGET", key, "{a}1"}
+	case 11:
+		return []string{"RPUSH", key, "x", "y"}
+	case 12:
+		return []string{"LPOP", key, "2"}
+	case 13:
+		return []string{"LRANGE", key, "0", "-1"}
+	case 14:
+		return []string{"SADD", key, g.pick("a", "b")}
+	case 15:
+		return []string{"SREM", key, "a"}
+	case 16:
+		return []string{"TYPE", key}
 	default:
 		return []string{"GET", key}
 	}

@@ -49,12 +49,15 @@ func FuzzDecodeSlotTable(f *testing.F) {
 
 // FuzzApply: commands of arbitrary arguments, some records among them, do the
 // same on two replicas, one of which is opened anew in the middle, and panic on
-// none. The input is lines of words, with bytes in hex where a word begins with #.
+// none. The input is lines of words; of those that begin with # a payload as it is, and with
+// ( a transaction.
 func FuzzApply(f *testing.F) {
 	for _, text := range []string{
 		"set k v\nget k\nincr k\nset n 9223372036854775807\nincr n",
 		"set k v px 10\npersist k\npexpire k 1\n\x00\nget k",
 		"mset a 1 b 2 c 3\ndel a b\nflushall\nexists c",
+		"( set k 1 ; incr k ; get k ; hset k f v )\n( append k x ; del k ; set k 2 px 3 ; zadd z 1 a )\n( zrandmember z ; keys * )",
+		"#\x00\x03\x01\x01k\x02\x00\x00\x03\x03set\x01k\x01v\nget k",
 		"set k v ex 9223372036854775807\nexpire k -9223372036854775808\nset k",
 		"set #00ff v nx get keepttl\nset k v exat 99999999999999999999",
 	} {
@@ -77,6 +80,13 @@ func FuzzApply(f *testing.F) {
 			switch words := bytes.Fields(line); {
 			case len(words) == 0:
 				e.Commands = [][]byte{command.AppendSweep(nil)}
+			case words[0][0] == '(': // a transaction of what stands between semicolons
+				e.Commands = [][]byte{command.AppendTransaction(nil, nil)}
+				for _, part := range bytes.Split(line[bytes.IndexByte(line, '(')+1:], []byte(";")) {
+					if words := bytes.Fields(part); len(words) > 0 {
+						e.Commands[0] = command.AppendArgs(e.Commands[0], words)
+					}
+				}
 			case words[0][0] == '#': // a payload as it is
 				e.Commands = [][]byte{words[0][1:]}
 			default:
