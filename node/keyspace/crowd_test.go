@@ -121,3 +121,68 @@ func TestScanOfACrowd(t *testing.T) {
 		}
 	}
 }
+
+// The same for the elements of a value, when none is deleted that a call stopped at, and
+// when each is.
+func TestScanOfACrowdOfElements(t *testing.T) {
+	const all, count = 1500, 50
+	ks, err := Open(storage.NewMemory(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := uint64(0)
+	write := func(fn func(set *SortedSet)) {
+		index++
+		tx := ks.Begin()
+		tx.StartEntry(index, 1000)
+		set, err := tx.SortedSet([]byte("k"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fn(set)
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	members := append(colliding(t, all), []byte("x"), []byte("y"), []byte("z"))
+	write(func(set *SortedSet) {
+		for _, m := range members {
+			set.Set(m, 0)
+		}
+	})
+	for _, disturb := range []bool{false, true} {
+		seen, gone, calls := map[string]int{}, map[string]bool{}, 0
+		for cursor, first := uint64(0), true; first || cursor != 0; first = false {
+			if calls++; calls > 20*all/count || cursor>>63 != 0 {
+				t.Fatalf("the scan does not end, or cursor %d is no signed number", cursor)
+			}
+			view, got := ks.View(0), 0
+			set, _, err := view.SortedSet([]byte("k"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var last []byte
+			cursor = set.Scan(cursor, count, func(member []byte, _ float64) {
+				got++
+				seen[string(member)]++
+				last = append(last[:0], member...)
+			})
+			view.Close()
+			if got > count+crowd+1 {
+				t.Fatalf("one call returned %d members", got)
+			}
+			if disturb && calls%5 == 0 && len(gone) < 5 {
+				gone[string(last)] = true
+				write(func(set *SortedSet) { set.Delete(last) })
+			}
+		}
+		for i, m := range members {
+			if n := seen[string(m)]; n == 0 || n > 1 && !disturb {
+				t.Errorf("member %d was returned %d times", i, n)
+			}
+		}
+		if disturb == (len(gone) == 0) {
+			t.Errorf("%d members were deleted", len(gone))
+		}
+	}
+}

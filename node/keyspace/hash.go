@@ -91,7 +91,8 @@ func (h HashView) At(n int64) (field, value []byte) {
 // Scan calls fn for at least count fields from cursor on, or as many as there
 // are, and returns the cursor to go on from. Cursor 0 is the beginning, and
 // returned it is the end. Every field that is there from the first call to the
-// last is shown, and none twice.
+// last is shown, and none twice, unless a field that Scan stopped at among many of one
+// fingerprint is deleted.
 func (h HashView) Scan(cursor uint64, count int, fn func(field, value []byte, expireAt int64)) (next uint64) {
 	if b, ok := h.big(); ok {
 		return b.scan(cursor, count, fn)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/genuineh/aikv/node/keyspace/records"
@@ -333,28 +334,63 @@ func elementKey(dst, element []byte) []byte {
 
 const fingerprintSize = 4
 
+// elementDigestBits is how much of an element's digest a cursor holds that stops among
+// many elements of one fingerprint, above the fingerprint. See cursorWithin.
+const elementDigestBits = 30
+
+func elementDigest(element []byte) uint64 { return digest(element) >> (digestBits - elementDigestBits) }
+
 // scanTree calls fn for at least count items of a tree of elementKeys from a
-// cursor on, and returns the next cursor. All elements of a fingerprint are shown
-// at once.
+// cursor on, and few more, and returns the next cursor. If an element that it stopped
+// at among many of one fingerprint is deleted, it begins that fingerprint again.
 func (v *View) scanTree(t tree.View, cursor uint64, count int, fn func(element, value []byte)) (next uint64) {
-	if cursor > 1<<32-1 {
-		return 0
-	}
-	from, _, err := t.Find(binary.BigEndian.AppendUint32(nil, uint32(cursor)))
-	if err != nil {
-		v.fail(err)
+	from, ok := v.scanFrom(t, cursor)
+	if !ok {
 		return 0
 	}
 	seen, last := 0, uint32(0)
+	var element []byte
 	v.fail(t.Ascend(from, func(key, value []byte) bool {
 		at := binary.BigEndian.Uint32(key)
-		if seen >= max(count, 1) && at != last {
+		switch {
+		case seen < max(count, 1):
+		case at != last:
 			next = uint64(at)
+			return false
+		case seen >= max(count, 1)+crowd:
+			next = cursorWithin | elementDigest(element)<<32 | uint64(at)
 			return false
 		}
 		seen, last = seen+1, at
+		element = append(element[:0], key[fingerprintSize:]...)
 		fn(key[fingerprintSize:], value)
 		return true
 	}))
 	return next
+}
+
+// scanFrom returns the position that a cursor of scanTree means; ok is false if it means
+// none.
+func (v *View) scanFrom(t tree.View, cursor uint64) (from int64, ok bool) {
+	within := cursor&cursorWithin != 0
+	if cursor >= 2*cursorWithin || !within && cursor > math.MaxUint32 {
+		return 0, false
+	}
+	from, _, err := t.Find(binary.BigEndian.AppendUint32(nil, uint32(cursor)))
+	if err == nil && within {
+		at := from
+		err = t.Ascend(from, func(key, _ []byte) bool {
+			at++
+			if binary.BigEndian.Uint32(key) != uint32(cursor) {
+				return false
+			}
+			met := elementDigest(key[fingerprintSize:]) == cursor&^cursorWithin>>32
+			if met {
+				from = at
+			}
+			return !met
+		})
+	}
+	v.fail(err)
+	return from, err == nil
 }

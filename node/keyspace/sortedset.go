@@ -130,7 +130,8 @@ func (z SortedSetView) FirstByMember(member []byte, exclusive bool) (position in
 // Scan calls fn for at least count members from cursor on, or as many as there
 // are, and returns the cursor to go on from. Cursor 0 is the beginning, and
 // returned it is the end. Every member that is there from the first call to the
-// last is shown, and none twice.
+// last is shown, and none twice, unless a member that Scan stopped at among many of one
+// fingerprint is deleted.
 func (z SortedSetView) Scan(cursor uint64, count int, fn func(member []byte, score float64)) (next uint64) {
 	if b, ok := z.big(); ok {
 		return b.scan(cursor, count, fn)
