@@ -42,7 +42,7 @@ func drawString(rnd *rand.Rand) []string {
 	key := func() string { return one("a", "b", "c") }
 	number := func() string { return one("0", "1", "-1", "7", "300", "-40", "x", "9223372036854775807") }
 	text := func() string { return one("", "a", "abc", "12", "-5", "3.25", "zzzzzzzz") }
-	switch rnd.IntN(16) {
+	switch rnd.IntN(18) {
 	case 0:
 		return []string{"SET", key(), text(), one("NX", "XX", "GET", "KEEPTTL", "FOO"), one("GET", "NX", "XX")}
 	case 1:
@@ -76,7 +76,20 @@ func drawString(rnd *rand.Rand) []string {
 			"BITFIELD", key(), one("GET", "SET", "INCRBY"), fmt.Sprint(one("u", "i"), 1+rnd.IntN(65)), one("0", "3", "#1", "#x"),
 			one("1", "-1", "200"), "OVERFLOW", one("WRAP", "SAT", "FAIL"), "INCRBY", "u4", "2", number(),
 		}
+	case 15:
+		letters := make([]byte, rnd.IntN(30))
+		for i := range letters {
+			letters[i] = "abc"[rnd.IntN(3)]
+		}
+		return []string{"SET", key(), string(letters)}
 	default:
-		return []string{"LCS", key(), key(), one("LEN", "IDX", "WITHMATCHLEN"), one("IDX", "WITHMATCHLEN", "LEN")}
+		args := []string{"LCS", key(), key()}
+		for range rnd.IntN(4) {
+			args = append(args, one("LEN", "IDX", "IDX", "WITHMATCHLEN"))
+		}
+		if rnd.IntN(2) == 0 {
+			args = append(args, "MINMATCHLEN", one("0", "1", "2", "3", "-1", "x"))
+		}
+		return args
 	}
 }
