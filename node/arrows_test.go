@@ -55,7 +55,7 @@ func arrows() map[string][]string {
 		// A Sched under which a seed decides who runs, for tests.
 		"sched/seeded": {"sched"},
 		"server":       all,
-		"shard":        {"blocking", "command", "keyspace", "keyspace/records", "rdb", "resp", "slot", "storage"},
+		"shard":        {"blocking", "command", "keyspace", "keyspace/records", "resp", "slot", "storage"},
 		"slot":         {},
 		"snapshot":     {"multiraft", "sched", "storage"},
 		"storage":      {"rawio"},

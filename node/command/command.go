@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/genuineh/aikv/node/resp"
@@ -56,6 +57,11 @@ type Command struct {
 	// or the command must not run. look returns the present state. Nil: few.
 	Returns func(args *Args, look func() *View) int64
 
+	// Weight, if set, says how many bytes a Write may make beyond those of its arguments,
+	// which are the whole command, and beside the value that a key has already: at most.
+	// nil: none.
+	Weight func(args [][]byte) int
+
 	Subcommands []*Command
 
 	parent *Command            // set when the table is built
@@ -85,6 +91,13 @@ func (m Multi) frontEnds() bool { return m == MultiBegin || m == MultiExec || m 
 func (c *Command) WritesWith(args [][]byte) bool {
 	return c.Write != nil && (c.Read == nil || c.Blocks != nil || c.Writes(args))
 }
+
+// UnknownWeight is what a command weighs that copies values whose size it does not say:
+// each goes by itself.
+const UnknownWeight = math.MaxInt32
+
+// Copies is the Weight of such commands.
+func Copies([][]byte) int { return UnknownWeight }
 
 // Env is what a Local handler works with beside its arguments. It is for one
 // goroutine.

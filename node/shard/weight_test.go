@@ -17,6 +17,7 @@ func TestWeight(t *testing.T) {
 		"bitfield k set u8 80000 1 get u8 9000000": 80000/8 + 8, "bitfield k incrby u16 #1000 1": 1000*16/8 + 8,
 		"restore k 0 x": 0, "restore k 0 " + bomb: 250, "restore k 0 " + bomb + " replace": 250,
 		"bitfield k get u8 9000000": 0, "bitop not a b": unknownWeight, "copy a b": unknownWeight,
+		"sunionstore a b": unknownWeight, "zunionstore a 1 b": unknownWeight, "sort a store b": unknownWeight,
 	} {
 		if got, err := m.Check(payload(line)); err != nil || got != want {
 			t.Errorf("%s weighs %d, %v, not %d", line, got, err, want)

@@ -54,9 +54,10 @@ func searchCommands() []*command.Command {
 		},
 		{
 			Name: "geosearchstore", Arity: -8, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatGeo,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2}},
-			Doc:   command.Doc{Usage: "destination source " + searchUsage + " [STOREDIST]", Summary: "Stores the places in a circle or a box.", Since: "6.2.0", Group: group, Complexity: searchCost},
-			Write: geosearchstore,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2}},
+			Doc:    command.Doc{Usage: "destination source " + searchUsage + " [STOREDIST]", Summary: "Stores the places in a circle or a box.", Since: "6.2.0", Group: group, Complexity: searchCost},
+			Write:  geosearchstore,
+			Weight: command.Copies,
 		},
 	}
 }
@@ -80,6 +81,7 @@ func radiusCommands() []*command.Command {
 			Keys: radiusKeys(6),
 			Doc:  command.Doc{Usage: "key longitude latitude " + radiusUsage + storeUsage, Summary: "Returns or stores the places in a circle.", Since: "3.2.0", Group: group, Complexity: searchCost, DeprecatedSince: deprecated, ReplacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"},
 			Read: georadius, Write: georadiusStore, Writes: stores,
+			Weight: storesWeight,
 		},
 		{
 			Name: "georadius_ro", Arity: -6, Flags: command.FlagReadOnly, ACL: command.CatGeo,
@@ -92,6 +94,7 @@ func radiusCommands() []*command.Command {
 			Keys: radiusKeys(5),
 			Doc:  command.Doc{Usage: "key member " + radiusUsage + storeUsage, Summary: "Returns or stores the places in a circle around one of them.", Since: "3.2.0", Group: group, Complexity: searchCost, DeprecatedSince: deprecated, ReplacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments"},
 			Read: georadiusByMember, Write: georadiusByMemberStore, Writes: stores,
+			Weight: storesWeight,
 		},
 		{
 			Name: "georadiusbymember_ro", Arity: -5, Flags: command.FlagReadOnly, ACL: command.CatGeo,
@@ -100,4 +103,12 @@ func radiusCommands() []*command.Command {
 			Read: georadiusByMemberRO,
 		},
 	}
+}
+
+// storesWeight is the Weight of a command that copies what it finds if it is told to.
+func storesWeight(args [][]byte) int {
+	if !stores(args) {
+		return 0
+	}
+	return command.UnknownWeight
 }

@@ -21,9 +21,10 @@ func dumpCommands() []*command.Command {
 		},
 		{
 			Name: "restore", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatKeyspace | command.CatDangerous,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}},
-			Doc:   command.Doc{Usage: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", Summary: "Creates a key from what DUMP returned.", Since: "2.6.0", Group: "generic", Complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N))."},
-			Write: restore,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}},
+			Doc:    command.Doc{Usage: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", Summary: "Creates a key from what DUMP returned.", Since: "2.6.0", Group: "generic", Complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N))."},
+			Write:  restore,
+			Weight: restoreWeight,
 		},
 	}
 }
@@ -227,3 +228,6 @@ func put(tx *command.Tx, key []byte, value *rdb.Value) error {
 		return err
 	}
 }
+
+// restoreWeight is what a payload becomes when it is unpacked.
+func restoreWeight(args [][]byte) int { return rdb.Unpacked(args[3]) }

@@ -61,9 +61,10 @@ func keyCommands() []*command.Command {
 		},
 		{
 			Name: "copy", Arity: -3, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatKeyspace,
-			Keys:  []command.KeySpec{{Flags: command.KeyRO | command.KeyAccess, Begin: 1}, {Flags: command.KeyOW | command.KeyUpdate, Begin: 2}},
-			Doc:   command.Doc{Usage: "source destination [DB destination-db] [REPLACE]", Summary: "Copies a key.", Since: "6.2.0", Group: "generic", Complexity: "O(N)"},
-			Write: copyKey,
+			Keys:   []command.KeySpec{{Flags: command.KeyRO | command.KeyAccess, Begin: 1}, {Flags: command.KeyOW | command.KeyUpdate, Begin: 2}},
+			Doc:    command.Doc{Usage: "source destination [DB destination-db] [REPLACE]", Summary: "Copies a key.", Since: "6.2.0", Group: "generic", Complexity: "O(N)"},
+			Write:  copyKey,
+			Weight: command.Copies,
 		},
 		{
 			Name: "randomkey", Arity: 1, Flags: command.FlagReadOnly, ACL: command.CatKeyspace,

@@ -101,9 +101,10 @@ func combineCommands() []*command.Command {
 		},
 		{
 			Name: "sinterstore", Arity: -3, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSet,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Last: -1}},
-			Doc:   command.Doc{Usage: "destination key [key ...]", Summary: "Stores the intersection of sets.", Since: "1.0.0", Group: group, Complexity: "O(N*K*log(L)) with K sets, N members of the smallest and L of the largest"},
-			Write: sinterstore,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Last: -1}},
+			Doc:    command.Doc{Usage: "destination key [key ...]", Summary: "Stores the intersection of sets.", Since: "1.0.0", Group: group, Complexity: "O(N*K*log(L)) with K sets, N members of the smallest and L of the largest"},
+			Write:  sinterstore,
+			Weight: command.Copies,
 		},
 		{
 			Name: "sunion", Arity: -2, Flags: command.FlagReadOnly, ACL: command.CatSet,
@@ -114,9 +115,10 @@ func combineCommands() []*command.Command {
 		},
 		{
 			Name: "sunionstore", Arity: -3, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSet,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Last: -1}},
-			Doc:   command.Doc{Usage: "destination key [key ...]", Summary: "Stores the union of sets.", Since: "1.0.0", Group: group, Complexity: "O(N*log(N)) with N members of all sets"},
-			Write: sunionstore,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Last: -1}},
+			Doc:    command.Doc{Usage: "destination key [key ...]", Summary: "Stores the union of sets.", Since: "1.0.0", Group: group, Complexity: "O(N*log(N)) with N members of all sets"},
+			Write:  sunionstore,
+			Weight: command.Copies,
 		},
 		{
 			Name: "sdiff", Arity: -2, Flags: command.FlagReadOnly, ACL: command.CatSet,
@@ -127,9 +129,10 @@ func combineCommands() []*command.Command {
 		},
 		{
 			Name: "sdiffstore", Arity: -3, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSet,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Last: -1}},
-			Doc:   command.Doc{Usage: "destination key [key ...]", Summary: "Stores the members of a set that are in none of the others.", Since: "1.0.0", Group: group, Complexity: "O(N*log(N)) with N members of all sets"},
-			Write: sdiffstore,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Last: -1}},
+			Doc:    command.Doc{Usage: "destination key [key ...]", Summary: "Stores the members of a set that are in none of the others.", Since: "1.0.0", Group: group, Complexity: "O(N*log(N)) with N members of all sets"},
+			Write:  sdiffstore,
+			Weight: command.Copies,
 		},
 	}
 }

@@ -108,9 +108,10 @@ func rangeCommands() []*command.Command {
 		},
 		{
 			Name: "zrangestore", Arity: -5, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSortedSet,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2}},
-			Doc:   command.Doc{Usage: "dst src min max [BYSCORE|BYLEX] [REV] [LIMIT offset count]", Summary: "Stores a range of members of a sorted set in another key.", Since: "6.2.0", Group: group, Complexity: "O(log(N)+M) with M members stored"},
-			Write: zrangestore,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2}},
+			Doc:    command.Doc{Usage: "dst src min max [BYSCORE|BYLEX] [REV] [LIMIT offset count]", Summary: "Stores a range of members of a sorted set in another key.", Since: "6.2.0", Group: group, Complexity: "O(log(N)+M) with M members stored"},
+			Write:  zrangestore,
+			Weight: command.Copies,
 		},
 		{
 			Name: "zrandmember", Arity: -2, Flags: command.FlagReadOnly, ACL: command.CatSortedSet,
@@ -206,21 +207,24 @@ func combineCommands() []*command.Command {
 		},
 		{
 			Name: "zunionstore", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSortedSet,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Count: &command.KeyCount{First: 1}}},
-			Doc:   command.Doc{Usage: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]", Summary: "Stores the union of sorted sets.", Since: "2.0.0", Group: group, Complexity: "O(N)+O(M*log(M)) with N members of all sets and M of the union"},
-			Write: zunionstore,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Count: &command.KeyCount{First: 1}}},
+			Doc:    command.Doc{Usage: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]", Summary: "Stores the union of sorted sets.", Since: "2.0.0", Group: group, Complexity: "O(N)+O(M*log(M)) with N members of all sets and M of the union"},
+			Write:  zunionstore,
+			Weight: command.Copies,
 		},
 		{
 			Name: "zinterstore", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSortedSet,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Count: &command.KeyCount{First: 1}}},
-			Doc:   command.Doc{Usage: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]", Summary: "Stores the intersection of sorted sets.", Since: "2.0.0", Group: group, Complexity: "O(N*K*log(L))+O(M*log(M)) with K sets, N members of the smallest and L of the largest, and M of the intersection"},
-			Write: zinterstore,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Count: &command.KeyCount{First: 1}}},
+			Doc:    command.Doc{Usage: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE SUM|MIN|MAX]", Summary: "Stores the intersection of sorted sets.", Since: "2.0.0", Group: group, Complexity: "O(N*K*log(L))+O(M*log(M)) with K sets, N members of the smallest and L of the largest, and M of the intersection"},
+			Write:  zinterstore,
+			Weight: command.Copies,
 		},
 		{
 			Name: "zdiffstore", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatSortedSet,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Count: &command.KeyCount{First: 1}}},
-			Doc:   command.Doc{Usage: "destination numkeys key [key ...]", Summary: "Stores the members of a sorted set that are in none of the others.", Since: "6.2.0", Group: group, Complexity: "O(N*K*log(L)) with N members of the first set, and K other sets of up to L members"},
-			Write: zdiffstore,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}, {Flags: command.KeyRO | command.KeyAccess, Begin: 2, Count: &command.KeyCount{First: 1}}},
+			Doc:    command.Doc{Usage: "destination numkeys key [key ...]", Summary: "Stores the members of a sorted set that are in none of the others.", Since: "6.2.0", Group: group, Complexity: "O(N*K*log(L)) with N members of the first set, and K other sets of up to L members"},
+			Write:  zdiffstore,
+			Weight: command.Copies,
 		},
 	}
 }

@@ -28,6 +28,7 @@ func Commands() []*command.Command {
 				Summary: "Sorts the elements of a list, a set or a sorted set, and returns or stores them.", Since: "1.0.0", Group: group, Complexity: complexity,
 			},
 			Read: sortRead, Write: sortStore, Writes: stores,
+			Weight: storesWeight,
 		},
 		{
 			Name: "sort_ro", Arity: -2, Flags: command.FlagReadOnly, ACL: categories,
@@ -66,4 +67,12 @@ func storedAt(args [][]byte) (first, last int) {
 func stores(args [][]byte) bool {
 	first, last := storedAt(args)
 	return first == last
+}
+
+// storesWeight is the Weight of a command that copies what it finds if it is told to.
+func storesWeight(args [][]byte) int {
+	if !stores(args) {
+		return 0
+	}
+	return command.UnknownWeight
 }

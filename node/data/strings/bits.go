@@ -14,9 +14,10 @@ func bitCommands() []*command.Command {
 	return []*command.Command{
 		{
 			Name: "setbit", Arity: 4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatBitmap,
-			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyUpdate, Begin: 1}},
-			Doc:   command.Doc{Usage: "key offset value", Summary: "Sets or clears a bit of the string value of a key.", Since: "2.2.0", Group: "bitmap", Complexity: "O(N)"},
-			Write: setBit,
+			Keys:   []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyUpdate, Begin: 1}},
+			Doc:    command.Doc{Usage: "key offset value", Summary: "Sets or clears a bit of the string value of a key.", Since: "2.2.0", Group: "bitmap", Complexity: "O(N)"},
+			Write:  setBit,
+			Weight: setBitWeight,
 		},
 		{
 			Name: "getbit", Arity: 3, Flags: command.FlagReadOnly | command.FlagFast, ACL: command.CatBitmap,
@@ -38,15 +39,17 @@ func bitCommands() []*command.Command {
 		},
 		{
 			Name: "bitop", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatBitmap,
-			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 2}, {Flags: command.KeyRO | command.KeyAccess, Begin: 3, Last: -1}},
-			Doc:   command.Doc{Usage: "(AND|OR|XOR|NOT) destkey key [key ...]", Summary: "Combines strings bit by bit.", Since: "2.6.0", Group: "bitmap", Complexity: "O(N)"},
-			Write: bitOp,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 2}, {Flags: command.KeyRO | command.KeyAccess, Begin: 3, Last: -1}},
+			Doc:    command.Doc{Usage: "(AND|OR|XOR|NOT) destkey key [key ...]", Summary: "Combines strings bit by bit.", Since: "2.6.0", Group: "bitmap", Complexity: "O(N)"},
+			Write:  bitOp,
+			Weight: command.Copies,
 		},
 		{
 			Name: "bitfield", Arity: -2, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatBitmap,
 			Keys: []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyUpdate | command.KeyVariable, Begin: 1, Actual: bitFieldKeyFlags, Notes: "This command allows both access and modification of the key"}},
 			Doc:  command.Doc{Usage: "key [(GET encoding offset | [OVERFLOW (WRAP|SAT|FAIL)] (SET encoding offset value | INCRBY encoding offset increment)) ...]", Summary: "Reads and writes numbers of any number of bits.", Since: "3.2.0", Group: "bitmap", Complexity: "O(N)"},
 			Read: bitFieldGet, Write: bitField, Writes: bitFieldWrites,
+			Weight: bitFieldWeight,
 		},
 		{
 			Name: "bitfield_ro", Arity: -2, Flags: command.FlagReadOnly | command.FlagFast, ACL: command.CatBitmap,

@@ -35,9 +35,10 @@ func substringCommands() []*command.Command {
 		},
 		{
 			Name: "setrange", Arity: 4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatString,
-			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyUpdate, Begin: 1}},
-			Doc:   command.Doc{Usage: "key offset value", Summary: "Overwrites a part of the string value of a key.", Since: "2.2.0", Group: "string", Complexity: "O(N)"},
-			Write: setRange,
+			Keys:   []command.KeySpec{{Flags: command.KeyRW | command.KeyUpdate, Begin: 1}},
+			Doc:    command.Doc{Usage: "key offset value", Summary: "Overwrites a part of the string value of a key.", Since: "2.2.0", Group: "string", Complexity: "O(N)"},
+			Write:  setRange,
+			Weight: setRangeWeight,
 		},
 		{
 			Name: "lcs", Arity: -3, Flags: command.FlagReadOnly, ACL: command.CatString,
