@@ -106,7 +106,7 @@ func useSortedSets(ctx context.Context, r *redis.ClusterClient, k string, c *che
 	check(c, 3, r.ZAdd(ctx, k, redis.Z{Score: 1, Member: "a"}, redis.Z{Score: 2, Member: "b"}, redis.Z{Score: 3, Member: "c"}).Result)
 	check(c, 6, r.ZIncrBy(ctx, k, 5, "a").Result)
 	check(c, []redis.Z{{Score: 2, Member: "b"}, {Score: 3, Member: "c"}, {Score: 6, Member: "a"}}, r.ZRangeWithScores(ctx, k, 0, -1).Result)
-	check(c, []string{"c", "a"}, r.ZRangeByScore(ctx, k, &redis.ZRangeBy{Min: "(2", Max: "+inf"}).Result)
+	check(c, []string{"c", "a"}, r.ZRangeArgs(ctx, redis.ZRangeArgs{Key: k, Start: "(2", Stop: "+inf", ByScore: true}).Result)
 	check(c, redis.RankScore{Rank: 2, Score: 6}, r.ZRankWithScore(ctx, k, "a").Result)
 	check(c, 2, r.ZRangeStore(ctx, k+"copy", redis.ZRangeArgs{Key: k, Start: 0, Stop: 1}).Result)
 	check(c, 2, r.ZInterStore(ctx, k+"both", &redis.ZStore{Keys: []string{k, k + "copy"}}).Result)
