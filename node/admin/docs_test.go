@@ -43,6 +43,9 @@ func usage(arguments resp.Value, separator string) string {
 		if slices.Contains(flags, "multiple") {
 			text += "..."
 		}
+		if slices.Contains(flags, "multiple_token") {
+			text += token
+		}
 		if slices.Contains(flags, "optional") {
 			text = "[" + text + "]"
 		}

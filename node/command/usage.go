@@ -16,6 +16,7 @@ type argument struct {
 	parts []argument
 
 	optional, multiple bool
+	multipleToken      bool // its token comes again with it
 }
 
 const (
@@ -66,8 +67,7 @@ func (p *usageParser) sequence(inside bool) []argument {
 			p.rest = p.rest[1:]
 		case p.next("..."):
 			items = join(items)
-			items = []argument{block(items)}
-			items[0].multiple = true
+			items = []argument{repeated(items)}
 		default:
 			items = append(items, word(p.rest[0]))
 			p.rest = p.rest[1:]
@@ -89,16 +89,23 @@ func (p *usageParser) bracket(items []argument) []argument {
 	body := part.parts
 	if part.kind != blockKind {
 		once := part
-		once.multiple = false
+		once.multiple, once.multipleToken = false, false
 		body = []argument{once}
 	}
-	if n := len(items) - len(body); part.multiple && n >= 0 && sameNames(items[n:], body) {
-		again := block(items[n:])
-		again.multiple = true
-		return append(items[:n:n], again)
+	for n := len(items) - 1; n >= 0 && part.multiple; n-- {
+		if tail := join(items[n:]); sameNames(tail, body) {
+			return append(items[:n:n], repeated(tail))
+		}
 	}
 	part.optional = true
 	return append(items, part)
+}
+
+// repeated makes one argument of several that come again together.
+func repeated(items []argument) argument {
+	again := block(items)
+	again.multiple, again.multipleToken = true, again.token != ""
+	return again
 }
 
 // sameNames reports whether arguments are called the same.
@@ -235,6 +242,9 @@ func (d *argumentDocs) one(a *argument) resp.Value {
 	}
 	if a.multiple {
 		flags = append(flags, resp.Simple("multiple"))
+	}
+	if a.multipleToken {
+		flags = append(flags, resp.Simple("multiple_token"))
 	}
 	if flags != nil {
 		fields = append(fields, text("flags"), resp.Set(flags...))

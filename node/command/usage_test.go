@@ -24,6 +24,9 @@ func written(arguments []argument) string {
 		if a.multiple {
 			text += "+"
 		}
+		if a.multipleToken {
+			text += "+"
+		}
 		if a.optional {
 			text += "?"
 		}
@@ -49,7 +52,8 @@ func TestUsage(t *testing.T) {
 		"key start [end [BYTE|BIT]]":                               "key start end{end,byte('byte'|'bit')?}?",
 		"key FIELDS numfields field [field ...]":                   "key FIELDS:fields{numfields,field+}",
 		"key FIELDS numfields field value [field value ...]":       "key FIELDS:fields{numfields,field{field,value}+}",
-		"key [GET encoding offset ...]":                            "key GET:get{encoding,offset}+?",
+		"key [GET encoding offset ...]":                            "key GET:get{encoding,offset}++?",
+		"key [GET pattern [GET pattern ...]] [ASC|DESC]":           "key GET:pattern++? asc('asc'|'desc')?",
 		"<slot> (IMPORTING <node-id>|STABLE)":                      "slot node-id(IMPORTING:node-id|'stable')",
 		"[protover [AUTH username password] [SETNAME name]]":       "protover{protover,AUTH:auth{username,password}?,SETNAME:name?}?",
 		"key [(GET offset | [OVERFLOW (WRAP|SAT)] SET value) ...]": "key offset(GET:offset|overflow{OVERFLOW:overflow('wrap'|'sat')?,SET:value})+?",
