@@ -4,8 +4,8 @@
 load helpers
 
 LANGUAGES="c go php python ruby"
-# What the clients use: all families, once they are all there.
-FAMILIES="strings hashes sortedsets lists sets geo hyperloglogs transactions"
+# What the clients use: all families.
+FAMILIES="strings hashes sortedsets lists sets geo hyperloglogs transactions blocking"
 
 setup_file() {
   free_block 12

@@ -39,6 +39,7 @@ func rowDifferences() []rowDifference {
 		{"redis-server", "arity", "command|getkeys command|getkeysandflags", "7.2 takes commands without arguments"},
 		{"redis-server", "flags", "cluster|shards cluster|slots", "7.2 answers while it loads"},
 		{"redis-server", "flags", "wait", "7.2 says that it blocks"},
+		{"redis-server", "flags", "blmove blpop brpop brpoplpush bzpopmax bzpopmin", "7.2 runs them in scripts, where they do not block"},
 		{"redis-server", "categories", "wait", "7.2 says that it blocks"},
 		{"redis-server", "tips", "client|setname config|resetstat config|rewrite latency|reset msetnx randomkey scan", "7.2 says it so"},
 		{"redis-server", "since", "client|pause", "7.2 says 3.0.0"},

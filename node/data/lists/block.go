@@ -14,7 +14,7 @@ func blockingCommands() []*command.Command {
 		{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1},
 		{Flags: command.KeyRW | command.KeyInsert, Begin: 2},
 	}
-	const flags = command.FlagWrite | command.FlagNoScript | command.FlagBlocking
+	const flags = command.FlagWrite | command.FlagBlocking
 	return []*command.Command{
 		{
 			Name: "blpop", Arity: -3, Flags: flags, ACL: command.CatList, Keys: popped,

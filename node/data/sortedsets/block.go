@@ -11,7 +11,7 @@ import (
 func blockingCommands() []*command.Command {
 	return []*command.Command{
 		{
-			Name: "bzpopmin", Arity: -3, Flags: command.FlagWrite | command.FlagNoScript | command.FlagBlocking | command.FlagFast, ACL: command.CatSortedSet,
+			Name: "bzpopmin", Arity: -3, Flags: command.FlagWrite | command.FlagBlocking | command.FlagFast, ACL: command.CatSortedSet,
 			Keys:   []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1, Last: -2}},
 			Doc:    command.Doc{Usage: "key [key ...] timeout", Summary: "Removes the member with the lowest score from the first of some sorted sets that has any, and returns it; waits where none has.", Since: "5.0.0", Group: group, Complexity: "O(log(N))"},
 			Blocks: &command.Blocks{For: keyspace.TypeSortedSet, Timeout: -1},
@@ -19,7 +19,7 @@ func blockingCommands() []*command.Command {
 			Write:  bzpopmin,
 		},
 		{
-			Name: "bzpopmax", Arity: -3, Flags: command.FlagWrite | command.FlagNoScript | command.FlagBlocking | command.FlagFast, ACL: command.CatSortedSet,
+			Name: "bzpopmax", Arity: -3, Flags: command.FlagWrite | command.FlagBlocking | command.FlagFast, ACL: command.CatSortedSet,
 			Keys:   []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1, Last: -2}},
 			Doc:    command.Doc{Usage: "key [key ...] timeout", Summary: "Removes the member with the highest score from the first of some sorted sets that has any, and returns it; waits where none has.", Since: "5.0.0", Group: group, Complexity: "O(log(N))"},
 			Blocks: &command.Blocks{For: keyspace.TypeSortedSet, Timeout: -1},
