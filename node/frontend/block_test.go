@@ -124,8 +124,12 @@ func TestBlockedOnLists(t *testing.T) {
 	f := start(t, nil)
 	a, b, c := f.dial(), f.dial(), f.dial()
 	for _, lines := range [][]string{
-		{"LPUSH {k} e"}, {"RPUSH {k} e"}, {"RPUSH {k}o e", "LMOVE {k}o {k} LEFT LEFT"}, {"RPUSH {k}o e", "RPOPLPUSH {k}o {k}"},
-		{"RPUSH {k}o e", "RENAME {k}o {k}"}, {"RPUSH {k}o e", "COPY {k}o {k}", "DEL {k}o"},
+		{"LPUSH {k} e"},
+		{"RPUSH {k} e"},
+		{"RPUSH {k}o e", "LMOVE {k}o {k} LEFT LEFT"},
+		{"RPUSH {k}o e", "RPOPLPUSH {k}o {k}"},
+		{"RPUSH {k}o e", "RENAME {k}o {k}"},
+		{"RPUSH {k}o e", "COPY {k}o {k}", "DEL {k}o"},
 	} {
 		a.send("BLPOP {k} 0\r\n")
 		f.blocked(1)
