@@ -52,10 +52,10 @@ type Node interface {
 	// ShardStatuses returns the state of this node's replicas and arbiters.
 	ShardStatuses() []ShardStatus
 
-	// AwaitReplicas begins to wait until n replicas store everything that this
-	// node's shard had appended when it was called. changed is called, by any
+	// AwaitReplicas begins to wait until n replicas, and this node if local says so,
+	// store everything that this node's shard had appended when it was called. changed is called, by any
 	// goroutine, when the wait is over. nil: the node has no shard.
-	AwaitReplicas(n int, changed func()) ReplicaWait
+	AwaitReplicas(local bool, n int, changed func()) ReplicaWait
 
 	// Faults reports whether tests may use Partition, which loses everything from
 	// and to other nodes; nil for both ends that.
@@ -75,6 +75,8 @@ type ReplicaWait interface {
 	// State returns how many replicas store everything, and whether the wait is
 	// over: done if there are enough, lost if the node does not lead any more.
 	State() (stored int, done, lost bool)
+	// Own reports whether the node itself stores everything.
+	Own() bool
 	// Stop gives the wait up.
 	Stop()
 }

@@ -152,8 +152,8 @@ func (n *testNode) MetaStatus(context.Context) MetaStatus {
 
 func (n *testNode) ShardStatuses() []ShardStatus { return n.shards }
 
-func (n *testNode) AwaitReplicas(want int, _ func()) ReplicaWait {
-	_ = n.note("wait for %d", want)
+func (n *testNode) AwaitReplicas(local bool, want int, _ func()) ReplicaWait {
+	_ = n.note("wait for %d, the node itself: %v", want, local)
 	return storedByOne{}
 }
 
@@ -161,6 +161,7 @@ func (n *testNode) AwaitReplicas(want int, _ func()) ReplicaWait {
 type storedByOne struct{}
 
 func (storedByOne) State() (int, bool, bool) { return 1, true, false }
+func (storedByOne) Own() bool                { return true }
 func (storedByOne) Stop()                    {}
 
 func (n *testNode) Faults() bool { return n.refuse == nil }

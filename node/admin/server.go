@@ -101,6 +101,12 @@ func (a *admin) serverCommands() []*command.Command {
 			Doc:   command.Doc{Usage: "numreplicas timeout", Summary: "Waits until replicas store all earlier writes of this node's shard.", Since: "3.0.0", Group: "generic", Complexity: "O(1)"},
 			Local: a.wait,
 		},
+		{
+			Name: "waitaof", Arity: 4, Flags: command.FlagBlocking, ACL: command.CatConnection,
+			Tips:  []string{"request_policy:all_shards", "response_policy:agg_min"},
+			Doc:   command.Doc{Usage: "numlocal numreplicas timeout", Summary: "Waits until this node and replicas store all earlier writes of this node's shard.", Since: "7.2.0", Group: "generic", Complexity: "O(1)"},
+			Local: a.waitAOF,
+		},
 	}
 }
 
@@ -145,10 +151,52 @@ func (a *admin) wait(_ context.Context, e *command.Env, args *command.Args, r *r
 	if err != nil {
 		return err
 	}
-	w := a.node.AwaitReplicas(int(min(max(replicas, 0), math.MaxInt32)), e.Wake)
-	if w == nil {
+	stored, _, err := a.awaitReplicas(e, false, replicas, d)
+	if err == nil {
+		r.Int(int64(stored))
+	}
+	return err
+}
+
+// waitAOF is WAITAOF numlocal numreplicas timeout. What a member of the group stores is
+// synced, on its disk.
+func (a *admin) waitAOF(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	local, err := args.IntWithin(0, 1)
+	if err != nil {
+		return err
+	}
+	replicas, err := args.NotNegative()
+	if err != nil {
+		return err
+	}
+	d, err := takeTimeout(args)
+	if err != nil {
+		return err
+	}
+	if localRole(a.node) == "replica" {
+		return command.Errorf("WAITAOF cannot be used with replica instances. Please also note that writes to " +
+			"replicas are just local and are not propagated.")
+	}
+	stored, own, err := a.awaitReplicas(e, local > 0, replicas, d)
+	if err != nil {
+		return err
+	}
+	r.Array(2)
+	if own {
+		r.Int(1)
+	} else {
 		r.Int(0)
-		return nil
+	}
+	r.Int(int64(stored))
+	return nil
+}
+
+// awaitReplicas waits until replicas store everything, and the node itself if local
+// says so. It returns how many do, and whether the node does.
+func (a *admin) awaitReplicas(e *command.Env, local bool, replicas int64, d time.Duration) (stored int, own bool, err error) {
+	w := a.node.AwaitReplicas(local, int(min(max(replicas, 0), math.MaxInt32)), e.Wake)
+	if w == nil {
+		return 0, true, nil // no shard, and so no writes
 	}
 	defer w.Stop()
 	var until time.Time
@@ -160,15 +208,14 @@ func (a *admin) wait(_ context.Context, e *command.Env, args *command.Args, r *r
 		return done || lost
 	})
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	stored, _, lost := w.State()
 	if lost {
 		e.Session.CloseAfterReply = true
-		return errInstanceState
+		return 0, false, errInstanceState
 	}
-	r.Int(int64(stored))
-	return nil
+	return stored, w.Own(), nil
 }
 
 // errInstanceState is what Redis tells blocked clients, before it closes their

@@ -323,7 +323,7 @@ func (n *testNode) Own() Replica {
 }
 
 // AwaitReplicas returns a wait that ends when the test says so.
-func (n *testNode) AwaitReplicas(_ int, changed func()) admin.ReplicaWait {
+func (n *testNode) AwaitReplicas(_ bool, _ int, changed func()) admin.ReplicaWait {
 	w := &testWait{node: n, changed: changed}
 	n.waits.Store(w, true)
 	return w
@@ -355,6 +355,8 @@ func (w *testWait) State() (int, bool, bool) {
 	w.asked.Add(1)
 	return int(w.stored.Load()), w.done.Load(), w.lost.Load()
 }
+
+func (w *testWait) Own() bool { return true }
 
 func (w *testWait) Stop() { w.node.waits.Delete(w) }
 

@@ -13,20 +13,21 @@ import (
 // which there are such waits. Its methods may be called by any goroutine.
 type StoredWait struct {
 	group *Group
+	local bool // this member is waited for as well
 	want  int
 	ended func()
 	index uint64 // what they are to store; the loop's
 
-	stored     atomic.Int64
-	done, lost atomic.Bool
+	stored          atomic.Int64
+	own, done, lost atomic.Bool
 }
 
-// AwaitStored begins to wait until so many data members besides this one
-// store everything up to now. ended is called once, by the group, when they do or
+// AwaitStored begins to wait until so many data members besides this one, and this one
+// if local says so, store everything up to now. ended is called once, by the group, when they do or
 // when this member does not lead any more; it must not block. Whoever waits
 // calls Stop in the end.
-func (g *Group) AwaitStored(want int, ended func()) *StoredWait {
-	w := &StoredWait{group: g, want: want, ended: ended}
+func (g *Group) AwaitStored(local bool, want int, ended func()) *StoredWait {
+	w := &StoredWait{group: g, local: local, want: want, ended: ended}
 	if !g.host.inbox.addControl(func() { g.beginWait(w) }) {
 		w.end(true)
 	}
@@ -38,6 +39,9 @@ func (g *Group) AwaitStored(want int, ended func()) *StoredWait {
 func (w *StoredWait) State() (stored int, done, lost bool) {
 	return int(w.stored.Load()), w.done.Load(), w.lost.Load()
 }
+
+// Own reports whether this member itself stores everything.
+func (w *StoredWait) Own() bool { return w.own.Load() }
 
 // Stop ends the wait.
 func (w *StoredWait) Stop() {
@@ -81,8 +85,12 @@ func (g *Group) reviewWaits() {
 		return
 	}
 	var matches []uint64
+	own := uint64(0)
 	g.rn.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
-		if id != g.raftID && g.members.wish.serves(id) {
+		switch {
+		case id == g.raftID:
+			own = pr.Match
+		case g.members.wish.serves(id):
 			matches = append(matches, pr.Match)
 		}
 	})
@@ -94,7 +102,8 @@ func (g *Group) reviewWaits() {
 			}
 		}
 		w.stored.Store(int64(stored))
-		if stored < w.want {
+		w.own.Store(own >= w.index)
+		if stored < w.want || w.local && own < w.index {
 			return false
 		}
 		w.end(false)

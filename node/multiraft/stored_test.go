@@ -12,7 +12,7 @@ func TestAwaitStored(t *testing.T) {
 	group := a.replicas[testGroup].group
 	ended := 0
 	await := func(n int) *StoredWait {
-		w := group.AwaitStored(n, func() { ended++ })
+		w := group.AwaitStored(n > 0, n, func() { ended++ })
 		l.drain()
 		return w
 	}
@@ -28,6 +28,10 @@ func TestAwaitStored(t *testing.T) {
 	want(two, 1, false, false) // the arbiter does not count
 	if ended != 2 {
 		t.Errorf("%d waits ended", ended)
+	}
+
+	if !two.Own() {
+		t.Error("the leader has stored nothing itself")
 	}
 
 	l.isolate(b, true)

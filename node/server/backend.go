@@ -165,9 +165,9 @@ func promoted(s admin.MetaStatus, ids []topology.NodeID) bool {
 }
 
 // AwaitReplicas implements admin.Node.
-func (b *backend) AwaitReplicas(n int, changed func()) admin.ReplicaWait {
+func (b *backend) AwaitReplicas(local bool, n int, changed func()) admin.ReplicaWait {
 	if r := b.node.replicas.Own(); r != nil {
-		return r.Group().AwaitStored(n, changed)
+		return r.Group().AwaitStored(local, n, changed)
 	}
 	return nil
 }
