@@ -34,13 +34,15 @@ type place struct {
 // Woken reports whether there is reason to try.
 func (c *Client) Woken() bool { return c.woken.Load() }
 
-// Attempt is what a client does with the data. Neither function is called with a lock
+// Attempt is what a client does with the data. None of the functions is called with a lock
 // held.
 type Attempt struct {
 	// Look looks at the keys, linearizably, and returns the place of the first one that
 	// holds something among those given to Block, and how many elements. There are none
 	// where no key does. over ends the wait: there was an error.
 	Look func() (place int, elements int64, over bool)
+	// Gone reports whether the client has hung up: nothing is popped for it then.
+	Gone func() bool
 	// Pop submits the command. It calls submitted when it has a place before everything
 	// that is submitted later, and reports whether the wait is over: not where others
 	// had taken what was there.
@@ -59,7 +61,7 @@ func (c *Client) Try(a Attempt) (over bool) {
 		case elements == 0:
 			c.empty()
 		case c.turn(at, elements):
-			if a.Pop(func() { c.submitted(at, elements) }) {
+			if a.Gone() || a.Pop(func() { c.submitted(at, elements) }) {
 				return true
 			}
 			c.again()

@@ -161,6 +161,7 @@ func (m *model) client(who string, keys []string, patience time.Duration) int {
 			m.pause(200 * time.Microsecond)
 			return 0, 0, false
 		},
+		Gone: func() bool { return false },
 		Pop: func(submitted func()) bool {
 			e := &entry{keys: keys, who: who}
 			m.submit(e)
@@ -409,6 +410,7 @@ func TestManyKeys(t *testing.T) {
 	c := k.Block(keyspace.TypeList, keys, func() {})
 	look := Attempt{
 		Look: func() (int, int64, bool) { return 1, 1, false },
+		Gone: func() bool { return false },
 		Pop:  func(submitted func()) bool { submitted(); return true },
 	}
 	if !c.Try(look) {

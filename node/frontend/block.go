@@ -98,7 +98,7 @@ func (b *block) again() (over bool) {
 func (b *block) try() (over bool) {
 	for {
 		b.next = nil
-		over = b.client.Try(blocking.Attempt{Look: b.look, Pop: b.pop})
+		over = b.client.Try(blocking.Attempt{Look: b.look, Gone: b.hungUp, Pop: b.pop})
 		if b.next == nil {
 			return over
 		}
@@ -183,14 +183,15 @@ type popping struct {
 	done  sync.WaitGroup
 }
 
-// pop submits the command, and waits for what becomes of it. A client that has waited
-// and is gone by now gets nothing: the element is for those behind it.
+// hungUp reports whether the client has waited and is gone by now.
+func (b *block) hungUp() bool {
+	b.gone = b.parked && b.conn.hungUp()
+	return b.gone
+}
+
+// pop submits the command, and waits for what becomes of it.
 func (b *block) pop(submitted func()) (over bool) {
 	c := b.conn
-	if b.parked && c.hungUp() {
-		b.gone = true
-		return true
-	}
 	p := &popping{}
 	p.reply.Init(c.session.Proto())
 	p.call = multiraft.Call{Payload: command.AppendArgs(nil, b.op.args), Result: &p.reply, Done: &p.done}

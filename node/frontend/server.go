@@ -11,9 +11,10 @@
 // EXEC is one write of a run, or one read, so transactions and what is around them are
 // submitted together: see transaction.
 //
-// There is one way to wait for something that may never come, as WAIT and what
+// There is one way to wait for something that may never come, as WAIT, BLPOP and what
 // CLIENT PAUSE holds back do: conn.park. It polls nothing and ends when the client
-// hangs up, with CLIENT KILL and UNBLOCK, and when the server drains.
+// hangs up, with CLIENT KILL and UNBLOCK, and when the server drains. See package
+// blocking for who gets an element.
 package frontend
 
 import (

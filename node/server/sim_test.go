@@ -56,6 +56,7 @@ type simCluster struct {
 	table        *command.Table
 	think        time.Duration
 
+	queue   simQueue
 	keys    []string
 	history map[string][]porcupine.Operation
 	clients int  // that still run
@@ -130,6 +131,7 @@ func newSimCluster(t testing.TB, seed int64, shape simShape) *simCluster {
 		}
 		c.keys = append(c.keys, fmt.Sprint(prefix, n))
 	}
+	c.queue = newSimQueue(fmt.Sprint("q", c.rng.Intn(1<<20)))
 	c.outside = w.Start("outside")
 	w.Watch = c.watch
 	return c
@@ -253,6 +255,9 @@ func (c *simCluster) byID(id topology.NodeID) *simNode {
 	return nil
 }
 
+// simQueueClients is how many clients push and pop: every other one waits.
+const simQueueClients = 4
+
 // simTime is for how long a run goes wild.
 const simTime = 1000 * time.Millisecond
 
@@ -262,6 +267,11 @@ func (c *simCluster) operate() {
 	for i := range c.clients {
 		cl := &simClient{c: c, id: i, known: make(map[string]int)}
 		c.outside.Go("client", cl.run)
+	}
+	for i := range simQueueClients {
+		c.queue.clients++
+		cl := &simClient{c: c, id: 100 + i, known: make(map[string]int)}
+		c.outside.Go("client", cl.runQueue)
 	}
 	c.outside.Go("trouble", c.makeTrouble)
 	sched.Sleep(context.Background(), c.outside, simTime)
@@ -315,6 +325,9 @@ func simulateAll(t *testing.T, first, last int64) {
 		if os.Getenv("AIKV_SIM_HASH") != "" {
 			fmt.Printf("hash %d %016x\n", seed, c.world.Hash())
 		}
+	}
+	if last-first >= 500 && !t.Failed() && (total.blockedServed == 0 || total.blockedMoved == 0) {
+		t.Errorf("no client was ever served after it had been blocked (%d), or none was sent elsewhere (%d)", total.blockedServed, total.blockedMoved)
 	}
 	t.Logf("%+v", total)
 	if many := last-first >= 400; many && !t.Failed() {

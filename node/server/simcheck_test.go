@@ -62,6 +62,9 @@ type simStats struct {
 	// What transactions have met: a takeover during EXEC, a watched key that had changed, and
 	// one that had not.
 	takeovers, swapsFailed, swaps int
+	// What blocked clients have met: they were served after they had waited, or sent
+	// elsewhere.
+	blockedServed, blockedMoved int
 }
 
 func (s *simStats) add(o simStats) {
@@ -80,6 +83,8 @@ func (s *simStats) add(o simStats) {
 	s.takeovers += o.takeovers
 	s.swapsFailed += o.swapsFailed
 	s.swaps += o.swaps
+	s.blockedServed += o.blockedServed
+	s.blockedMoved += o.blockedMoved
 }
 
 // sometimes fails the test if something has never happened in many runs.
@@ -267,7 +272,7 @@ func (c *simCluster) recover() {
 	}
 	c.await("the end of the operators' commands", func() bool { return c.orders == 0 })
 	c.quiet = true
-	c.await("the end of the clients", func() bool { return c.clients == 0 })
+	c.await("the end of the clients", func() bool { return c.clients+c.queue.clients == 0 })
 	c.await("an owner for every slot", c.reassigned)
 	cl := &simClient{c: c, id: -1, known: make(map[string]int)}
 	for _, key := range c.keys {
@@ -277,6 +282,7 @@ func (c *simCluster) recover() {
 		}
 		c.await("an answer to GET "+key, func() bool { return c.reassigned() && cl.do(get, 1) })
 	}
+	c.checkQueue(cl)
 }
 
 // await waits until cond holds.

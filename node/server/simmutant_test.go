@@ -159,6 +159,18 @@ func simMutants() []simMutant {
 				"\t\t\tif m.pending != nil {\n\t\t\t\tdefer m.mu.Unlock()\n\t\t\t\treturn m.pending.mark.Applied, nil\n\t\t\t}\n\t\t\tm.mu.Unlock()\n\t\t}\n",
 			"but the log begins behind", "",
 		},
+		{
+			"forget to wake a blocked client", "blocking/keys.go",
+			"\t\tq.version++\n\t\twoken.add(q.first())\n",
+			"\t\tq.version++\n\t\tif mutant != \"forget to wake a blocked client\" {\n\t\t\twoken.add(q.first())\n\t\t}\n",
+			"was not woken", "",
+		},
+		{
+			"pop for a client that is gone", "blocking/client.go",
+			"\t\t\tif a.Gone() || ",
+			"\t\t\tif mutant != \"pop for a client that is gone\" && a.Gone() || ",
+			"were popped for nobody", "",
+		},
 	}
 }
 
