@@ -131,7 +131,7 @@ func newSimCluster(t testing.TB, seed int64, shape simShape) *simCluster {
 		}
 		c.keys = append(c.keys, fmt.Sprint(prefix, n))
 	}
-	c.queue = newSimQueue(fmt.Sprint("q", c.rng.Intn(1<<20)))
+	c.queue = newSimQueue(fmt.Sprint("q", seed*7919)) // not drawn, as above
 	c.outside = w.Start("outside")
 	w.Watch = c.watch
 	return c

@@ -288,7 +288,8 @@ func (c *simCluster) checkWoken(cl *simClient, left int) {
 	})
 	c.await("a client that waits", func() bool { return asked })
 	sched.Sleep(context.Background(), c.outside, 20*time.Millisecond)
-	c.await("an answer to RPUSH", func() bool { return cl.push("last") })
+	last := fmt.Sprint("last", len(c.queue.popped)) // after a script there is another one
+	c.await("an answer to RPUSH", func() bool { return cl.push(last) })
 	for range 150 { // three seconds: less than the patience of who waits
 		if served {
 			return
