@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -264,4 +265,74 @@ func TestTenThousandBlockedClients(t *testing.T) {
 		served[element] = true
 	}
 	blocked(0)
+}
+
+// TestBlockedClientsAreSentOn: who waits for a key is told at once when another node
+// serves it, or none does.
+func TestBlockedClientsAreSentOn(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*deadline)
+	defer cancel()
+	const key = "{q}list"
+	// blocked returns the reply to BLPOP on the key's master, which comes when something
+	// happens to that.
+	blocked := func(what string, happen func(node int), want ...string) {
+		t.Helper()
+		node := c.masterOf(ctx, key)
+		nc, err := net.Dial("tcp", c.addr(node))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		_, _ = fmt.Fprintf(nc, "BLPOP %s 0\r\n", key)
+		one := redis.NewClient(&redis.Options{Addr: c.addr(node)})
+		defer one.Close()
+		eventually(t, func() error {
+			if info := one.Info(ctx, "clients").Val(); !strings.Contains(info, "blocked_clients:1\r\n") {
+				return errors.New(info)
+			}
+			return nil
+		})
+		happen(node)
+		_ = nc.SetReadDeadline(time.Now().Add(deadline))
+		var buf [200]byte
+		n, err := nc.Read(buf[:])
+		for _, prefix := range want {
+			if strings.HasPrefix(string(buf[:n]), prefix) {
+				return
+			}
+		}
+		t.Errorf("%s: %q, %v, want %q", what, buf[:n], err, want)
+	}
+	do := func(node int, args ...any) string {
+		t.Helper()
+		one := redis.NewClient(&redis.Options{Addr: c.addr(node)})
+		defer one.Close()
+		var reply any
+		eventually(t, func() (err error) {
+			reply, err = one.Do(ctx, args...).Result()
+			return err
+		})
+		return fmt.Sprint(reply)
+	}
+	blocked("failover", func(node int) {
+		replica := strings.Fields(do(node, "CLUSTER", "REPLICAS", do(node, "CLUSTER", "MYID")))[1]
+		host, _, _ := strings.Cut(replica, "@")
+		one := redis.NewClient(&redis.Options{Addr: host})
+		defer one.Close()
+		if err := one.ClusterFailover(ctx).Err(); err != nil {
+			t.Error(err)
+		}
+	}, "-MOVED ", "-CLUSTERDOWN ")
+	eventually(t, func() error { return c.client().LLen(ctx, key).Err() })
+	slot := c.client().ClusterKeySlot(ctx, key).Val()
+	owner := 0
+	blocked("the slot is taken away", func(node int) {
+		owner = node
+		do(node, "CLUSTER", "DELSLOTS", slot)
+	}, "-CLUSTERDOWN ")
+	do(owner, "CLUSTER", "ADDSLOTS", slot)
+	eventually(t, func() error { return c.client().LLen(ctx, key).Err() })
+	blocked("the node stops", func(node int) { c.signalNodes(syscall.SIGTERM, node) }, "-MOVED ", "-CLUSTERDOWN ")
 }
