@@ -326,8 +326,8 @@ func simulateAll(t *testing.T, first, last int64) {
 			fmt.Printf("hash %d %016x\n", seed, c.world.Hash())
 		}
 	}
-	if last-first >= 500 && !t.Failed() && (total.blockedServed == 0 || total.blockedMoved == 0) {
-		t.Errorf("no client was ever served after it had been blocked (%d), or none was sent elsewhere (%d)", total.blockedServed, total.blockedMoved)
+	if last-first >= 500 && !t.Failed() && (total.blockedServed == 0 || total.blockedServedElsewhere == 0) {
+		t.Errorf("no client was ever served after it had been blocked (%d), or none that was sent elsewhere (%d)", total.blockedServed, total.blockedServedElsewhere)
 	}
 	t.Logf("%+v", total)
 	if many := last-first >= 400; many && !t.Failed() {

@@ -217,12 +217,17 @@ func (cl *simClient) blpop(timeout, patience time.Duration) bool {
 	case b.got.refused:
 		if b.waited {
 			c.stats.blockedMoved++
+			cl.sentOn = true
 		}
 	case b.got.unknown:
 		q.unknown++
 	case b.got.value != "nil":
 		if b.waited {
 			c.stats.blockedServed++
+		}
+		if cl.sentOn {
+			c.stats.blockedServedElsewhere++
+			cl.sentOn = false
 		}
 		cl.popped(strings.TrimPrefix(b.got.value, q.key+" "))
 		return true

@@ -63,8 +63,8 @@ type simStats struct {
 	// one that had not.
 	takeovers, swapsFailed, swaps int
 	// What blocked clients have met: they were served after they had waited, or sent
-	// elsewhere.
-	blockedServed, blockedMoved int
+	// elsewhere, and served there.
+	blockedServed, blockedMoved, blockedServedElsewhere int
 }
 
 func (s *simStats) add(o simStats) {
@@ -85,6 +85,7 @@ func (s *simStats) add(o simStats) {
 	s.swaps += o.swaps
 	s.blockedServed += o.blockedServed
 	s.blockedMoved += o.blockedMoved
+	s.blockedServedElsewhere += o.blockedServedElsewhere
 }
 
 // sometimes fails the test if something has never happened in many runs.

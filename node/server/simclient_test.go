@@ -193,6 +193,8 @@ type simClient struct {
 	c     *simCluster
 	id    int
 	known map[string]int // key → the node to ask
+	// sentOn is set while a client that was blocked has been sent elsewhere.
+	sentOn bool
 }
 
 // run does operations until the clients are to stop.
