@@ -46,7 +46,7 @@ func TestAsRealServers(t *testing.T) {
 			"SORT {a}s BY nosort STORE {a}d", "LRANGE {a}d 0 -1", "SORT {a}s BY nosort DESC STORE {a}d", "LRANGE {a}d 0 -1", "SORT {a}l STORE {a}d", "LRANGE {a}d 0 -1", "TYPE {a}d",
 			"SORT {a}l BY {a}w* GET # GET {a}w* GET {a}nosuch* STORE {a}d", "LRANGE {a}d 0 -1", "SORT {a}l LIMIT 9 1 STORE {a}d", "EXISTS {a}d", "SORT {a}l STORE {a}l", "LRANGE {a}l 0 -1",
 			"EXPIRE {a}l 100", "SORT {a}l DESC STORE {a}l", "TTL {a}l", "SORT {a}l STORE {a}str", "TYPE {a}str", "SORT {a}l STORE x STORE {a}e", "EXISTS x {a}e",
-			"DEL {a}n", "RPUSH {a}n 1e2 0x10 -inf 5. .5", "SORT {a}n", `RPUSH {a}n ""`, "SORT {a}n", `RPUSH {a}n " 7"`, "SORT {a}n", "RPUSH {a}n 1e999", "SORT {a}n", "RPOP {a}n", "RPUSH {a}n nan",
+			"DEL {a}n", "RPUSH {a}n 1e2 0x10 -inf 5. .5", "SORT {a}n", `RPUSH {a}n ""`, "SORT {a}n", `RPUSH {a}n " 7"`, "SORT {a}n", "RPUSH {a}n nan",
 			"SORT {a}n", "RPOP {a}n", "RPUSH {a}n 7x", "SORT {a}n", "SORT {a}n BY nosort", "SORT {a}n STORE {a}q", "EXISTS {a}q", "SORT {a}n LIMIT 0 0", "SORT {a}n LIMIT 0 0 STORE {a}q",
 		)
 		game.Differ = nil
@@ -60,7 +60,7 @@ func drawSort(rnd *rand.Rand) []string {
 	key := func() string { return one("{a}l", "{a}m", "{a}z", "{a}t", "{a}str", "{a}nosuch") }
 	element := func() string {
 		if rnd.IntN(12) == 0 {
-			return one("x", "1.5", "-3", "inf", "abc") // 1e400 leaves its error to later commands of Redis's
+			return one("x", "1.5", "-3", "inf", "abc") // 1e400 leaves its error to later commands of Redis's, so the lines have none either
 		}
 		return number()
 	}
