@@ -128,6 +128,7 @@ func infoClients(w *infoWriter, s *infoSource) {
 	w.line("tracking_clients", 0)
 	w.line("watching_clients", s.info.WatchingClients)
 	w.line("total_watched_keys", s.info.WatchedKeys)
+	w.line("total_blocking_keys", s.info.BlockingKeys)
 }
 
 func infoMemory(w *infoWriter, s *infoSource) {

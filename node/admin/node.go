@@ -160,6 +160,7 @@ type NodeInfo struct {
 	DataDir    string
 
 	ConnectedClients, BlockedClients          int64
+	BlockingKeys                              int64
 	WatchingClients, WatchedKeys              int64
 	TotalConnections, RejectedConnections     int64
 	TotalCommands, OpsPerSec                  int64

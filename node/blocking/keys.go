@@ -79,6 +79,13 @@ func (k *Keys) Block(holds keyspace.Type, names [][]byte, wake func()) *Client {
 // Blocked returns how many clients there are.
 func (k *Keys) Blocked() int { return int(k.blocked.Load()) }
 
+// Len returns on how many keys they are blocked.
+func (k *Keys) Len() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.queues)
+}
+
 // Begin begins a stretch of entries. It reports whether anybody waits, so that Put is
 // to be called.
 func (k *Keys) Begin() bool {

@@ -408,6 +408,9 @@ func TestManyKeys(t *testing.T) {
 	var k Keys
 	keys := slices.Repeat([][]byte{[]byte("a"), []byte("b")}, 100_000)
 	c := k.Block(keyspace.TypeList, keys, func() {})
+	if k.Len() != 2 {
+		t.Errorf("clients are blocked on %d keys", k.Len())
+	}
 	look := Attempt{
 		Look: func() (int, int64, bool) { return 1, 1, false },
 		Gone: func() bool { return false },
@@ -417,7 +420,7 @@ func TestManyKeys(t *testing.T) {
 		t.Error("the only client has to wait")
 	}
 	c.Leave()
-	if len(k.queues) != 0 {
+	if k.Len() != 0 {
 		t.Errorf("queues are left: %v", k.queues)
 	}
 }

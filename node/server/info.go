@@ -53,7 +53,7 @@ func (b *backend) Info() admin.NodeInfo {
 		m := r.Machine()
 		info.Keys, info.Expires = m.Keys(), m.Expiring()
 		stats := m.Stats()
-		info.Unsynced = stats.Unsynced
+		info.Unsynced, info.BlockingKeys = stats.Unsynced, int64(r.Blocked().Len())
 		info.Store = admin.StoreInfo{
 			Dirty: stats.Store.Dirty, Clean: stats.Store.Clean, Checkpoints: stats.Store.Checkpoints, Last: stats.Store.Last,
 			Writing: stats.Store.Writing,
