@@ -249,16 +249,8 @@ func (cl *simClient) popped(element string) {
 // there still, or went to a client that does not know. And who waits is woken.
 func (c *simCluster) checkQueue(cl *simClient) {
 	q := &c.queue
-	left := ""
-	c.await("an answer to LRANGE", func() bool {
-		n := cl.choose(q.key)
-		reply := cl.ask(c.nodes[n], single(line("lrange", q.key, "0", "-1")))
-		cl.learn(q.key, n, reply)
-		left = reply.value
-		return !reply.refused && !reply.unknown
-	})
 	there := make(map[string]bool)
-	for _, element := range strings.Fields(left) {
+	for _, element := range c.readQueue(cl) {
 		if _, popped := q.popped[element]; popped || there[element] || !q.tried[element] {
 			c.fail("element %s is in the list, though it was popped (%v), is there twice (%v) or was never pushed", element, popped, there[element])
 		}
@@ -273,14 +265,30 @@ func (c *simCluster) checkQueue(cl *simClient) {
 	if missing > q.unknown {
 		c.fail("%d elements were popped for nobody: only %d pops are unknown", missing, q.unknown)
 	}
-	c.checkWoken(cl, len(there))
+	c.checkWoken(cl)
+}
+
+// readQueue returns the elements that are in the list.
+func (c *simCluster) readQueue(cl *simClient) (elements []string) {
+	c.await("an answer to LRANGE", func() bool {
+		n := cl.choose(c.queue.key)
+		reply := cl.ask(c.nodes[n], single(line("lrange", c.queue.key, "0", "-1")))
+		cl.learn(c.queue.key, n, reply)
+		elements = strings.Fields(reply.value)
+		return !reply.refused && !reply.unknown
+	})
+	return elements
 }
 
 // checkWoken empties the list and waits for one more element, which comes later.
-func (c *simCluster) checkWoken(cl *simClient, left int) {
-	for range left {
-		c.await("what is left of the list", func() bool { return cl.blpop(time.Second, 10*time.Second) })
-	}
+func (c *simCluster) checkWoken(cl *simClient) {
+	c.await("the end of the list", func() bool {
+		left := len(c.readQueue(cl))
+		for range left {
+			cl.blpop(time.Second, 10*time.Second) // of which one may pop something and not know
+		}
+		return left == 0
+	})
 	served, asked := false, false
 	c.outside.Go("waiter", func() {
 		waiter := &simClient{c: c, id: -2, known: map[string]int{c.queue.key: cl.known[c.queue.key]}}

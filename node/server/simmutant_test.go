@@ -23,7 +23,7 @@ type simMutant struct{ name, file, old, new, finds, test string }
 
 // staleRead is what is said of a read that is not the newest: by the checker, or, where it
 // was the last look at the list that clients wait at, by what is found there then.
-const staleRead = "not linearizable|what is left of the list|is in the list, though"
+const staleRead = "not linearizable|the end of the list|is in the list, though"
 
 func simMutants() []simMutant {
 	return []simMutant{
