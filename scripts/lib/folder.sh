@@ -36,7 +36,10 @@ dir_use() {
   # What does not exist yet is named from what does.
   while ! real=$(cd "$path" 2>/dev/null && pwd -P); do
     while [[ $path == */ ]]; do path=${path%/}; done
-    if [[ -e $path || -L $path ]]; then usage_error "$path is not a folder that can be entered"; fi
+    if [[ -e $path || -L $path ]]; then
+      if real=$(cd "$path" 2>/dev/null && pwd -P); then break; fi # another run has made it just now
+      usage_error "$path is not a folder that can be entered"
+    fi
     case ${path##*/} in
       .) ;;
       ..) usage_error "$path/$rest: there is no such folder" ;;
