@@ -21,7 +21,7 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 		return Error("ERR another change of this node's membership is under way: it is " + n.whereabouts())
 	}
 	defer n.endMove()
-	a, _ := n.current()
+	a := n.awaitBegun(ctx)
 	if a == nil {
 		return errNoLeader
 	}
@@ -66,6 +66,17 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 		return Error("UNCERTAIN the node was reset, but its new cluster of one has not started yet")
 	}
 	return nil
+}
+
+// awaitBegun returns the present attachment, nil before the first one. A cluster of one
+// that has just been made, such as that of a node which was forgotten, has its first entry
+// in a moment, and only then knows itself; what is still being received may take longer.
+func (n *Node) awaitBegun(ctx context.Context) *attachment {
+	ctx, cancel := n.within(ctx, n.opts.LeaveTimeout/2)
+	defer cancel()
+	_, _ = n.await(ctx, func(a *attachment) bool { return a.machine.State().ClusterID != 0 })
+	a, _ := n.current()
+	return a
 }
 
 // cancelJoin ends a join that was interrupted, so that the node can be changed again,
