@@ -5,10 +5,13 @@
 # shellcheck disable=SC2034 # read by bench.sh
 CLUSTER_ROWS="SET-P1 SET-P16 GET-P1 GET-P16 HSET-P16 HGET-P1 HGET-P16 ZADD-P16 ZRANGE-P1 INCR-P16 MSET-P16 LPUSH-P16 LPOP-P16 LRANGE_100-P16 LRANGE_600-P16 SADD-P16 SPOP-P16 MIX-P1 MIX-P16 SET-1M-P16"
 
+# redis-benchmark takes one hash tag for each master and keeps to it: what it calls a
+# key is one key of each master, and a random number makes so many of each.
 CLIENTS=50
 SIZE=64
 KEYS=100000
-HIT_KEYS=10 # redis-benchmark draws a tag for every slot: 16384 * 10 keys are populated
+MANY_KEYS=400000 # of each master, of which a million are there in all
+FIELDS=10        # of a hash
 MIX_KEYS=160000
 MEMBERS=100  # of a sorted set
 ELEMENTS=600 # of a list, at least
@@ -41,8 +44,8 @@ prepare() {
     return
   fi
   case $1 in
-    GET-*) once strings benchmark 16 "$HIT_KEYS" 800000 -t set ;;
-    HSET-* | HGET-*) once hashes benchmark 16 "$HIT_KEYS" 800000 -t hset ;;
+    GET-*) once strings benchmark 16 "$KEYS" 2000000 -t set ;;
+    HSET-* | HGET-*) once hashes benchmark 16 "$FIELDS" 1000 -t hset ;;
     ZADD-* | ZRANGE-*) once sets fill_sets ;;
     LRANGE*) once lists fill_lists ;;
     LPOP-*) once pushed benchmark 16 "$KEYS" "$POPPED" -t lpush ;;
@@ -66,26 +69,30 @@ once() {
 
 # fill_strings COUNT adds keys until there are so many.
 fill_strings() {
+  while (($(keys_of_masters) < $1)); do benchmark 16 "$MANY_KEYS" 500000 -t set; done
+}
+
+keys_of_masters() {
   local port keys=0 line
   for port in "${PORTS[@]}"; do
     line=$(redis-cli -p "$port" INFO replication | tr -d '\r' | grep '^role:')
     if [[ $line == role:master ]]; then keys=$((keys + $(redis-cli -p "$port" DBSIZE))); fi
   done
-  if ((keys < $1)); then benchmark 16 "$KEYS" $(($1 - keys)) -t set; fi
+  echo "$keys"
 }
 
-# fill_sets gives 95 % of the slots a sorted set of MEMBERS members.
+# fill_sets gives each master a sorted set of MEMBERS members.
 fill_sets() {
   local n pairs=()
   for ((n = 0; n < MEMBERS; n++)); do pairs+=("$n" "$(printf 'm:%012d' "$n")"); done
-  benchmark 4 "$MEMBERS" 50000 ZADD 'z:{tag}' "${pairs[@]}"
+  benchmark 1 1 100 ZADD 'z:{tag}' "${pairs[@]}"
 }
 
-# fill_lists gives 84 % of the slots a list of ELEMENTS elements, or twice that.
+# fill_lists gives each master a list of at least ELEMENTS elements.
 fill_lists() {
   local n elements=()
   for ((n = 0; n < ELEMENTS; n++)); do elements+=("$n"); done
-  benchmark 4 1 30000 RPUSH 'l:{tag}' "${elements[@]}"
+  benchmark 1 1 100 RPUSH 'l:{tag}' "${elements[@]}"
 }
 
 # benchmark PIPELINE RANGE COUNT ARGUMENTS… prints what redis-benchmark says.
@@ -105,10 +112,11 @@ load() {
     return
   fi
   case $1 in
+    SET-1M-*) benchmark "$pipeline" "$MANY_KEYS" "$2" -t set ;;
     SET-*) benchmark "$pipeline" "$KEYS" "$2" -t set ;;
-    GET-*) benchmark "$pipeline" "$HIT_KEYS" "$2" -t get ;;
-    HSET-*) benchmark "$pipeline" "$HIT_KEYS" "$2" -t hset ;;
-    HGET-*) benchmark "$pipeline" "$HIT_KEYS" "$2" HGET 'myhash:{tag}' 'element:__rand_int__' ;;
+    GET-*) benchmark "$pipeline" "$KEYS" "$2" -t get ;;
+    HSET-*) benchmark "$pipeline" "$FIELDS" "$2" -t hset ;;
+    HGET-*) benchmark "$pipeline" "$FIELDS" "$2" HGET 'myhash:{tag}' 'element:__rand_int__' ;;
     ZADD-*) benchmark "$pipeline" "$MEMBERS" "$2" ZADD 'z:{tag}' __rand_int__ 'm:__rand_int__' ;;
     INCR-* | MSET-* | LPUSH-* | LPOP-* | SADD-* | SPOP-*)
       benchmark "$pipeline" "$KEYS" "$2" -t "$(command_of "$1" | tr '[:upper:]' '[:lower:]')"
