@@ -120,7 +120,7 @@ func (tx *Tx) SetString(key, value []byte, expireAt int64) {
 		return
 	}
 	r := tx.ref(key)
-	old := tx.load(&r)
+	old := tx.peek(&r)
 	switch {
 	case tx.Err() != nil:
 	case expireAt == 0 || expireAt > tx.now:

@@ -31,7 +31,7 @@ type View struct {
 	// arena is memory for stored keys, the first of which lie in first.
 	arena []byte
 	first [64]byte
-	// looked is the record that Lookup looks at.
+	// looked is the record that peek returns.
 	looked record
 }
 
@@ -118,13 +118,13 @@ func (v *View) find(r *ref) *record {
 // Lookup returns a live key.
 func (v *View) Lookup(key []byte) (Meta, bool) {
 	r := v.ref(key)
-	kept := v.kept(&r)
-	if kept == nil || !v.decode(&v.looked, kept) || !v.live(&v.looked) {
+	rec := v.peek(&r)
+	if !v.live(rec) {
 		v.misses++
 		return Meta{}, false
 	}
 	v.hits++
-	return v.looked.meta, true
+	return rec.meta, true
 }
 
 // Lookups returns how many look-ups have found a key, and how many none.
@@ -141,6 +141,15 @@ func (v *View) load(r *ref) *record {
 		return nil
 	}
 	return rec
+}
+
+// peek is load for a record that is needed until the next peek or Lookup alone.
+func (v *View) peek(r *ref) *record {
+	kept := v.kept(r)
+	if kept == nil || !v.decode(&v.looked, kept) {
+		return nil
+	}
+	return &v.looked
 }
 
 // kept returns what is kept under the key, nil for nothing.

@@ -22,6 +22,13 @@ type changeSet struct {
 	table []int32
 }
 
+// newChangeSet returns an empty set with room for about so many changes: transactions
+// that follow one another are mostly of one size.
+func newChangeSet(room int) *changeSet {
+	const most = 256 // which is 16 KB
+	return &changeSet{list: make([]change, 0, min(room, most))}
+}
+
 // index returns the place of the key's change in the list, -1 if it has none.
 func (s *changeSet) index(hash uint64, key []byte) int {
 	if s == nil || len(s.list) == 0 {

@@ -95,8 +95,10 @@ type Map struct {
 	former bool
 
 	writer sync.Mutex // held by the write transaction
-	undo   []undone   // the writer's, kept for its memory
-	before []byte     // the same
+	// lastChanges is how many changes the last transaction made; writer guards it.
+	lastChanges int
+	undo        []undone // the writer's, kept for its memory
+	before      []byte   // the same
 
 	views  sync.RWMutex // held for reading by every view, and for writing by Close
 	closed bool         // guarded by views

@@ -33,7 +33,7 @@ func (m *Map) Begin() *Tx {
 	base := m.latest.Load()
 	return &Tx{
 		m: m, base: base, world: base.world, err: m.checkpoints.failure(),
-		outer: &changeSet{}, inner: &changeSet{}, undo: m.undo[:0], before: m.before[:0],
+		outer: &changeSet{}, inner: newChangeSet(m.lastChanges), undo: m.undo[:0], before: m.before[:0],
 	}
 }
 
@@ -188,6 +188,7 @@ func (tx *Tx) Commit(mark Mark) error {
 	if tx.err != nil {
 		return tx.err
 	}
+	m.lastChanges = len(tx.inner.list)
 	next := &commit{mark: mark, world: tx.world, outer: tx.outer, inner: tx.inner}
 	tx.base.next.Store(next)
 	m.mu.Lock()
