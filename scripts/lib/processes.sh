@@ -34,11 +34,18 @@ process_began() {
   fi
 }
 
+# threads_left PID: it has more threads than the first, which is a zombie as soon as it
+# has ended itself: the others may still hold the ports.
+threads_left() {
+  local tasks=("/proc/$1/task/"*)
+  ((${#tasks[@]} > 1))
+}
+
 # process_is gone|paused|awake PID
 process_is() {
   process_state "$2"
   case $1 in
-    gone) [[ -z $STATE || $STATE == [ZX] ]] ;;
+    gone) [[ -z $STATE || $STATE == X ]] || { [[ $STATE == Z ]] && ! threads_left "$2"; } ;;
     paused) [[ $STATE == [Tt] ]] ;;
     awake) [[ -n $STATE && $STATE != [TtZX] ]] ;;
   esac
