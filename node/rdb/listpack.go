@@ -65,18 +65,8 @@ func (r *reader) listpack(elements [][]byte) [][]byte {
 // listpackElement returns the element that b begins with, and how long it is without
 // its length at the end; 0 if there is none.
 func (r *reader) listpackElement(b []byte) (element []byte, size int) {
-	text := func(head int, n uint64) ([]byte, int) {
-		if n > uint64(len(b)-head) {
-			return nil, 0
-		}
-		return b[head : head+int(n) : head+int(n)], head + int(n)
-	}
-	number := func(bytes int) ([]byte, int) {
-		if len(b) <= bytes {
-			return nil, 0
-		}
-		return r.number(signed(b[1 : 1+bytes])), 1 + bytes
-	}
+	text := func(head int, n uint64) ([]byte, int) { return textElement(b, head, n) }
+	number := func(bytes int) ([]byte, int) { return r.numberElement(b, bytes) }
 	switch first := b[0]; {
 	case first>>7 == 0:
 		return r.number(int64(first)), 1

@@ -72,21 +72,28 @@ func lengthBefore(b []byte, want int) (size int, ok bool) {
 	}
 }
 
+// textElement returns the n bytes behind the head of an element that b begins with, and
+// how long both are; 0 if b is too short. Listpacks and ziplists have it alike.
+func textElement(b []byte, head int, n uint64) (element []byte, size int) {
+	if len(b) < head || n > uint64(len(b)-head) {
+		return nil, 0
+	}
+	return b[head : head+int(n) : head+int(n)], head + int(n)
+}
+
+// numberElement is textElement for a number of so many bytes behind a head of one.
+func (r *reader) numberElement(b []byte, bytes int) (element []byte, size int) {
+	if len(b) <= bytes {
+		return nil, 0
+	}
+	return r.number(signed(b[1 : 1+bytes])), 1 + bytes
+}
+
 // ziplistElement returns the element whose head b begins with, and how long both are;
 // 0 if there is none.
 func (r *reader) ziplistElement(b []byte) (element []byte, size int) {
-	text := func(head int, n uint64) ([]byte, int) {
-		if len(b) < head || n > uint64(len(b)-head) {
-			return nil, 0
-		}
-		return b[head : head+int(n) : head+int(n)], head + int(n)
-	}
-	number := func(bytes int) ([]byte, int) {
-		if len(b) <= bytes {
-			return nil, 0
-		}
-		return r.number(signed(b[1 : 1+bytes])), 1 + bytes
-	}
+	text := func(head int, n uint64) ([]byte, int) { return textElement(b, head, n) }
+	number := func(bytes int) ([]byte, int) { return r.numberElement(b, bytes) }
 	switch first := b[0]; {
 	case first>>6 == 0:
 		return text(1, uint64(first&0x3f))
