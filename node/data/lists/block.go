@@ -68,21 +68,18 @@ func blockingPop(tx *command.Tx, args *command.Args, from end, r *resp.Reply) er
 	if _, err := command.ParseTimeout(args.Last(), tx.Now()); err != nil {
 		return err
 	}
-	for _, key := range args.Rest() {
-		list, err := tx.List(key)
-		switch {
-		case err != nil:
-			return err
-		case list.Len() == 0:
-			continue
-		}
-		r.Array(2)
-		r.Bulk(key)
-		r.Bulk(from.outmost(list))
-		from.drop(list, 1)
+	key, list, err := firstOf(tx, args.Rest())
+	switch {
+	case err != nil:
+		return err
+	case list == nil:
+		r.NullArray()
 		return nil
 	}
-	r.NullArray()
+	r.Array(2)
+	r.Bulk(key)
+	r.Bulk(from.outmost(list))
+	from.drop(list, 1)
 	return nil
 }
 

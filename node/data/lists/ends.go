@@ -146,20 +146,29 @@ func lmpop(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 // popFirst pops from the first of the keys that holds anything, writes the key and
 // what was popped, and reports whether there was one; else it writes nothing.
 func popFirst(tx *command.Tx, o option.Pops, r *resp.Reply) (popped bool, err error) {
-	for _, key := range o.Keys {
+	key, list, err := firstOf(tx, o.Keys)
+	if list == nil {
+		return false, err
+	}
+	r.Array(2)
+	r.Bulk(key)
+	end(o.Second).pop(list, o.Count, r)
+	return true, nil
+}
+
+// firstOf returns the first of the keys that holds any elements, and its list; nil if
+// there is none.
+func firstOf(tx *command.Tx, keys [][]byte) (key []byte, list *keyspace.List, err error) {
+	for _, key := range keys {
 		list, err := tx.List(key)
 		switch {
 		case err != nil:
-			return false, err
-		case list.Len() == 0:
-			continue
+			return nil, nil, err
+		case list.Len() > 0:
+			return key, list, nil
 		}
-		r.Array(2)
-		r.Bulk(key)
-		end(o.Second).pop(list, o.Count, r)
-		return true, nil
 	}
-	return false, nil
+	return nil, nil, nil
 }
 
 // returnsMoved is the Command.Returns of LMOVE and its kin: one element, which may stay
