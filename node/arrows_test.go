@@ -17,12 +17,12 @@ import (
 // that hold vocabulary only; rawio is one that holds system calls.
 func arrows() map[string][]string {
 	all := []string{
-		"admin", "blocking", "command", "config", "data", "frontend", "keyspace", "metaraft", "multiraft", "replica",
-		"rawio", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology", "transport", "wal",
+		"admin", "blocking", "command", "config", "data", "frontend", "keyspace", "metaraft", "migrate",
+		"multiraft", "replica", "rawio", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology", "transport", "wal",
 	}
 	return map[string][]string{
 		".":     {"config", "resp", "server"},
-		"admin": {"command", "resp", "slot", "topology"},
+		"admin": {"command", "migrate", "resp", "slot", "topology"},
 		// The clients that are blocked on keys: queues, and no more.
 		"blocking": {"keyspace"},
 		"command":  {"keyspace", "longdouble", "resp", "slot"},
@@ -46,6 +46,7 @@ func arrows() map[string][]string {
 		// A map of keys to bytes, in memory over a store.
 		"keyspace/records": {"sched", "storage"},
 		"metaraft":         {"sched", "slot", "storage", "topology"},
+		"migrate":          {"resp"},
 		"multiraft":        {"sched", "wal"},
 		"replica":          {"blocking", "command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology"},
 		"rawio":            {},

@@ -32,6 +32,9 @@ type Command struct {
 	SwitchesTo func(args *Args) int
 	// InPause commands run while CLIENT PAUSE holds others back.
 	InPause bool
+	// Unjudged commands run on a slot that is being moved key by key whatever keys are
+	// there: they are what moves them.
+	Unjudged bool
 	// KeepsAsking commands leave ASKING to the command behind them.
 	KeepsAsking bool
 
@@ -125,6 +128,8 @@ type Doc struct {
 	// DeprecatedSince, if not empty, marks a command that Redis advises against.
 	DeprecatedSince string
 	ReplacedBy      string
+	// System marks a command that is meant for the nodes themselves.
+	System bool
 }
 
 // FullName returns the name as Redis prints it: "cluster|addslots".

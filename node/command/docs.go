@@ -130,6 +130,9 @@ func (c *Command) Docs() resp.Value {
 	add("since", c.Doc.Since)
 	add("group", c.Doc.Group)
 	add("complexity", c.Doc.Complexity)
+	if c.Doc.System {
+		pairs = append(pairs, resp.BulkString("doc_flags"), resp.Set(resp.Simple("syscmd")))
+	}
 	if c.Doc.DeprecatedSince != "" {
 		pairs = append(pairs, resp.BulkString("doc_flags"), resp.Set(resp.Simple("deprecated")))
 		add("deprecated_since", c.Doc.DeprecatedSince)

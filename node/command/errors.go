@@ -19,6 +19,17 @@ const (
 	ErrTooLong = resp.Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 )
 
+// What a shard answers to a command that it has not run because of where its keys' slot
+// is: see package shard. The front end waits, or sends the client elsewhere.
+const (
+	// ErrChanging says that the shard does not own the slot at the command's place.
+	ErrChanging = resp.Error("TRYAGAIN Slot is changing hands")
+	// ErrAsk says that the slot is being moved key by key, and none of the keys is here.
+	ErrAsk = resp.Error("ASK")
+	// ErrTryAgain says the same, where only some of the keys are here.
+	ErrTryAgain = resp.Error("TRYAGAIN Multiple keys request during rehashing of slot")
+)
+
 // Errorf returns an error reply with the prefix ERR. What it quotes of the client's
 // goes through Printable.
 func Errorf(format string, args ...any) error {

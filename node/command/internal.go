@@ -6,8 +6,9 @@ import (
 	"github.com/genuineh/aikv/node/resp"
 )
 
-// The internal commands are writes that nodes propose by themselves. Their names
-// begin with a byte that keeps clients from naming them: Lookup refuses it.
+// The internal commands are those that nodes give by themselves. Their names begin with
+// a byte that keeps clients from naming them: Lookup refuses it. The families may have
+// some, too.
 const (
 	tickName  = "\x00tick"
 	sweepName = "\x00sweep"
@@ -51,3 +52,21 @@ func applySweep(tx *Tx, args *Args, r *resp.Reply) error {
 	r.Int(int64(tx.DeleteExpired(int(limit))))
 	return nil
 }
+
+// MIGRATE is the node's own: it copies keys to another server, and then deletes those
+// that are still as they were copied. These are its two steps on the data, a read and a
+// write.
+const (
+	CopyOutName = "\x00copyout"
+	DropName    = "\x00drop"
+)
+
+// CopyOut returns the internal command that reads keys for MIGRATE. For each key its
+// reply has null, if it is not there, or the payload of its value as DUMP returns it, its
+// time to live in ms (0: for ever), and index and number of its version.
+func CopyOut(names [][]byte) [][]byte { return append([][]byte{[]byte(CopyOutName)}, names...) }
+
+// Drop returns the internal command that deletes keys if they are of the version that was
+// copied: keys are the name, index and number of each. Its reply has for each of them 1,
+// if the key is gone now, and 0 if it has changed since.
+func Drop(keys [][]byte) [][]byte { return append([][]byte{[]byte(DropName)}, keys...) }

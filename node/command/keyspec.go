@@ -19,6 +19,11 @@ type KeySpec struct {
 	// Actual, if set, narrows Flags down for one call's arguments.
 	Actual func(args [][]byte) KeyFlags
 
+	// Really, if set, finds the keys, as Find does, where what Redis says of their place
+	// is not the whole truth; ok is false if the arguments contradict themselves. What is
+	// shown of the specification is the rest of it.
+	Really func(args [][]byte) (first, last int, ok bool)
+
 	// Begin is the index at which to begin. With a Keyword it is the argument behind
 	// that word instead, which is looked for from the index From on, or, if From is
 	// negative, from there towards the beginning (-1 is the last argument); where it does
@@ -79,6 +84,9 @@ func (k *KeySpec) plain() bool { return k.Keyword == "" && k.Find == nil && k.Co
 // first > last. ok is false if the arguments contradict the specification.
 func (k *KeySpec) bounds(args [][]byte) (first, last int, ok bool) {
 	n := len(args)
+	if k.Really != nil {
+		return k.Really(args)
+	}
 	if k.Find != nil {
 		first, last = k.Find(args)
 		return first, min(last, n-1), true

@@ -26,16 +26,17 @@ const maxName = 32
 // to the table then.
 func NewTable(families ...[]*Command) *Table {
 	t := &Table{byName: make(map[string]*Command), internal: make(map[string]*Command)}
-	for _, family := range families {
+	for _, family := range append(families, internalCommands()) {
 		for _, c := range family {
+			if c.internal() {
+				t.add(t.internal, c)
+				continue
+			}
 			t.add(t.byName, c)
 			t.commands = append(t.commands, c)
 		}
 	}
 	slices.SortFunc(t.commands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
-	for _, c := range internalCommands() {
-		t.add(t.internal, c)
-	}
 	for _, c := range t.commands {
 		for _, row := range append([]*Command{c}, c.Subcommands...) {
 			row.index = len(t.rows)
@@ -44,6 +45,9 @@ func NewTable(families ...[]*Command) *Table {
 	}
 	return t
 }
+
+// internal reports whether clients cannot name the command: the node itself does.
+func (c *Command) internal() bool { return c.Name[0] == 0 }
 
 func (t *Table) add(into map[string]*Command, c *Command) {
 	if into[c.Name] != nil {

@@ -81,7 +81,7 @@ type Entry struct {
 // errChanging answers a command on a slot that the shard does not own at the
 // command's place in the log. Clients retry TRYAGAIN, and the command was not
 // run.
-const errChanging = resp.Error("TRYAGAIN Slot is changing hands")
+const errChanging = command.ErrChanging
 
 // errPanicked answers a command whose handler has panicked.
 const errPanicked = resp.Error("ERR internal error: the command was undone, the node's log has the details")

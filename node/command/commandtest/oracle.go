@@ -22,6 +22,7 @@ import (
 // Oracle is a real server that commands are compared with.
 type Oracle struct {
 	Name   string // redis-server, redis-server-8, valkey-server-9
+	Addr   string // host:port
 	t      testing.TB
 	client *resp.Client
 }
@@ -105,7 +106,7 @@ func start(t testing.TB, path string, args ...string) *Oracle {
 		if err == nil {
 			if v, err := c.Do(ctx, "HELLO", "3"); err == nil && v.Kind == resp.KindMap {
 				t.Cleanup(func() { c.Close() })
-				return &Oracle{Name: "redis-server", t: t, client: c}
+				return &Oracle{Name: "redis-server", Addr: "127.0.0.1:" + port, t: t, client: c}
 			}
 			c.Close()
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/genuineh/aikv/node/resp"
 )
 
-// dumpCommands returns the rows of DUMP and RESTORE.
+// dumpCommands returns the rows of DUMP and RESTORE, and of RESTORE as MIGRATE sends it.
 func dumpCommands() []*command.Command {
 	return []*command.Command{
 		{
@@ -22,12 +22,21 @@ func dumpCommands() []*command.Command {
 		{
 			Name: "restore", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatKeyspace | command.CatDangerous,
 			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}},
-			Doc:    command.Doc{Usage: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", Summary: "Creates a key from what DUMP returned.", Since: "2.6.0", Group: "generic", Complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N))."},
+			Doc:    command.Doc{Usage: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", Summary: "Creates a key from what DUMP returned.", Since: "2.6.0", Group: "generic", Complexity: restoreComplexity},
+			Write:  restore,
+			Weight: restoreWeight,
+		},
+		{
+			Name: "restore-asking", Arity: -4, Flags: command.FlagWrite | command.FlagDenyOOM | command.FlagAsking, ACL: command.CatKeyspace | command.CatDangerous,
+			Keys:   []command.KeySpec{{Flags: command.KeyOW | command.KeyUpdate, Begin: 1}},
+			Doc:    command.Doc{Usage: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]", Summary: "RESTORE as MIGRATE sends it: also into a slot that is being imported.", Since: "3.0.0", Group: "server", Complexity: restoreComplexity, System: true},
 			Write:  restore,
 			Weight: restoreWeight,
 		},
 	}
 }
+
+const restoreComplexity = "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N))."
 
 // dump answers with the payload of a value, which does not tell its time of expiry.
 func dump(v *command.View, args *command.Args, r *resp.Reply) error {
