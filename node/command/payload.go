@@ -32,6 +32,23 @@ func AppendArgs(dst []byte, args [][]byte) []byte {
 	return dst
 }
 
+// AskingKind is the second byte, behind a byte 0, of the payload of a client that sent
+// ASKING.
+const AskingKind = 15
+
+// AppendAsking appends what makes the command or transaction that is appended next one
+// of a client that has sent ASKING: it runs on a slot that the shard is importing.
+func AppendAsking(dst []byte) []byte { return append(dst, 0, AskingKind) }
+
+// CutAsking returns a payload without what AppendAsking has put before it, and whether
+// that was there.
+func CutAsking(payload []byte) (rest []byte, asking bool) {
+	if len(payload) >= 2 && payload[0] == 0 && payload[1] == AskingKind {
+		return payload[2:], true
+	}
+	return payload, false
+}
+
 // DecodeArgs appends the arguments that payload holds to dst. They share
 // payload's memory. Bytes that are missing, left over or not in the shortest
 // form are ErrArgs.

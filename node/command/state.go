@@ -48,6 +48,8 @@ type Reading struct {
 	MaxString int
 	// Memory meters what the read holds; nil: nobody counts.
 	Memory *Memory
+	// Asking says that the client has sent ASKING.
+	Asking bool
 	// Watches is where WATCH leaves what it has seen; nil: nobody wants to know.
 	Watches *[]Watched
 }
