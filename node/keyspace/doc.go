@@ -72,7 +72,7 @@
 //
 // What outgrows a metadata record lies in trees (package tree), with a record for
 // each page. The metadata has the trees' roots: see pagedHash, pagedSet,
-// pagedSortedSet and pagedList.
+// pagedSortedSet, pagedList and pagedStream.
 //
 //	40 slot:2 object:20 page:4    a page of a big value
 //	50 slot:2 object:20           remains of one that is gone

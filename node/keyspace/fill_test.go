@@ -44,7 +44,7 @@ func TestFill(t *testing.T) {
 func (m *typedModel) fill(t *testing.T, rng *rand.Rand, tx *Tx, name string) {
 	t.Helper()
 	key, v := []byte(name), m.value(name)
-	if v == nil || v.text != nil || v.members != nil || rng.Intn(3) == 0 {
+	if v == nil || v.text != nil || v.members != nil || v.stream != nil || rng.Intn(3) == 0 {
 		tx.Delete(key)
 		v = &typedValue{}
 	}

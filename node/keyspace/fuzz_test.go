@@ -22,6 +22,8 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte{byte(TypeSortedSet), 0, 1, 0, 2, 1, 'a', 0, 0, 0, 0, 0, 0, 0, 0, 1, 'b', 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Add([]byte{byte(TypeList), 0, 1, 0, 5, 2, 1, 'a', 1, '7'})
 	f.Add([]byte{byte(TypeSet), 0, 1, 0, 2, 1, 'b', 1, 'a'})
+	f.Add([]byte{byte(TypeStream), 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(inlineStreamRecord(f))
 	f.Add([]byte{byte(TypeSet) | byte(flagIntegers)<<4, 0, 1, 0, 2, 0x7f, 0xff, 0x80, 0})
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		r, err := decodeRecord(at, encoded)
@@ -50,6 +52,7 @@ func readAll(r *record) {
 	view := Empty()
 	h, s := HashView{valueView{TypeHash, view, nil}}, SetView{valueView{TypeSet, view, nil}}
 	z, l := SortedSetView{valueView{TypeSortedSet, view, nil}}, ListView{valueView{TypeList, view, nil}}
+	x := &StreamView{valueView: valueView{TypeStream, view, nil}}
 	switch r.meta.Type {
 	case TypeHash:
 		h.rec = r
@@ -59,6 +62,8 @@ func readAll(r *record) {
 		z.rec = r
 	case TypeList:
 		l.rec = r
+	case TypeStream:
+		x.rec = r
 	}
 	r.roots() // of a big value, whose pages are not here
 	if _, big := r.object(); big {
@@ -79,6 +84,50 @@ func readAll(r *record) {
 	for range l.From(l.Len()-1, true) {
 		l.At(l.Len() - 1)
 	}
+	x.parse()
+	readStream(x)
+}
+
+// readStream reads all that a stream holds.
+func readStream(x *StreamView) {
+	for e := range x.Entries(StreamID{}, MaxStreamID, true) {
+		for range e.Texts {
+			x.Entry(e.ID)
+		}
+	}
+	x.RadixTree()
+	x.Groups(func(g StreamGroup) bool {
+		for c := range x.Consumers(g) {
+			for range x.PendingOf(g, c, StreamID{}) {
+				x.CountPendingOf(g, c)
+			}
+		}
+		for p := range x.Pending(g, StreamID{}) {
+			x.Owner(g, p)
+		}
+		for range x.PendingIdle(g) {
+			x.CountPending(g)
+		}
+		return true
+	})
+}
+
+// inlineStreamRecord is a stream with some of everything.
+func inlineStreamRecord(t testing.TB) []byte {
+	ks := open(t, storage.NewMemory())
+	write(t, ks, 1, 1, func(tx *Tx) {
+		s, _ := tx.Stream([]byte("k"))
+		s.Append(StreamID{1, 0}, [][]byte{[]byte("a"), []byte("b")})
+		s.Append(StreamID{1, 1}, [][]byte{[]byte("a"), []byte("7"), []byte("c"), nil})
+		s.AddGroup([]byte("g"), StreamID{1, 0}, 1)
+		g, _ := s.Group([]byte("g"))
+		s.Deliver(g, s.AddConsumer(g, []byte("c"), 5), StreamID{1, 0}, 5, 1)
+		s.End()
+	})
+	view := ks.View(0)
+	defer view.Close()
+	r := view.ref([]byte("k"))
+	return bytes.Clone(view.load(&r).kept.Value())
 }
 
 func equalMeta(a, b Meta) bool {

@@ -124,7 +124,7 @@ type pageWriter struct {
 	drafts []records.Record
 	// Where drafts begin, and the trees that are in use.
 	first [8]records.Record
-	trees [2]tree.Tree
+	trees [3]tree.Tree
 	used  int
 }
 
@@ -298,6 +298,9 @@ func (r *record) roots() []tree.Root {
 	case TypeSortedSet:
 		p := parsePagedSortedSet(r.body)
 		return []tree.Root{p.members, p.order}
+	case TypeStream:
+		p := parsePagedStream(r.body)
+		return []tree.Root{p.entries, p.nodes, p.groups}
 	default:
 		return []tree.Root{parsePagedSet(r.body).members}
 	}

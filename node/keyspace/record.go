@@ -12,7 +12,7 @@ import (
 // Type is the type of a key's value. The numbers are stored.
 type Type uint8
 
-// The types of values. Streams have their number, no more.
+// The types of values.
 const (
 	TypeString    Type = 1
 	TypeList      Type = 2
@@ -44,7 +44,7 @@ func (t Type) String() string {
 
 // known reports whether this program has values of the type.
 func (t Type) known() bool {
-	return t >= TypeString && t <= TypeHash
+	return t >= TypeString && t <= TypeStream
 }
 
 // flags returns the flags that a value of the type can have.
@@ -56,6 +56,8 @@ func (t Type) flags() Flags {
 		return flagLarge | flagIntegers | flagPaged
 	case TypeSortedSet, TypeList:
 		return flagLarge | flagPaged
+	case TypeStream:
+		return flagPaged
 	default:
 		return 0
 	}
@@ -216,6 +218,10 @@ func (r *record) check() error {
 		ok = checkPagedList(r.body)
 	case r.meta.Type == TypeList:
 		ok = checkInlineList(r.body)
+	case r.meta.Type == TypeStream && paged:
+		ok = checkPagedStream(r.body)
+	case r.meta.Type == TypeStream:
+		ok = checkInlineStream(r.body)
 	}
 	if !ok || soonest != r.soonest {
 		return errBadRecord

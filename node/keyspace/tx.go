@@ -43,7 +43,9 @@ type writeState struct {
 }
 
 // OnPut has put called for each key that the transaction gives a value, or changes the
-// value of, with its type; also for what is undone later.
+// value of, with its type; also for what is undone later. It is called as well where a
+// stream is no more, as who waits for entries of a group waits in vain then, and not
+// called for changes of a stream that bring nothing new to those who wait.
 func (tx *Tx) OnPut(put func(key []byte, t Type)) { tx.own.put = put }
 
 // StartEntry begins the next Raft entry: index must be larger than that of every
@@ -239,6 +241,9 @@ func (tx *Tx) set(r *ref, before, now *record) {
 		}
 	} else {
 		w.recs.Delete(r.stored)
+	}
+	if w.put != nil && before != nil && before.meta.Type == TypeStream && (now == nil || now.meta.Type != TypeStream) {
+		w.put(r.key, TypeStream)
 	}
 	had, has := before.deadline(), now.deadline()
 	tx.schedule(r.stored, had, has)

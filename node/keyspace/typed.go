@@ -62,6 +62,8 @@ func (m Meta) Encoding() string {
 		return "quicklist"
 	case m.Type == TypeHash, m.Type == TypeSet, m.Type == TypeSortedSet, m.Type == TypeList:
 		return "listpack"
+	case m.Type == TypeStream:
+		return "stream"
 	default:
 		return "raw"
 	}
@@ -181,6 +183,10 @@ func (v *View) elements(key []byte) int64 {
 		return HashView{value}.Len()
 	case TypeSortedSet:
 		return SortedSetView{value}.Len()
+	case TypeStream:
+		s := StreamView{valueView: value}
+		s.parse()
+		return s.Len()
 	default:
 		return 0
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"math/rand"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -21,6 +22,7 @@ type typedValue struct {
 	members  map[string]bool
 	scores   map[string]float64
 	elements []string
+	stream   *streamModel
 	expireAt int64
 }
 
@@ -48,6 +50,7 @@ func (v *typedValue) clone() *typedValue {
 	c := *v
 	c.fields, c.members, c.scores = maps.Clone(v.fields), maps.Clone(v.members), maps.Clone(v.scores)
 	c.elements = slices.Clone(v.elements)
+	c.stream = v.stream.clone()
 	return &c
 }
 
@@ -61,7 +64,7 @@ func (m *typedModel) value(key string) *typedValue {
 	if v.fields != nil {
 		maps.DeleteFunc(v.fields, func(_ string, f typedField) bool { return f.expireAt != 0 && f.expireAt <= m.clock })
 	}
-	if v.text == nil && len(v.fields)+len(v.members)+len(v.scores)+len(v.elements) == 0 {
+	if v.text == nil && v.stream == nil && len(v.fields)+len(v.members)+len(v.scores)+len(v.elements) == 0 {
 		return nil
 	}
 	return v
@@ -98,39 +101,45 @@ func (m *typedModel) check(t *testing.T, rng *rand.Rand, v *View) {
 		s, isSet, setErr := v.Set([]byte(key))
 		z, isSorted, sortedErr := v.SortedSet([]byte(key))
 		l, isList, listErr := v.List([]byte(key))
+		x, isStream, streamErr := v.Stream([]byte(key))
 		wrong := 0 // types that it has not
-		for _, err := range []error{hashErr, setErr, sortedErr, listErr} {
+		for _, err := range []error{hashErr, setErr, sortedErr, listErr, streamErr} {
 			if errors.Is(err, ErrWrongType) {
 				wrong++
 			}
 		}
 		switch {
 		case want == nil:
-			if isHash || isSet || isSorted || isList || wrong != 0 || h.Len()+s.Len()+z.Len()+l.Len() != 0 {
+			if isHash || isSet || isSorted || isList || isStream || wrong != 0 || h.Len()+s.Len()+z.Len()+l.Len()+x.Len() != 0 {
 				t.Fatalf("%s: something of an absent key", key)
 			}
 		case want.fields != nil:
-			if !isHash || meta.Type != TypeHash || wrong != 3 || meta.Encoding() != h.Encoding() {
+			if !isHash || meta.Type != TypeHash || wrong != 4 || meta.Encoding() != h.Encoding() {
 				t.Fatalf("%s is no hash: %v", key, hashErr)
 			}
 			checkHash(t, rng, h, want.fields)
 		case want.members != nil:
-			if !isSet || meta.Type != TypeSet || wrong != 3 || meta.Encoding() != s.Encoding() {
+			if !isSet || meta.Type != TypeSet || wrong != 4 || meta.Encoding() != s.Encoding() {
 				t.Fatalf("%s is no set: %v", key, setErr)
 			}
 			checkSetView(t, rng, s, want.members)
 		case want.scores != nil:
-			if !isSorted || meta.Type != TypeSortedSet || wrong != 3 || meta.Encoding() != z.Encoding() {
+			if !isSorted || meta.Type != TypeSortedSet || wrong != 4 || meta.Encoding() != z.Encoding() {
 				t.Fatalf("%s is no sorted set: %v", key, sortedErr)
 			}
 			checkSortedSet(t, rng, z, want)
 		case want.elements != nil:
-			if !isList || meta.Type != TypeList || wrong != 3 || meta.Encoding() != l.Encoding() {
+			if !isList || meta.Type != TypeList || wrong != 4 || meta.Encoding() != l.Encoding() {
 				t.Fatalf("%s is no list: %v", key, listErr)
 			}
 			checkList(t, rng, l, want.elements)
+		case want.stream != nil:
+			if !isStream || meta.Type != TypeStream || wrong != 4 || meta.Encoding() != "stream" {
+				t.Fatalf("%s is no stream: %v", key, streamErr)
+			}
+			checkStream(t, rng, x, want.stream)
 		default:
-			if string(meta.Value) != *want.text || wrong != 4 {
+			if string(meta.Value) != *want.text || wrong != 5 {
 				t.Fatalf("%s: %q, want %q", key, meta.Value, *want.text)
 			}
 		}
@@ -270,7 +279,7 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 	name := typedKey(rng.Intn(typedKeys))
 	key, was := []byte(name), m.value(name)
 	before, _ := tx.View.Lookup(key)
-	op := rng.Intn(27)
+	op := rng.Intn(32)
 	defer func() {
 		if tx.Err() != nil {
 			t.Fatalf("operation %d on %s: %v", op, name, tx.Err())
@@ -307,6 +316,8 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 		return
 	case 21, 22, 23, 24:
 		m.stepSet(t, rng, tx, name)
+	case 27, 28, 29, 30, 31:
+		m.stepStream(t, rng, tx, name)
 	case 25, 26:
 		m.fill(t, rng, tx, name)
 	case 15:
@@ -315,7 +326,7 @@ func (m *typedModel) step(t *testing.T, rng *rand.Rand, tx *Tx) {
 		m.keys[name] = &typedValue{text: &text, expireAt: at}
 	}
 	after, ok := tx.View.Lookup(key)
-	if now := m.value(name); now != nil && fmt.Sprint(now) != fmt.Sprint(was) && (!ok || after.Version == before.Version) {
+	if now := m.value(name); now != nil && !reflect.DeepEqual(now, was) && (!ok || after.Version == before.Version) {
 		t.Fatalf("%s has changed from %v to %v, and kept its version %v", name, was, now, after.Version)
 	}
 }
@@ -458,8 +469,8 @@ func (m *typedModel) entries(t *testing.T, rng *rand.Rand, tx *Tx) {
 	}
 }
 
-// TestTypedModel runs random operations on hashes, sets, sorted sets and lists against
-// maps and slices, with undone steps, discards, old views and reopenings.
+// TestTypedModel runs random operations on hashes, sets, sorted sets, lists and streams
+// against maps and slices, with undone steps, discards, old views and reopenings.
 func TestTypedModel(t *testing.T) {
 	for name, newStore := range stores(t) {
 		for seed := range int64(6) {
