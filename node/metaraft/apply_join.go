@@ -29,6 +29,8 @@ func (c *Freeze) apply(d *draft) Outcome {
 		return Outcome{Error: "TRYAGAIN the node is not alone any more"}
 	case len(d.s.Intents) > 0:
 		return Outcome{Error: "TRYAGAIN slots are changing hands"}
+	case len(d.s.Garbage) > 0: // the target knows nothing of it
+		return Outcome{Error: "TRYAGAIN what the node had of slots that moved away is still being deleted"}
 	}
 	for i := range d.s.Shards {
 		if len(d.s.Shards[i].Leaving) > 0 {
@@ -97,7 +99,7 @@ func (c *Dissolve) apply(d *draft) Outcome {
 	if o := d.closed(); o != nil {
 		return *o
 	}
-	if d.s.OwnsSlots() || len(d.s.Residue) > 0 {
+	if !d.s.empty() {
 		return refuse("the cluster owns slots or keys; reset its nodes, or delete its slots and keys, before it can join another one")
 	}
 	dissolved := *c

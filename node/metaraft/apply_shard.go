@@ -44,7 +44,7 @@ func (c *Replicate) apply(d *draft) Outcome {
 		}
 		old.remove(c.Node)
 	default:
-		if owned := d.s.Slots.Of(old.ID); !owned.Empty() || d.s.holdsResidue(old.ID) {
+		if d.s.bears(old) || d.s.expects(old.ID) {
 			return refuse("To set a master the node must be empty and without assigned slots.")
 		}
 		// Without slots there is nothing to replicate: its replicas become

@@ -36,8 +36,11 @@ func (c *AddSlots) apply(d *draft) Outcome {
 	if shard != nil {
 		own = shard.ID
 	}
-	if n, holder, ok := d.s.residueIn(&c.Slots.Set, own); ok {
+	if n, holder, ok := d.s.keysElsewhere(&c.Slots.Set, own); ok {
 		return refuse("Slot %d still holds keys on node %s; move or delete them first", n, d.s.Shard(holder).Master)
+	}
+	if n, ok := d.s.garbageIn(own, &c.Slots.Set); ok {
+		return passing(refuse("what this node had of slot %d is still being deleted, try again", n))
 	}
 	if c.Slots.Empty() {
 		return Outcome{}
@@ -54,7 +57,7 @@ func (c *AddSlots) apply(d *draft) Outcome {
 }
 
 // DelSlots starts an intent that takes the slots from their owners; with Node
-// set, all slots that this master owns. With Empty, the intent ends without
+// set, all slots that this master owns. A migration of one of the slots fails. With Empty, the intent ends without
 // effect, and with the error errNotEmpty, if any of them still holds keys when it
 // is sealed. Outcome.Intent is the intent to wait for (0 when there are no
 // slots: nothing to do), Outcome.Epoch its slot epoch.
@@ -91,6 +94,7 @@ func (c *DelSlots) apply(d *draft) Outcome {
 			pending = slices.Insert(pending, i, group)
 		}
 	}
+	d.failMigrationsIn(&slots.Set)
 	if n, ok := d.s.inIntent(&slots.Set); ok {
 		return refuse("Slot %d is changing hands, try again", n)
 	}
@@ -120,7 +124,7 @@ func (*Sealed) Kind() Kind { return "sealed" }
 
 func (c *Sealed) apply(d *draft) Outcome {
 	in := d.s.PendingIntent(c.Intent)
-	if in == nil {
+	if in == nil || in.Migration != 0 {
 		return Outcome{}
 	}
 	i, ok := slices.BinarySearch(in.Pending, c.Group)
@@ -151,6 +155,9 @@ func (*CancelIntent) Kind() Kind { return "cancel-intent" }
 
 func (c *CancelIntent) apply(d *draft) Outcome {
 	in := d.s.PendingIntent(c.Intent)
+	if in != nil && in.Migration != 0 {
+		return refuse("intent %d is that of a migration", c.Intent)
+	}
 	if in == nil {
 		switch ended, err := d.s.IntentResult(c.Intent); {
 		case !ended:

@@ -23,7 +23,8 @@ func (n *Node) AddSlots(ctx context.Context, slots slot.Set) error {
 		return errNoLeader
 	}
 	// gofail: var slotsAdd struct{}
-	outcome, err := n.proposeIn(ctx, a, &AddSlots{Node: a.id.Node, Slots: Slots{slots}, NewGroup: topology.GroupID(n.token())})
+	change := &AddSlots{Node: a.id.Node, Slots: Slots{slots}, NewGroup: topology.GroupID(n.token())}
+	outcome, err := n.patientlyIn(ctx, a, change, refusalOf(change))
 	if err != nil || slots.Empty() {
 		return err
 	}
@@ -105,20 +106,25 @@ func (n *Node) FlushSlots(ctx context.Context) error {
 	return n.delSlotsIn(ctx, a, &DelSlots{Node: a.id.Node, Empty: true})
 }
 
-// delSlotsIn sees an intent in a's cluster through: it waits for most of the
-// time it has, which ctx bounds, and keeps the rest for cancelling.
+// delSlotsIn makes an intent in a's cluster and sees it through.
 func (n *Node) delSlotsIn(ctx context.Context, a *attachment, change *DelSlots) error {
-	deadline, _ := ctx.Deadline()
 	// gofail: var intentPropose struct{}
 	outcome, err := n.proposeIn(ctx, a, change)
 	// gofail: var intentMade struct{}
 	if err != nil || outcome.Intent == 0 {
 		return err
 	}
+	return n.seeThrough(ctx, a, outcome)
+}
+
+// seeThrough waits for the end of an intent in a's cluster: for most of the time that is
+// left, which ctx bounds. It keeps the rest for cancelling.
+func (n *Node) seeThrough(ctx context.Context, a *attachment, outcome Outcome) error {
+	deadline, _ := ctx.Deadline()
 	wait, stop := n.within(ctx, deadline.Sub(n.sched.Now())*7/10)
 	defer stop()
 	ended, result := false, error(nil)
-	_, err = n.await(wait, func(b *attachment) bool {
+	_, err := n.await(wait, func(b *attachment) bool {
 		if b == a && b.machine.Applied() >= outcome.Index {
 			ended, result = b.machine.State().IntentResult(outcome.Intent)
 		}
@@ -230,15 +236,27 @@ func (n *Node) Forget(ctx context.Context, id topology.NodeID, force bool) (warn
 // out, or a copy is on its way. It proposes again as soon as the guard has nothing
 // against it any more, or finds something that stays, as long as ctx has time.
 func (n *Node) proposePatiently(ctx context.Context, change Change, guard func(*State) *guarded) (Outcome, error) {
+	a, err := n.await(ctx, (*attachment).ready)
+	if err != nil {
+		return Outcome{}, errNoLeader
+	}
+	return n.patientlyIn(ctx, a, change, guard)
+}
+
+// patientlyIn is proposePatiently for a change that makes sense in a's cluster only.
+func (n *Node) patientlyIn(ctx context.Context, a *attachment, change Change, guard func(*State) *guarded) (Outcome, error) {
 	deadline, _ := ctx.Deadline()
 	wait, stop := n.within(ctx, deadline.Sub(n.sched.Now())*8/10) // the last word takes time as well
 	defer stop()
 	for {
-		outcome, err := n.Propose(ctx, change)
+		outcome, err := n.proposeIn(ctx, a, change)
 		if err == nil || !outcome.Passing {
 			return outcome, err
 		}
-		if _, late := n.await(wait, func(a *attachment) bool {
+		if _, late := n.await(wait, func(b *attachment) bool {
+			if b != a {
+				return true
+			}
 			if a.machine.Applied() < outcome.Index {
 				return false
 			}

@@ -14,6 +14,7 @@ const shardVoters = 3
 // voters of MetaRaft, and new version numbers of wishes that changed.
 // Doing it once more changes nothing.
 func (d *draft) derive() {
+	d.deriveMarks()
 	d.deriveArbiters()
 	d.deriveVoters()
 	for i := range d.s.Shards {
@@ -35,7 +36,7 @@ func (d *draft) deriveArbiters() {
 		shard := &d.s.Shards[i]
 		want := 0
 		if len(d.s.Nodes) >= shardVoters &&
-			(owning[shard.ID] || shard.data() > 1 || d.s.holdsResidue(shard.ID)) {
+			(owning[shard.ID] || shard.data() > 1 || d.s.holdsResidue(shard.ID) || d.s.importsKeys(shard.ID) || d.s.expects(shard.ID)) {
 			want = max(0, shardVoters-shard.data())
 		}
 		for have := len(shard.Members) - shard.data(); have > want; have-- {

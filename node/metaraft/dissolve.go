@@ -101,7 +101,7 @@ func (n *Node) dissolvedSo(a *attachment, end *dissolution, answers []answer) bo
 			count(m.RaftAddr, m.Node)
 		}
 	}
-	return 2*same > voters || same > 0 && 2*(same+gone) > voters && !s.OwnsSlots() && len(s.Residue) == 0
+	return 2*same > voters || same > 0 && 2*(same+gone) > voters && s.empty()
 }
 
 // hearDissolved acts on a peer's word that the cluster dissolved, once a majority

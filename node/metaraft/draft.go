@@ -36,6 +36,12 @@ func refuse(format string, args ...any) Outcome {
 	return Outcome{Error: "ERR " + fmt.Sprintf(format, args...)}
 }
 
+// passing marks a refusal as one that will not last: see guarded.
+func passing(o Outcome) Outcome {
+	o.Passing = true
+	return o
+}
+
 func unknownNode(id topology.NodeID) Outcome { return refuse("Unknown node %s", id) }
 
 // freshRaftID returns an id that no membership of this cluster ever had.
@@ -133,8 +139,9 @@ func (d *draft) insertShard(shard ShardRecord) {
 }
 
 // dropShard removes a shard and everything that refers to it. Its slots become
-// unassigned, at once also where an intent covers them.
+// unassigned, at once also where an intent covers them. Migrations from and to it fail.
 func (d *draft) dropShard(group topology.GroupID) {
+	d.failMigrationsOf(group)
 	owned := d.s.Slots.Of(group)
 	if !owned.Empty() {
 		table := d.slots()
@@ -144,9 +151,14 @@ func (d *draft) dropShard(group topology.GroupID) {
 	}
 	byGroup := func(r Residue) bool { return r.Group == group }
 	d.s.Residue = slices.DeleteFunc(d.s.Residue, byGroup)
+	d.s.Garbage = slices.DeleteFunc(d.s.Garbage, func(g Garbage) bool { return g.Group == group })
 	d.s.Shards = slices.DeleteFunc(d.s.Shards, func(r ShardRecord) bool { return r.ID == group })
 	for i := 0; i < len(d.s.Intents); {
 		in := &d.s.Intents[i]
+		if in.To == group {
+			d.cancelIntent(*in, string(errTargetGone)) // removes element i
+			continue
+		}
 		for n := range owned.All {
 			in.Slots.Remove(n)
 		}
@@ -163,6 +175,10 @@ func (d *draft) dropShard(group topology.GroupID) {
 // finishIntent ends an intent whose groups have all sealed.
 func (d *draft) finishIntent(in Intent) {
 	holdsKeys := func(r Residue) bool { return !r.Slots.Set.Empty() }
+	if in.To != 0 {
+		d.finishMove(in)
+		return
+	}
 	if in.Empty && slices.ContainsFunc(in.Residue, holdsKeys) {
 		d.cancelIntent(in, string(errNotEmpty))
 		return
@@ -171,7 +187,7 @@ func (d *draft) finishIntent(in Intent) {
 	for _, r := range in.Residue {
 		d.addResidue(r.Group, &r.Slots.Set)
 	}
-	d.endIntent(in.ID, "")
+	d.endIntent(in, "")
 }
 
 // cancelIntent ends an intent without effect. The slots get a new epoch, with
@@ -182,13 +198,17 @@ func (d *draft) cancelIntent(in Intent, text string) {
 	for n := range in.Slots.All {
 		table[n].Epoch = epoch
 	}
-	d.endIntent(in.ID, text)
+	d.endIntent(in, text)
 }
 
-// endIntent moves an intent from the pending to the finished ones.
-func (d *draft) endIntent(id uint64, text string) {
-	d.s.Intents = slices.DeleteFunc(d.s.Intents, func(in Intent) bool { return in.ID == id })
-	d.s.Finished = append(d.s.Finished, FinishedIntent{id, text})
+// endIntent moves an intent from the pending to the finished ones. Nobody waits for that
+// of a migration.
+func (d *draft) endIntent(in Intent, text string) {
+	d.s.Intents = slices.DeleteFunc(d.s.Intents, func(other Intent) bool { return other.ID == in.ID })
+	if in.Migration != 0 {
+		return
+	}
+	d.s.Finished = append(d.s.Finished, FinishedIntent{in.ID, text})
 	if extra := len(d.s.Finished) - finishedIntents; extra > 0 {
 		d.s.Finished = slices.Delete(d.s.Finished, 0, extra)
 	}
@@ -230,6 +250,21 @@ func (s *State) residueIn(slots *slot.Set, except topology.GroupID) (n uint16, h
 		}
 	}
 	return n, holder, found
+}
+
+// keysElsewhere returns the lowest of slots that must not be given to group, since
+// another one holds keys of it, and that one. Where the group holds keys as well,
+// somebody has to put them together, and may begin with any of them.
+func (s *State) keysElsewhere(slots *slot.Set, group topology.GroupID) (n uint16, holder topology.GroupID, found bool) {
+	left := *slots
+	for _, r := range s.Residue {
+		if r.Group == group && group != 0 {
+			for n := range r.Slots.All {
+				left.Remove(n)
+			}
+		}
+	}
+	return s.residueIn(&left, 0)
 }
 
 // holdsResidue reports whether the group holds keys of slots it does not own.

@@ -36,10 +36,10 @@ func (s *State) alive(id topology.NodeID) bool {
 }
 
 // bears reports whether something would be lost with the shard: it owns slots, or
-// holds keys of slots that it owned.
+// holds keys of slots that it does not own, or may do so.
 func (s *State) bears(shard *ShardRecord) bool {
 	owned := s.Slots.Of(shard.ID)
-	return !owned.Empty() || s.holdsResidue(shard.ID)
+	return !owned.Empty() || s.holdsResidue(shard.ID) || s.importsKeys(shard.ID)
 }
 
 // guardCopy returns why the node's copy of the shard must stay, nil if it may go or

@@ -282,7 +282,7 @@ func (n *Node) Info() PeerInfo {
 	v, s := a.view(), a.machine.State()
 	p := PeerInfo{
 		Node: a.id.Node, Cluster: a.id.Cluster, MetaID: a.id.MetaID, Address: n.Address(),
-		Nodes: len(v.Nodes), Slots: v.Assigned(), Residue: len(v.Residue) > 0,
+		Nodes: len(v.Nodes), Slots: v.Assigned(), Residue: s.holdsStrays(),
 		Staying: staying(s), Members: members(v), Lineage: n.opts.Lineage(),
 	}
 	switch {

@@ -132,6 +132,9 @@ type Options struct {
 	// MEET looks for the node that announces the client address it was given.
 	Address topology.Address
 	Seeds   []string
+	// MastersStay tells whether a master that has given its last slot away stays one,
+	// instead of becoming a replica of the new owner; nil: it does not.
+	MastersStay func() bool
 	// Feature is the feature level of a cluster that this node founds.
 	Feature uint32
 
@@ -181,6 +184,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Recorded == nil {
 		o.Recorded = func(Incarnation) {}
+	}
+	if o.MastersStay == nil {
+		o.MastersStay = func() bool { return false }
 	}
 	if o.Contact == nil {
 		o.Contact = func(topology.NodeID) topology.Contact { return topology.Contact{} }

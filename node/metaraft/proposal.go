@@ -46,9 +46,10 @@ type Change interface {
 type Outcome struct {
 	Error   string        `json:",omitempty"` // exact client text with prefix; empty = done
 	Index   uint64        // MetaRaft index at which the proposal was applied
-	Epoch   uint64        `json:",omitempty"` // AddSlots, DelSlots: slot epoch; epoch commands: config epoch
+	Epoch   uint64        `json:",omitempty"` // what is about slots: slot epoch; epoch commands: config epoch
 	Bumped  bool          `json:",omitempty"` // BumpEpoch
-	Intent  uint64        `json:",omitempty"` // DelSlots
+	Intent  uint64        `json:",omitempty"` // DelSlots, SetSlot
+	Ended   int           `json:",omitempty"` // EndMigration
 	Warning string        `json:",omitempty"` // Promote, Forget
 	Passing bool          `json:",omitempty"` // the refusal will not last: see guarded
 	Admit   *AdmitOutcome `json:",omitempty"` // Admit, BurnToken
@@ -92,31 +93,38 @@ type MetaMember struct {
 
 // changes lists every kind with a maker of its empty body.
 var changes = map[Kind]func() Change{
-	"init":             func() Change { return new(Init) },
-	"set-address":      func() Change { return new(SetAddress) },
-	"set-endpoint":     func() Change { return new(SetEndpointType) },
-	"add-slots":        func() Change { return new(AddSlots) },
-	"del-slots":        func() Change { return new(DelSlots) },
-	"sealed":           func() Change { return new(Sealed) },
-	"cancel-intent":    func() Change { return new(CancelIntent) },
-	"clear-residue":    func() Change { return new(ClearResidue) },
-	"replicate":        func() Change { return new(Replicate) },
-	"takeover":         func() Change { return new(Takeover) },
-	"report":           func() Change { return new(Report) },
-	"membership-done":  func() Change { return new(MembershipDone) },
-	"admit":            func() Change { return new(Admit) },
-	"burn-token":       func() Change { return new(BurnToken) },
-	"freeze":           func() Change { return new(Freeze) },
-	"unfreeze":         func() Change { return new(Unfreeze) },
-	"dissolve":         func() Change { return new(Dissolve) },
-	"forget":           func() Change { return new(Forget) },
-	"leave":            func() Change { return new(Leave) },
-	"set-config-epoch": func() Change { return new(SetConfigEpoch) },
-	"bump-epoch":       func() Change { return new(BumpEpoch) },
-	"liveness":         func() Change { return new(Liveness) },
-	"relieve":          func() Change { return new(Relieve) },
-	"settle-copies":    func() Change { return new(AdjustCopies) },
-	"promote":          func() Change { return new(Promote) },
-	"come-back":        func() Change { return new(ComeBack) },
-	"feature":          func() Change { return new(Feature) },
+	"init":               func() Change { return new(Init) },
+	"set-address":        func() Change { return new(SetAddress) },
+	"set-endpoint":       func() Change { return new(SetEndpointType) },
+	"add-slots":          func() Change { return new(AddSlots) },
+	"del-slots":          func() Change { return new(DelSlots) },
+	"sealed":             func() Change { return new(Sealed) },
+	"cancel-intent":      func() Change { return new(CancelIntent) },
+	"clear-residue":      func() Change { return new(ClearResidue) },
+	"set-slot":           func() Change { return new(SetSlot) },
+	"start-migration":    func() Change { return new(StartMigration) },
+	"hand-over":          func() Change { return new(HandOver) },
+	"hand-back":          func() Change { return new(HandBack) },
+	"complete-migration": func() Change { return new(CompleteMigration) },
+	"end-migration":      func() Change { return new(EndMigration) },
+	"garbage-gone":       func() Change { return new(GarbageGone) },
+	"replicate":          func() Change { return new(Replicate) },
+	"takeover":           func() Change { return new(Takeover) },
+	"report":             func() Change { return new(Report) },
+	"membership-done":    func() Change { return new(MembershipDone) },
+	"admit":              func() Change { return new(Admit) },
+	"burn-token":         func() Change { return new(BurnToken) },
+	"freeze":             func() Change { return new(Freeze) },
+	"unfreeze":           func() Change { return new(Unfreeze) },
+	"dissolve":           func() Change { return new(Dissolve) },
+	"forget":             func() Change { return new(Forget) },
+	"leave":              func() Change { return new(Leave) },
+	"set-config-epoch":   func() Change { return new(SetConfigEpoch) },
+	"bump-epoch":         func() Change { return new(BumpEpoch) },
+	"liveness":           func() Change { return new(Liveness) },
+	"relieve":            func() Change { return new(Relieve) },
+	"settle-copies":      func() Change { return new(AdjustCopies) },
+	"promote":            func() Change { return new(Promote) },
+	"come-back":          func() Change { return new(ComeBack) },
+	"feature":            func() Change { return new(Feature) },
 }

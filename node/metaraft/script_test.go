@@ -82,6 +82,9 @@ func parseProposal(t *testing.T, td *datadriven.TestData) Proposal {
 }
 
 func printOutcome(o Outcome) string {
+	if o.Error != "" && o.Passing {
+		return o.Error + " (passing)\n"
+	}
 	if o.Error != "" {
 		return o.Error + "\n"
 	}
@@ -95,6 +98,9 @@ func printOutcome(o Outcome) string {
 	}
 	if o.Intent != 0 {
 		fmt.Fprintf(&b, " intent=%d", o.Intent)
+	}
+	if o.Ended != 0 {
+		fmt.Fprintf(&b, " ended=%d", o.Ended)
 	}
 	b.WriteByte('\n')
 	if o.Warning != "" {
@@ -156,8 +162,22 @@ func printState(s *State) string {
 	for _, r := range s.Residue {
 		fmt.Fprintf(&b, "residue shard=%d %s\n", r.Group, r.Slots)
 	}
+	for _, g := range s.Garbage {
+		fmt.Fprintf(&b, "garbage shard=%d epoch=%d %s\n", g.Group, g.Epoch, g.Slots)
+	}
+	for _, m := range s.Marks {
+		kind := map[topology.MarkKind]string{topology.Migrating: "migrating to", topology.Importing: "importing from"}[m.Kind]
+		fmt.Fprintf(&b, "mark shard=%d slot=%d epoch=%d %s %d\n", m.Group, m.Slot, m.Epoch, kind, m.Peer)
+	}
+	for _, m := range s.Migrations {
+		b.WriteString(printMigration(m))
+	}
 	for _, in := range s.Intents {
-		fmt.Fprintf(&b, "intent %d epoch=%d created=%d slots=%s pending=%d\n", in.ID, in.Epoch, in.Created, in.Slots, in.Pending)
+		fmt.Fprintf(&b, "intent %d epoch=%d created=%d slots=%s pending=%d", in.ID, in.Epoch, in.Created, in.Slots, in.Pending)
+		if in.To != 0 {
+			fmt.Fprintf(&b, " to=%d migration=%d", in.To, uint64(in.Migration))
+		}
+		b.WriteByte('\n')
 	}
 	for _, f := range s.Finished {
 		fmt.Fprintf(&b, "finished %d %q\n", f.ID, f.Error)
@@ -175,6 +195,24 @@ func printState(s *State) string {
 		fmt.Fprintf(&b, "dissolved token=%d target=%s/%d\n", f.Token, f.TargetAddr, f.TargetCluster)
 	}
 	return b.String()
+}
+
+func printMigration(m Migration) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "migration %d %s %s slots=%s from=%d/%d to=%d/%d created=%d", uint64(m.ID), m.Face, m.State, m.Slots,
+		m.From, uint64(m.Source), m.To, uint64(m.Dest), m.Created)
+	for _, field := range []struct {
+		name  string
+		value int64
+	}{{"ended", m.Ended}, {"epoch", int64(m.Epoch)}, {"retries", int64(m.Retries)}, {"paused", m.Paused}} {
+		if field.value != 0 {
+			fmt.Fprintf(&b, " %s=%d", field.name, field.value)
+		}
+	}
+	if m.Error != "" {
+		fmt.Fprintf(&b, " %q", m.Error)
+	}
+	return b.String() + "\n"
 }
 
 func printMembers(members []topology.Member) string {

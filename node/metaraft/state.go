@@ -30,8 +30,13 @@ type State struct {
 	Nodes  []NodeRecord
 	Shards []ShardRecord
 	// Slots is shared between states that agree on it.
-	Slots      *SlotTable
-	Residue    []Residue
+	Slots   *SlotTable
+	Residue []Residue
+	// Migrations are the active ones, the oldest first, then the last endedMigrations,
+	// in order of their end.
+	Migrations []Migration
+	Garbage    []Garbage // by group and epoch
+	Marks      []Mark    // by group and slot
 	Intents    []Intent
 	Finished   []FinishedIntent // the last finishedIntents, in order of their end
 	Tombstones []topology.NodeID
@@ -92,6 +97,12 @@ type Intent struct {
 	Pending []topology.GroupID // groups that have not reported their seal
 	Residue []Residue          // reported so far
 	Empty   bool               `json:",omitempty"` // see DelSlots
+	// To is the group that is to have the slots, 0: none. Then there is one group in
+	// Pending, their owner. Migration is the one that hands them over, 0: none; its owner
+	// does not report. With Stay, the owner stays a master without slots.
+	To        topology.GroupID     `json:",omitempty"`
+	Migration topology.MigrationID `json:",omitempty"`
+	Stay      bool                 `json:",omitempty"`
 }
 
 // FinishedIntent remembers how an intent ended; Error as in Outcome.
@@ -219,6 +230,16 @@ func (s *State) OwnsSlots() bool {
 	return false
 }
 
+// empty reports whether the cluster owns no slots and no keys, as far as is known.
+func (s *State) empty() bool {
+	return !s.OwnsSlots() && !s.holdsStrays()
+}
+
+// holdsStrays reports whether a shard holds keys of slots that it does not own, or may.
+func (s *State) holdsStrays() bool {
+	return len(s.Residue) > 0 || slices.ContainsFunc(s.Marks, func(m Mark) bool { return m.Kind == topology.Importing })
+}
+
 // MetaMembers returns the wished members of the MetaRaft group, by node id.
 func (s *State) MetaMembers() []MetaMember {
 	members := make([]MetaMember, len(s.Nodes))
@@ -261,6 +282,9 @@ func (s *State) clone() *State {
 		// Voters and Outgoing are replaced, never changed.
 	}
 	c.Residue = slices.Clone(s.Residue)
+	c.Migrations = slices.Clone(s.Migrations)
+	c.Garbage = slices.Clone(s.Garbage)
+	c.Marks = slices.Clone(s.Marks)
 	c.Intents = slices.Clone(s.Intents)
 	for i := range c.Intents {
 		c.Intents[i].Pending = slices.Clone(c.Intents[i].Pending)

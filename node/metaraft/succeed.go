@@ -1,5 +1,11 @@
 package metaraft
 
+import (
+	"slices"
+
+	"github.com/genuineh/aikv/node/slot"
+)
+
 // lostCounts is added to every counter of a MetaRaft that goes on from one member's
 // state: what the lost voters may have given out beyond that state is not given out
 // again.
@@ -32,8 +38,15 @@ func (d *draft) succeed(cluster uint64) {
 	d.s.RaftID += lostCounts
 	d.s.SlotEpoch += lostCounts
 	d.s.Intent += lostCounts
-	for len(d.s.Intents) > 0 {
-		d.cancelIntent(d.s.Intents[0], string(Uncertain))
+	// A hand-over goes on: its target may have everything, and may even own the slots by
+	// a change that is not known here. So they stay sealed until it says so.
+	var handing slot.Set
+	for _, in := range slices.Clone(d.s.Intents) {
+		if in.Migration == 0 {
+			d.cancelIntent(in, string(Uncertain))
+		} else {
+			handing.Union(&in.Slots.Set)
+		}
 	}
 	for i := range d.s.Shards {
 		d.s.Shards[i].Version += lostCounts
@@ -42,8 +55,11 @@ func (d *draft) succeed(cluster uint64) {
 	// that is not known here.
 	owners, epoch := d.slots(), d.freshSlotEpoch()
 	for n := range owners {
-		if owners[n].Group != 0 {
+		if owners[n].Group != 0 && !handing.Has(uint16(n)) {
 			owners[n].Epoch = epoch
 		}
+	}
+	for i := range d.s.Marks {
+		d.s.Marks[i].Epoch = epoch
 	}
 }

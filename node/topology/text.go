@@ -70,8 +70,9 @@ func NodesText(v *View, live Live, now time.Time) string {
 
 // NodeLine is the line of CLUSTER NODES for n, without its end:
 //
-//	<id> <host>:<port>@<busport>[,<hostname>] <flags> <master|-> <ping> <pong> <epoch> <link>[ <slots>…]
+//	<id> <host>:<port>@<busport>[,<hostname>] <flags> <master|-> <ping> <pong> <epoch> <link>[ <slots>…][ <marks>…]
 //
+// Marks are shown of the node itself alone, as in Redis.
 // Ping is 0 unless something was sent to the node since it was last heard of;
 // both times are unix ms on the wall clock of now.
 func NodeLine(v *View, n *Node, live Live, now time.Time) string {
@@ -100,8 +101,23 @@ func NodeLine(v *View, n *Node, live Live, now time.Time) string {
 		for _, r := range n.Shard.Slots.Ranges() {
 			b.WriteString(" " + r.String())
 		}
+		if n.ID == v.Self {
+			v.writeMarks(&b, n.Shard.ID)
+		}
 	}
 	return b.String()
+}
+
+// writeMarks writes the slots that are open on a shard: "[5->-peer]" is being migrated
+// there, "[5-<-peer]" imported from there.
+func (v *View) writeMarks(b *strings.Builder, group GroupID) {
+	for _, m := range v.MarksOf(group) {
+		arrow := "->-"
+		if m.Kind == Importing {
+			arrow = "-<-"
+		}
+		fmt.Fprintf(b, " [%d%s%s]", m.Slot, arrow, m.Peer)
+	}
 }
 
 // contact returns what is known of the link to n; a node is always connected

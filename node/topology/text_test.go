@@ -117,6 +117,9 @@ func change(t *testing.T, td *datadriven.TestData, v *View, live *fakeLive, arg 
 	case "unassign": // one slot
 		v.Owner[id].Slots.Remove(uint16(id))
 		v.Owner[id] = nil
+	case "marks": // on the shard of that node
+		g := v.Node(NodeID(id)).Shard.ID
+		v.Marks = append(v.Marks, Mark{Group: g, Slot: 99, Kind: Migrating, Peer: 2}, Mark{Group: g, Slot: 102, Kind: Importing, Peer: 4})
 	case "master": // of shard 0xb
 		v.Shard(0xb).Master = NodeID(id)
 	default:

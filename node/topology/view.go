@@ -201,6 +201,11 @@ type Intent struct {
 	Slots slot.Set
 	// Pending are the groups that have not reported their seal.
 	Pending []GroupID
+	// To is the shard that is to have the slots, 0: none. Migration is the one that
+	// hands them over, 0: none; its groups have nothing to report, and CompleteMigration
+	// ends the intent.
+	To        GroupID
+	Migration MigrationID
 }
 
 // View is the topology as one node has applied it. It is immutable: share it
@@ -231,6 +236,14 @@ type View struct {
 	SlotEpoch [slot.Count]uint64
 	// Residue are slots that a shard does not own but still holds keys of.
 	Residue map[GroupID]slot.Set
+	// LastSlotEpoch is the highest slot epoch that was given out: no mark or change of
+	// hands that the view shows, or that it shows to be over, has a higher one.
+	LastSlotEpoch uint64
+	// Migrations are the active ones, the oldest first, then those that have ended, the
+	// latest first.
+	Migrations []*Migration
+	Garbage    []*Garbage // by group and epoch
+	Marks      []Mark     // by group and slot
 }
 
 // Node returns the node with that id, or nil.
