@@ -46,7 +46,7 @@ const droppedMark = "DROPPED"
 type keeper struct {
 	Attic
 	logger *slog.Logger
-	next   time.Time // not before; owned by the Manager's goroutine
+	next   time.Time // not before; owned by Manager.Run
 	busy   atomic.Bool
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // A replica whose log no longer connects to its leader's gets another state: it
-// is fetched beside everything else into a folder of its own, and the Manager
+// is fetched beside everything else into a folder of its own, and the worker
 // then makes the replica go on from it (multiraft.Host.Reopen), in one batch of
 // the log that also names the folder. So a crash leaves the former state or the
 // new one, and the folder of the other is a stranger's at the next start.
@@ -175,7 +175,7 @@ type inflow struct {
 	result  *fetched
 }
 
-// start runs fetch beside the Manager, unless that is running, has left a
+// start runs fetch beside the replica's worker, unless that is running, has left a
 // result, or failed a moment ago.
 func (i *inflow) start(ctx context.Context, m *Manager, fetch func(context.Context) (*fetched, error)) {
 	i.mu.Lock()
@@ -194,7 +194,7 @@ func (i *inflow) start(ctx context.Context, m *Manager, fetch func(context.Conte
 	ended := make(chan struct{})
 	i.running, i.retry = ended, time.Time{}
 	ctx, i.cancel = context.WithCancel(ctx)
-	m.reports.Go("fetch", func() {
+	m.work.Go("fetch", func() {
 		f, err := fetch(ctx)
 		i.mu.Lock()
 		i.result = f

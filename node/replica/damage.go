@@ -105,7 +105,7 @@ func (m *Manager) mend(ctx context.Context, r *Replica, view *topology.View, s *
 	}
 	r.group.Distrust()
 	if leader, _ := r.group.Leader(); leader == r.raftID {
-		return nil // the group hands leadership on, and wakes the Manager
+		return nil // the group hands leadership on, and wakes the worker
 	}
 	// Whatever happens from here on, the folder is one to keep for a while.
 	if err := r.mark(); err != nil {

@@ -1,10 +1,10 @@
 // Package replica keeps this node's replicas of shard groups in line with the
 // topology, and the topology in line with what the groups have become.
 //
-// The Manager is level-triggered: whenever the view or a group's leadership
-// changed, it compares the two and takes every step that brings them closer.
-// No step depends on an event having been seen, so a crash between any two of
-// them costs nothing but time:
+// Each replica has a worker (worker.go), which is level-triggered: whenever the view or
+// a group's leadership changed, it compares the two and takes every step that brings
+// them closer. No step depends on an event having been seen, so a crash between any
+// two of them costs nothing but time:
 //
 //   - Nothing is done by a view older than one that was acted upon before a
 //     restart: what the view does not know yet would be destroyed, and a group
@@ -27,8 +27,9 @@
 //     it has, the leader reports so and the leavers may go.
 //   - The leader reports who votes and who has the data, whenever that changes:
 //     MetaRaft refuses what would drop the last copy by that.
-//   - No step waits for anything but its own report or write: what has to come
-//     about first, such as a new member's catch-up, brings the Manager back.
+//   - No step waits for anything but its own report or write, nor for another step or
+//     replica: what has to come about first, such as a new member's catch-up, brings
+//     the worker back.
 //   - The leader takes up slots that the view gives to its shard (Own), gives up
 //     those that an intent asks for (Seal), and reports the seal.
 //   - A leader that the view does not name as master reports its term.

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
@@ -11,14 +12,51 @@ import (
 	"github.com/genuineh/aikv/node/topology"
 )
 
-// follow hands the view's wish to the group and, on the leader, starts what the
-// view still lacks. Slow steps run beside it, one at a time per replica; when
-// one has ended the Manager looks again.
-func (r *Replica) follow(ctx context.Context, view *topology.View) {
-	s := view.Shard(r.id)
-	if s == nil {
-		return
+// errand is something that the leader has to do for the topology: a report to MetaRaft,
+// or a write to the group. What tells errands apart are the kind and, where there may
+// be several, what it is about.
+type errand struct {
+	kind  string
+	about uint64
+	do    func(context.Context) error
+}
+
+// errandName is an errand without what it does.
+type errandName struct {
+	kind  string
+	about uint64
+}
+
+// errands are those of a replica that are under way. The zero value is ready.
+type errands struct {
+	mu      sync.Mutex
+	running map[errandName]bool
+}
+
+// begin reports whether the errand may begin: it is not under way.
+func (e *errands) begin(name errandName) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.running[name] {
+		return false
 	}
+	if e.running == nil {
+		e.running = make(map[errandName]bool)
+	}
+	e.running[name] = true
+	return true
+}
+
+func (e *errands) end(name errandName) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.running, name)
+}
+
+// follow hands the view's wish to the group and, on the leader, starts what the
+// view still lacks. Everything runs beside the worker and beside each other, so that
+// nothing waits for another's answer; when one has ended the worker looks again.
+func (r *Replica) follow(ctx context.Context, view *topology.View, s *topology.Shard) {
 	if r.wished != s.Version+1 {
 		r.group.SetWish(wish(view, s))
 		r.wished = s.Version + 1
@@ -27,23 +65,31 @@ func (r *Replica) follow(ctx context.Context, view *topology.View) {
 		r.unfinished.Store(false)
 		return
 	}
-	step := r.nextStep(ctx, view, s)
-	r.unfinished.Store(step != nil)
-	if step == nil || !r.reporting.CompareAndSwap(false, true) {
+	due := r.due(view, s)
+	r.unfinished.Store(len(due) > 0)
+	for _, e := range due {
+		r.start(ctx, e)
+	}
+}
+
+// start does an errand, unless it is under way.
+func (r *Replica) start(ctx context.Context, e errand) {
+	m, name := r.manager, errandName{e.kind, e.about}
+	if !r.errands.begin(name) {
 		return
 	}
-	r.manager.reports.Go("report", func() {
-		ctx, cancel := r.manager.opts.Sched.WithTimeout(ctx, r.manager.opts.ReportTimeout)
+	m.work.Go(e.kind, func() {
+		ctx, cancel := m.opts.Sched.WithTimeout(ctx, m.opts.ReportTimeout)
 		defer cancel()
-		err := step(ctx)
+		err := e.do(ctx)
 		// gofail: var stepDone struct{}
-		r.reporting.Store(false)
+		r.errands.end(name)
 		if err != nil {
 			// The sweep timer tries again: at once would only spin.
-			r.manager.opts.Logger.Debug("a step towards the topology failed", "shard", r.id, "error", err)
+			m.opts.Logger.Debug("a step towards the topology failed", "shard", r.id, "step", e.kind, "error", err)
 			return
 		}
-		r.manager.Wake()
+		m.Wake()
 	})
 }
 
@@ -53,63 +99,55 @@ func wish(view *topology.View, s *topology.Shard) multiraft.Wish {
 	return multiraft.Wish{Version: s.Version, Others: all[:len(s.Leaving)], Voters: all[len(s.Leaving):]}
 }
 
-// nextStep returns the most urgent thing that the leader has to do for the
-// topology, or nil.
-func (r *Replica) nextStep(ctx context.Context, view *topology.View, s *topology.Shard) func(context.Context) error {
-	if r.machine == nil {
-		return r.reportStep(view, s) // it knows nothing of slots and keys
-	}
-	if step := r.sealStep(view, s); step != nil {
-		return step
-	}
-	if step := r.ownStep(view, s); step != nil {
-		return step
-	}
-	_, term := r.group.Leader()
-	wished := slices.ContainsFunc(s.Members, func(m topology.Member) bool { return m.RaftID == r.raftID })
-	if wished && r.serves.Load() && term > s.MasterTerm {
-		return func(ctx context.Context) error {
-			return r.manager.opts.Topology.Takeover(ctx, view.ClusterID, r.id, r.raftID, term)
+// due returns what the leader has to do for the topology.
+func (r *Replica) due(view *topology.View, s *topology.Shard) (due []errand) {
+	add := func(kind string, about uint64, do func(context.Context) error) {
+		if do != nil {
+			due = append(due, errand{kind, about, do})
 		}
 	}
-	if step := r.residueStep(view, s); step != nil {
-		return step
+	news := r.reportStep(view, s)
+	add("report", 0, news)
+	if r.machine == nil {
+		return due // it knows nothing of slots and keys
 	}
-	if step := r.reportStep(view, s); step != nil {
-		return step
+	for _, intent := range view.Intents {
+		if slices.Contains(intent.Pending, s.ID) {
+			add("seal", intent.ID, r.sealStep(view, s, intent))
+		}
 	}
-	return r.doneStep(view, s)
+	add("own", 0, r.ownStep(view, s))
+	add("takeover", 0, r.takeoverStep(view, s))
+	add("residue", 0, r.residueStep(view, s))
+	if news == nil { // the report comes first: it may be of a voter that has left
+		add("done", 0, r.doneStep(view, s))
+	}
+	return due
 }
 
 // sealStep gives up slots that an intent asks for and reports it.
-func (r *Replica) sealStep(view *topology.View, s *topology.Shard) func(context.Context) error {
-	for _, intent := range view.Intents {
-		if !slices.Contains(intent.Pending, s.ID) {
+func (r *Replica) sealStep(view *topology.View, s *topology.Shard, intent *topology.Intent) func(context.Context) error {
+	var mine, open slot.Set
+	for n := range intent.Slots.All {
+		if view.Owner[n] != s {
 			continue
 		}
-		var mine, open slot.Set
-		for n := range intent.Slots.All {
-			if view.Owner[n] != s {
-				continue
-			}
-			mine.Add(n)
-			if r.machine.SlotEpoch(n) < intent.Epoch {
-				open.Add(n)
-			}
-		}
-		return func(ctx context.Context) error {
-			// gofail: var sealBegin struct{}
-			if !open.Empty() {
-				if err := r.write(ctx, shard.AppendSeal(nil, open, intent.Epoch)); err != nil {
-					return err
-				}
-			}
-			// gofail: var sealWritten struct{}
-			left := intersection(r.machine.Residue(), mine)
-			return r.manager.opts.Topology.Sealed(ctx, view.ClusterID, intent.ID, s.ID, left)
+		mine.Add(n)
+		if r.machine.SlotEpoch(n) < intent.Epoch {
+			open.Add(n)
 		}
 	}
-	return nil
+	return func(ctx context.Context) error {
+		// gofail: var sealBegin struct{}
+		if !open.Empty() {
+			if err := r.write(ctx, shard.AppendSeal(nil, open, intent.Epoch)); err != nil {
+				return err
+			}
+		}
+		// gofail: var sealWritten struct{}
+		left := intersection(r.machine.Residue(), mine)
+		return r.manager.opts.Topology.Sealed(ctx, view.ClusterID, intent.ID, s.ID, left)
+	}
 }
 
 // ownStep takes up slots that the view gives to the shard under a newer epoch.
@@ -130,6 +168,18 @@ func (r *Replica) ownStep(view *topology.View, s *topology.Shard) func(context.C
 	return func(ctx context.Context) error {
 		// gofail: var ownBegin struct{}
 		return r.write(ctx, shard.AppendOwn(nil, slots, epoch))
+	}
+}
+
+// takeoverStep says that this node leads, if MetaRaft has another master on record.
+func (r *Replica) takeoverStep(view *topology.View, s *topology.Shard) func(context.Context) error {
+	_, term := r.group.Leader()
+	wished := slices.ContainsFunc(s.Members, func(m topology.Member) bool { return m.RaftID == r.raftID })
+	if !wished || !r.serves.Load() || term <= s.MasterTerm {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		return r.manager.opts.Topology.Takeover(ctx, view.ClusterID, r.id, r.raftID, term)
 	}
 }
 
@@ -209,7 +259,7 @@ func (r *Replica) sweep(ctx context.Context) {
 	if !ok || due > r.group.Clock(r.manager.opts.Sched.Now()) || !r.sweeping.CompareAndSwap(false, true) {
 		return
 	}
-	r.manager.reports.Go("sweep", func() {
+	r.manager.work.Go("sweep", func() {
 		defer r.sweeping.Store(false)
 		if err := r.write(ctx, command.AppendSweep(nil)); err != nil {
 			r.manager.opts.Logger.Debug("sweep failed", "shard", r.id, "error", err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 
 // Topology is MetaRaft as the Manager uses it. The reports are about a view of
 // the cluster with that id, and go nowhere else; they may be repeated. An error
-// means that the Manager tries again later.
+// means that it is tried again later.
 type Topology interface {
 	// Current returns what this node has applied; it always contains the node.
 	// Whoever changes it calls Manager.Wake.
@@ -62,8 +63,8 @@ type Options struct {
 	Fatal func(error)
 }
 
-// Manager owns the node's replicas of shard groups. Methods may be called
-// concurrently.
+// Manager owns the node's replicas of shard groups, and has a worker for each.
+// Methods may be called concurrently.
 type Manager struct {
 	opts Options
 	kick chan struct{}
@@ -72,9 +73,11 @@ type Manager struct {
 
 	replicas atomic.Pointer[map[topology.GroupID]*Replica]
 
-	// changing serializes reconcile with Reset.
+	// changing is held while workers begin, and while there must be no replicas.
 	changing *sched.Mutex
-	reports  *sched.Group
+	mu       sync.Mutex // guards workers, and who publishes replicas
+	workers  map[topology.GroupID]*worker
+	work     *sched.Group
 	attic    keeper
 }
 
@@ -82,14 +85,15 @@ type Manager struct {
 func NewManager(opts Options) *Manager {
 	m := &Manager{
 		opts: opts, kick: make(chan struct{}, 1), moved: make(chan struct{}, 1),
-		changing: sched.NewMutex(opts.Sched), reports: sched.NewGroup(opts.Sched),
-		attic: keeper{Attic: opts.Attic, logger: opts.Logger},
+		changing: sched.NewMutex(opts.Sched), work: sched.NewGroup(opts.Sched),
+		workers: make(map[topology.GroupID]*worker),
+		attic:   keeper{Attic: opts.Attic, logger: opts.Logger},
 	}
 	m.replicas.Store(&map[topology.GroupID]*Replica{})
 	return m
 }
 
-// Wake makes the Manager compare again, such as after a change of leadership.
+// Wake makes all workers compare again, such as after a change of leadership.
 func (m *Manager) Wake() {
 	for _, signal := range []chan struct{}{m.kick, m.moved} {
 		select {
@@ -173,21 +177,14 @@ func (m *Manager) removeStrangers(keep map[string]bool) error {
 	return nil
 }
 
-// sweepEvery is how often leaders look for expired keys, and how often failed
-// reports are tried again.
-const sweepEvery = 100 * time.Millisecond
-
 // Run keeps the replicas in line until ctx ends.
 func (m *Manager) Run(ctx context.Context) {
 	w := m.opts.Sched.Waiter()
 	defer w.Stop()
-	defer m.reports.Wait()
+	defer m.work.Wait()
 	next := sched.Next(m.opts.Sched, sweepEvery)
 	for {
-		if err := m.reconcile(ctx); err != nil && ctx.Err() == nil {
-			m.opts.Fatal(err)
-			return
-		}
+		m.wakeWorkers(ctx)
 		for waiting := true; waiting; {
 			switch w.Wait(next, m.kick, ctx.Done()) {
 			case 0:
@@ -195,58 +192,21 @@ func (m *Manager) Run(ctx context.Context) {
 			case 1:
 				return
 			default:
-				waiting = !m.sweep(ctx)
+				if now := m.opts.Sched.Now(); m.attic.due(now) {
+					m.work.Go("attic", func() { m.attic.tidy(now) })
+				}
+				waiting = m.opts.Topology.Recovered()
 				next = sched.Next(m.opts.Sched, sweepEvery)
 			}
 		}
 	}
 }
 
-// sweep has due keys deleted; it reports whether anything waits for another
-// reconcile.
-func (m *Manager) sweep(ctx context.Context) (again bool) {
-	for _, r := range m.All() {
-		r.sweep(ctx)
-		again = r.unfinished.Load() || r.awaited.Load() || r.inflow.due(m.opts.Sched.Now()) || again
-	}
-	if now := m.opts.Sched.Now(); m.attic.due(now) {
-		m.reports.Go("attic", func() { m.attic.tidy(now) })
-	}
-	return again || !m.opts.Topology.Recovered()
-}
-
-// reconcile takes every step towards the view. An error means that the node
-// cannot go on.
-func (m *Manager) reconcile(ctx context.Context) error {
-	m.changing.Lock()
-	defer m.changing.Unlock()
-	view := m.opts.Topology.Current()
-	if view.Index == 0 || !m.opts.Topology.Recovered() {
-		return nil // an old view would have replicas destroyed that came later
-	}
-	wished := make(map[topology.GroupID]bool)
-	for _, s := range view.Shards {
-		member, leaving, ok := s.Member(view.Self)
-		if !ok {
-			continue
-		}
-		wished[s.ID] = true
-		if err := m.ensure(ctx, view, s, member, leaving); err != nil {
-			return err
-		}
-	}
-	for _, r := range m.All() {
-		if wished[r.id] {
-			continue
-		}
-		if err := m.drop(ctx, r); err != nil {
-			return err
-		}
-	}
-	for _, r := range m.All() {
-		r.follow(ctx, view)
-	}
-	return nil
+// view returns the view to act upon; ok is false while there is none.
+func (m *Manager) view() (view *topology.View, ok bool) {
+	view = m.opts.Topology.Current()
+	// An old view would have replicas destroyed that came later.
+	return view, view.Index != 0 && m.opts.Topology.Recovered()
 }
 
 // ensure makes the replica exist that the view wishes for.
@@ -380,8 +340,7 @@ func (m *Manager) drop(ctx context.Context, r *Replica) error {
 // Reset removes every replica, in one step of the log together with change: this is
 // how a node leaves its cluster. The data goes to the attic.
 func (m *Manager) Reset(ctx context.Context, change multiraft.Change) ([]*multiraft.Group, error) {
-	m.changing.Lock()
-	defer m.changing.Unlock()
+	defer m.stall()()
 	gone := m.All()
 	for _, r := range gone {
 		if err := r.mark(); err != nil {
@@ -414,13 +373,15 @@ func (m *Manager) Close() error {
 // replica returns the node's replica of the shard, or nil.
 func (m *Manager) replica(id topology.GroupID) *Replica { return (*m.replicas.Load())[id] }
 
-// put and take publish a changed set of replicas; changing is held, or the
-// Manager does not run yet.
+// put and take publish a changed set of replicas: by the replica's worker, or while
+// none runs.
 func (m *Manager) put(r *Replica) { m.publish(r.id, r) }
 
 func (m *Manager) take(r *Replica) { m.publish(r.id, nil) }
 
 func (m *Manager) publish(id topology.GroupID, r *Replica) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	next := make(map[topology.GroupID]*Replica)
 	for k, v := range *m.replicas.Load() {
 		next[k] = v

@@ -71,7 +71,7 @@ func (m *Manager) AwaitOwned(ctx context.Context, id topology.GroupID, slots slo
 		if r := m.Data(id); r != nil {
 			return r.awaitOwned(ctx, &slots, epoch)
 		}
-		m.Wake() // the Manager has yet to create it
+		m.Wake() // its worker has yet to create it
 		if !sched.Sleep(ctx, m.opts.Sched, 2*time.Millisecond) {
 			return ctx.Err()
 		}

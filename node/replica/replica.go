@@ -44,9 +44,7 @@ type Replica struct {
 	// unfinished is set while a step waits to be tried again, awaited while the
 	// data is to be given up and others do not hold all of it yet.
 	unfinished, awaited atomic.Bool
-	// reporting is set while a report to MetaRaft, or a write to the group for
-	// the topology's sake, is under way: one at a time is enough.
-	reporting atomic.Bool
+	errands             errands
 	// damaged is why the store cannot be read, nil if it can as far as is known; halted
 	// is set once that keeps the replica from applying entries. See damage.go.
 	damaged atomic.Pointer[error]
@@ -54,7 +52,7 @@ type Replica struct {
 
 	sweeping atomic.Bool
 	reports  atomic.Uint64 // counts the reports of this replica as a leader
-	wished   uint64        // version of the last wish handed on; owned by reconcile
+	wished   uint64        // version of the last wish handed on; owned by the worker
 	inflow   inflow
 
 	applied notifier

@@ -51,8 +51,13 @@ func TestSimulationForget(t *testing.T) {
 // scripted runs a script over a cluster with one master, node 0, which holds a
 // key, and looks for that afterwards. grace, if not 0, is the arbiters' grace time.
 func scripted(t *testing.T, nodes int, grace time.Duration, script func(*simCluster)) {
-	defer seedRand(1)()
-	c := newSimCluster(t, 1, simShape{nodes: nodes, masters: 1})
+	scriptedBy(t, 1, nodes, grace, script)
+}
+
+// scriptedBy is scripted with a seed.
+func scriptedBy(t *testing.T, seed int64, nodes int, grace time.Duration, script func(*simCluster)) {
+	defer seedRand(seed)()
+	c := newSimCluster(t, seed, simShape{nodes: nodes, masters: 1})
 	defer c.close()
 	if grace > 0 {
 		c.arbiterGrace = grace

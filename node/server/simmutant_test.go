@@ -31,7 +31,7 @@ func simMutants() []simMutant {
 			"acknowledge before sync", "multiraft/persist.go",
 			"\tp.batch.SetSync(sync)\n",
 			"\tp.batch.SetSync(sync && mutant != \"acknowledge before sync\")\n",
-			"not of one node|not linearizable", "",
+			"not of one node|not linearizable|has replica", "",
 		},
 		{
 			"read without barrier", "multiraft/submit.go",
@@ -60,8 +60,8 @@ func simMutants() []simMutant {
 		},
 		{
 			"skip a seal", "replica/follow.go",
-			"\t\t\tif !open.Empty() {\n",
-			"\t\t\tif !open.Empty() && mutant != \"skip a seal\" {\n",
+			"\t\tif !open.Empty() {\n",
+			"\t\tif !open.Empty() && mutant != \"skip a seal\" {\n",
 			"is owned by the shards", "",
 		},
 		{
@@ -101,7 +101,7 @@ func simMutants() []simMutant {
 			"\t\tif mutant == \"acknowledge a superseded write\" {\n" +
 				"\t\t\tfor _, call := range o.calls {\n\t\t\t\tif r, ok := call.Result.(interface{ OK() }); ok {\n\t\t\t\t\tr.OK()\n\t\t\t\t}\n\t\t\t}\n" +
 				"\t\t\to.end(nil)\n\t\t}\n\t\to.end(ErrSuperseded)\n",
-			"not linearizable", "",
+			"not linearizable|were popped for nobody", "",
 		},
 		{
 			"apply by the local clock", "replica/replica.go",
