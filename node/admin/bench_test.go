@@ -37,6 +37,7 @@ func words(t *testing.T, line string) [][]byte { return commandtest.Words(t, lin
 //
 //	refuse [off]      the node refuses what changes the topology
 //	replica [off]     the node is a replica
+//	cost slot=N …     a command on a slot has cost so many bytes in and out
 //
 // The node's calls are shown before a command's reply.
 func TestFamilies(t *testing.T) {
@@ -51,6 +52,13 @@ func TestFamilies(t *testing.T) {
 				if b.node.refuse = errRefused; off {
 					b.node.refuse = nil
 				}
+				return ""
+			case "cost":
+				var n, in, out int
+				d.ScanArgs(t, "slot", &n)
+				d.ScanArgs(t, "in", &in)
+				d.ScanArgs(t, "out", &out)
+				b.node.sessions.load.Add(uint16(n), command.SlotUse{CPU: time.Duration(in) * time.Microsecond, In: int64(in), Out: int64(out)})
 				return ""
 			case "replica":
 				b.node.follow(!off)

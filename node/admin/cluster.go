@@ -16,6 +16,7 @@ import (
 func (a *admin) clusterCommands() []*command.Command {
 	rows := append(a.clusterReadRows(), a.clusterChangeRows()...)
 	rows = append(rows, a.clusterOwnRows()...)
+	rows = append(rows, a.slotStatsRow())
 	slices.SortFunc(rows, func(a, b *command.Command) int { return strings.Compare(a.Name, b.Name) })
 	return []*command.Command{{
 		Name: "cluster", Arity: -2,

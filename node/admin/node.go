@@ -57,6 +57,11 @@ type Node interface {
 	// goroutine, when the wait is over. nil: the node has no shard.
 	AwaitReplicas(local bool, n int, changed func()) ReplicaWait
 
+	// SlotKeys returns how many keys this node has in a slot, SlotBytes about how many
+	// bytes they take: the first time it looks at each of them.
+	SlotKeys(s uint16) int64
+	SlotBytes(s uint16) (int64, error)
+
 	// Faults reports whether tests may use Partition, which loses everything from
 	// and to other nodes; nil for both ends that.
 	Faults() bool

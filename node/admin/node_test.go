@@ -33,6 +33,12 @@ func newTestNode() *testNode {
 		Values: map[string]string{"port": "7001", "maxclients": "100"},
 		Hooks: map[string]func(context.Context, string) error{
 			"loglevel": func(_ context.Context, level string) error { n.note("loglevel %s", level); return nil },
+			"cluster-slot-stats-enabled": func(_ context.Context, value string) error {
+				if n.sessions.load = nil; value == "yes" {
+					n.sessions.load = new(command.SlotLoad)
+				}
+				return nil
+			},
 			"timeout": func(_ context.Context, s string) error {
 				if s == "13" {
 					return fmt.Errorf("unlucky")
@@ -164,6 +170,11 @@ func (storedByOne) State() (int, bool, bool) { return 1, true, false }
 func (storedByOne) Own() bool                { return true }
 func (storedByOne) Stop()                    {}
 
+// SlotKeys is 1 to 3 for the first slots.
+func (n *testNode) SlotKeys(s uint16) int64 { return max(3-int64(s), 0) }
+
+func (n *testNode) SlotBytes(s uint16) (int64, error) { return 100 * n.SlotKeys(s), nil }
+
 func (n *testNode) Faults() bool { return n.refuse == nil }
 
 func (n *testNode) Partition(from, to []topology.NodeID) { _ = n.note("partition %d %d", from, to) }
@@ -190,6 +201,7 @@ type testSessions struct {
 	killed    []uint64
 	unblocked []string
 	calls     []*command.CallSummary
+	load      *command.SlotLoad
 	paused    string
 }
 
@@ -200,6 +212,7 @@ func (s *testSessions) Kill(id uint64) bool {
 	return true
 }
 
+func (s *testSessions) SlotLoad() *command.SlotLoad       { return s.load }
 func (s *testSessions) CallStats() []*command.CallSummary { return s.calls }
 func (s *testSessions) ErrorCounts() []command.ErrorCount {
 	return []command.ErrorCount{{Kind: "ERR", Count: 3}, {Kind: "MOVED", Count: 2}}

@@ -28,6 +28,7 @@ func actingParams() []param {
 		number("cluster-node-timeout", "15000", 0, math.MaxInt64),
 		oneOf("cluster-preferred-endpoint-type", "ip", "ip, hostname, unknown-endpoint"),
 		yesNo("cluster-require-full-coverage", "yes"),
+		parsed("cluster-slot-stats-enabled", "no", parseSlotStats),
 		number("latency-monitor-threshold", "0", 0, math.MaxInt64),
 		yesNo("latency-tracking", "yes"),
 		parsed("latency-tracking-info-percentiles", "50 99 99.9", parsePercentiles),

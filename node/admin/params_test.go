@@ -15,7 +15,7 @@ func (p *param) asks() string {
 		"bind": "10.1.2.3", "cluster-announce-hostname": "a.example", "cluster-announce-human-nodename": "one",
 		"cluster-announce-ip": "10.1.2.3", "latency-tracking-info-percentiles": "50", "maxmemory-clients": "10%",
 		"notify-keyspace-events": "KEA", "oom-score-adj-values": "1 2 3", "proc-title-template": "{title} {port}", "save": "3600 1",
-		"client-output-buffer-limit": "normal 1mb 0 0",
+		"client-output-buffer-limit": "normal 1mb 0 0", "cluster-slot-stats-enabled": "cpu net",
 	}
 	if value, ok := special[p.name]; ok {
 		return value
@@ -56,7 +56,7 @@ func TestParamsActOrRefuse(t *testing.T) {
 	acting := []string{
 		"client-output-buffer-limit", "client-query-buffer-limit", "cluster-allow-reads-when-down", "cluster-announce-bus-port",
 		"cluster-announce-hostname", "cluster-announce-human-nodename", "cluster-announce-ip", "cluster-announce-port",
-		"cluster-node-timeout", "cluster-preferred-endpoint-type", "cluster-require-full-coverage", "latency-tracking",
+		"cluster-node-timeout", "cluster-preferred-endpoint-type", "cluster-require-full-coverage", "cluster-slot-stats-enabled", "latency-tracking",
 		"latency-monitor-threshold", "latency-tracking-info-percentiles", "loglevel", "maxclients",
 		"proto-max-bulk-len", "requirepass", "timeout",
 	}

@@ -215,6 +215,9 @@ type Sessions interface {
 	// CONFIG RESETSTAT.
 	CallStats() []*CallSummary
 	ErrorCounts() []ErrorCount
+	// SlotLoad counts what commands cost by the slots of their keys; nil while
+	// cluster-slot-stats-enabled is off.
+	SlotLoad() *SlotLoad
 	// Unblock ends the wait of a session's command, with an error or as if its
 	// time were over; false if nothing waits there that may be ended so.
 	Unblock(id uint64, withError bool) bool

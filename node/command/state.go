@@ -18,11 +18,23 @@ type View struct {
 	Reading
 	// Slots is the replica's note of what it owned when it took the state.
 	Slots uint64
+	// Owner, if set, tells which slots the replica owns, see Owns.
+	Owner interface{ Owns(s uint16) bool }
+	// AskedOwner is set by Owns.
+	AskedOwner bool
 	// Found is what the look of a command has found that may block; Run forgets it.
 	Found Found
 
 	rand  Rand
 	state keyspace.View // memory of View
+}
+
+// Owns reports whether the state is the one to ask for keys of a slot. What a reply
+// makes of it counts only if no slot has changed hands meanwhile: whoever answers looks
+// at AskedOwner.
+func (v *View) Owns(s uint16) bool {
+	v.AskedOwner = true
+	return v.Owner == nil || v.Owner.Owns(s)
 }
 
 // Take begins to look at the newest state of a keyspace, by the reader's clock.
@@ -72,6 +84,8 @@ func (v *View) Rand() *Rand {
 type Tx struct {
 	*keyspace.Tx
 	Entry
+	// Owner is View.Owner for the reads.
+	Owner interface{ Owns(s uint16) bool }
 
 	op   uint32 // of the present command in the entry
 	rand Rand
@@ -119,7 +133,7 @@ func (tx *Tx) Run(args *Args, r *resp.Reply) {
 	if c.WritesWith(args.all) {
 		err = c.Write(tx, args, r)
 	} else {
-		tx.view = View{View: &tx.Tx.View, Reading: Reading{LocalNow: tx.Now(), MaxString: tx.MaxString}, rand: *tx.Rand()}
+		tx.view = View{View: &tx.Tx.View, Reading: Reading{LocalNow: tx.Now(), MaxString: tx.MaxString}, Owner: tx.Owner, rand: *tx.Rand()}
 		err = c.Read(&tx.view, args, r)
 	}
 	if err != nil {

@@ -24,6 +24,7 @@ type block struct {
 	client  *blocking.Client
 	parked  bool
 	gone    bool   // the client is, so nothing was popped for it
+	late    bool   // its time was over
 	resume  func() // ends what waits for the end of a pause; nil: nothing does
 }
 
@@ -45,7 +46,7 @@ func (c *conn) block(cmd *command.Command, args [][]byte) {
 	}
 	c.session.LastCommand.Store(cmd)
 	begun := c.server.opts.Now()
-	b := &block{conn: c, op: op{cmd: cmd, args: args}}
+	b := &block{conn: c, op: op{cmd: cmd, args: args, size: c.in.frame}}
 	over := b.enter(to) || b.try()
 	took := c.lap()
 	if !over {
@@ -54,8 +55,13 @@ func (c *conn) block(cmd *command.Command, args [][]byte) {
 	}
 	b.leave()
 	c.run.reset()
-	if c.conclude(cmd, took); !c.lost {
-		c.answerOwn()
+	if c.conclude(cmd, took); c.lost {
+		return
+	}
+	before := c.out.answered
+	c.answerOwn()
+	if look := c.server.inspection.Load(); look != nil && !b.late && b.op.call.Err == nil {
+		c.inspect(look, &b.op, before)
 	}
 }
 
@@ -82,6 +88,7 @@ func (b *block) wait(begun time.Time) {
 	case c.server.isDraining():
 		b.fail(errClosing)
 	default:
+		b.late = true
 		c.own.Init(c.session.Proto())
 		c.own.Begin()
 		c.own.NullArray()
@@ -194,6 +201,9 @@ func (b *block) pop(submitted func()) (over bool) {
 	c := b.conn
 	p := &popping{}
 	p.reply.Init(c.session.Proto())
+	if c.server.inspection.Load().times(b.op.cmd) {
+		p.reply.Time()
+	}
 	p.call = multiraft.Call{Payload: command.AppendArgs(nil, b.op.args), Result: &p.reply, Done: &p.done}
 	p.done.Add(1)
 	b.replica.Submit(&p.call)
@@ -205,6 +215,7 @@ func (b *block) pop(submitted func()) (over bool) {
 	if p.reply.IsNull() {
 		return false
 	}
+	b.op.took, _ = p.reply.Took()
 	c.own.Init(c.session.Proto())
 	c.own.Begin()
 	c.own.Append(&p.reply)

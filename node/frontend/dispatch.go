@@ -109,7 +109,7 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 			return
 		}
 	}
-	c.run.join(kind, to, cmd, args)
+	c.run.join(kind, to, cmd, args).size = c.in.frame
 }
 
 // local runs a command on this goroutine, behind everything before it.
@@ -189,6 +189,7 @@ func (c *conn) answer(r *resp.Reply) {
 		return
 	}
 	c.out.reply.Append(r)
+	c.out.answered += int64(r.Len())
 	c.flushIfFull()
 }
 

@@ -329,6 +329,9 @@ func (n *testNode) AwaitReplicas(_ bool, _ int, changed func()) admin.ReplicaWai
 	return w
 }
 
+func (n *testNode) SlotKeys(s uint16) int64           { return n.own.machine.SlotKeys(s) }
+func (n *testNode) SlotBytes(s uint16) (int64, error) { return n.own.machine.SlotBytes(s) }
+
 // wait returns the one wait that there is, once there is one.
 func (n *testNode) wait(t *testing.T) (found *testWait) {
 	t.Helper()
@@ -414,7 +417,15 @@ func start(t *testing.T, change func(*Options)) *fixture {
 	if change != nil {
 		change(&opts)
 	}
-	node.config = admin.NewConfig(admin.ConfigOptions{})
+	node.config = admin.NewConfig(admin.ConfigOptions{
+		ResetStat: func() { node.server.ResetStats() },
+		Hooks: map[string]func(context.Context, string) error{
+			"cluster-slot-stats-enabled": func(_ context.Context, value string) error {
+				node.server.CountSlots(value != "no")
+				return nil
+			},
+		},
+	})
 	server, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -444,14 +455,20 @@ type client struct {
 
 func (f *fixture) dial() *client {
 	f.t.Helper()
-	nc, err := net.Dial("tcp", f.server.Addr().String())
+	return dialTo(f.t, f.server.Addr().String())
+}
+
+// dialTo connects to any server.
+func dialTo(t *testing.T, addr string) *client {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
-	f.t.Cleanup(func() { _ = nc.Close() })
+	t.Cleanup(func() { _ = nc.Close() })
 	_ = nc.SetDeadline(time.Now().Add(patience))
 	r := bufio.NewReaderSize(nc, 16<<10) // so large that resp.NewReader adds no buffer of its own
-	return &client{f.t, nc, r, resp.NewReader(r)}
+	return &client{t, nc, r, resp.NewReader(r)}
 }
 
 func (c *client) send(text string) {

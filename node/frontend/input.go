@@ -21,6 +21,8 @@ type input struct {
 	start, end int // unread bytes: buf[start:end]
 	full       bool
 
+	frame int // bytes of the command that next returned last
+
 	args [][]byte // reused for every pipeline
 	free [][]byte // what is left of it, empty but for its capacity
 	used int      // slots that the pipeline needed so far
@@ -36,6 +38,7 @@ func (in *input) next(limits frameLimits) (args [][]byte, ok bool, err error) {
 		}
 		frame := in.buf[in.start : in.start+n]
 		in.start += n
+		in.frame = n
 		switch kind {
 		case frameInline:
 			args, ok = splitLine(frame, in.free)

@@ -143,6 +143,7 @@ func (c *conn) queue(cmd *command.Command, args [][]byte) {
 	}
 	if !t.aborted { // else it will not run anyway
 		t.add(cmd, args, d)
+		c.inspectQueued(d)
 		c.session.Queued.Store(int64(1 + len(t.queued)))
 		c.session.QueuedBytes.Store(int64(t.size()))
 		if t.size() > c.server.limits.Load().QueryBuffer {
@@ -214,8 +215,8 @@ func (c *conn) join(cmd *command.Command, t *transaction, to route) {
 	if alone || !c.run.accepts(kind, to) {
 		c.finish()
 	}
-	c.run.join(kind, to, cmd, nil)
-	c.run.ops[len(c.run.ops)-1].transaction = t
+	o := c.run.join(kind, to, cmd, nil)
+	o.transaction, o.size = t, c.in.frame
 	if alone {
 		c.finish()
 	}

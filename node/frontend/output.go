@@ -23,6 +23,8 @@ type output struct {
 	// charged is set by charge: the next flush looks whether the client has taken
 	// everything, even if there is nothing to send.
 	charged bool
+	// answered is all bytes of replies ever.
+	answered int64
 
 	backlog backlog
 }

@@ -66,6 +66,12 @@ type op struct {
 	// A read's reply stands in the output, from start to end.
 	start, end int
 	bad        bool // that is an error
+	// size is the command's, answered the reply's as far as the client got it, in bytes.
+	size, answered int
+	// took is for how long the command ran, laps those of a transaction, if times says
+	// that it is known.
+	took time.Duration
+	laps []time.Duration
 	// transaction is what EXEC runs, watched what WATCH has seen.
 	transaction *transaction
 	watched     []command.Watched
@@ -93,10 +99,12 @@ func (r *run) add() *op {
 	return &r.ops[len(r.ops)-1]
 }
 
-func (r *run) join(kind runKind, to route, cmd *command.Command, args [][]byte) {
+// join adds a command to the run. The op moves when another one is added.
+func (r *run) join(kind runKind, to route, cmd *command.Command, args [][]byte) *op {
 	r.kind, r.replica, r.linear = kind, to.replica, to.linear
 	o := r.add()
 	o.cmd, o.args, o.keyed, o.slot = cmd, args, to.keyed, to.slot
+	return o
 }
 
 // reset empties the run and lets go of what it referred to.
@@ -149,13 +157,16 @@ func (c *conn) finish() {
 // write submits the run's writes and answers when all have ended. It reports
 // whether the outcome of one is unknown.
 func (c *conn) write() (uncertain bool) {
-	r, proto := c.run, c.session.Proto()
+	r, proto, look := c.run, c.session.Proto(), c.server.inspection.Load()
 	for i := range r.ops {
 		o := &r.ops[i]
 		if o.cmd == nil {
 			continue
 		}
 		o.reply.Init(proto)
+		if look.times(o.cmd) {
+			o.reply.Time()
+		}
 		if t := o.transaction; t != nil {
 			o.call.Payload = t.payload
 			t.meter.begin(&c.server.reads, &o.reply)
@@ -175,7 +186,12 @@ func (c *conn) write() (uncertain bool) {
 	for i := range r.ops {
 		o := &r.ops[i]
 		if o.cmd == nil || o.call.Err == nil {
+			before := c.out.answered
 			c.answerWrite(o)
+			if look != nil {
+				o.took, o.laps = o.reply.Took()
+				c.inspect(look, o, before)
+			}
 			continue
 		}
 		uncertain = uncertain || errors.Is(o.call.Err, multiraft.ErrUncertain)
@@ -250,8 +266,9 @@ func (c *conn) read() {
 // were evaluated one after the other.
 func (c *conn) deliver(ops []op) {
 	written, kept := c.out.reply.Bytes(), ops[0].start
+	look := c.server.inspection.Load()
 	for i := range ops {
-		o := &ops[i]
+		o, before := &ops[i], c.out.answered
 		encoded := written[o.start:o.end]
 		if o.bad {
 			c.server.countError(encoded)
@@ -262,10 +279,18 @@ func (c *conn) deliver(ops []op) {
 		if t := o.transaction; t != nil && len(t.locals) > 0 && ran(encoded) {
 			c.out.reply.Cut(kept)
 			c.answerMixed(t, bytes.Clone(encoded), o.start)
+			if look != nil {
+				c.inspect(look, o, before)
+			}
 			return
 		}
 		if !c.session.SuppressReply() {
-			kept += copy(written[kept:], encoded)
+			n := copy(written[kept:], encoded)
+			kept += n
+			c.out.answered += int64(n)
+		}
+		if look != nil {
+			c.inspect(look, o, before)
 		}
 	}
 	c.out.reply.Cut(kept)
@@ -292,14 +317,20 @@ func (c *conn) evaluateFrom(from int, failure error) (to int) {
 	out.SetProto(c.session.Proto())
 	c.beginReads()
 	defer c.view.End()
-	first := from
+	first, look := from, c.server.inspection.Load()
 	for from < len(r.ops) && (from == first || out.Len()-r.ops[first].start < flushAt) {
 		o := &r.ops[from]
 		o.start = out.Len()
+		if look.times(o.cmd) {
+			out.Time()
+		}
 		if o.cmd == nil {
 			out.Append(&o.reply)
 		} else if again := c.metered(o, failure, from == first); again {
 			break
+		}
+		if look != nil {
+			o.took, o.laps = out.Took()
 		}
 		o.end = out.Len()
 		o.bad = resp.IsErrorReply(out.Bytes()[o.start:])

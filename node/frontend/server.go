@@ -71,9 +71,11 @@ type Server struct {
 	listener net.Listener
 	counters counters
 	calls    callStats
-	scratch  sync.Pool // of *scratch
-	topology healthCache
-	pause    pause
+	// inspection is what is looked at of every command; nil: nothing.
+	inspection atomic.Pointer[inspection]
+	scratch    sync.Pool // of *scratch
+	topology   healthCache
+	pause      pause
 
 	ctx    context.Context // of Local commands; ends when Close stops waiting
 	cancel context.CancelFunc

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/genuineh/aikv/node/slot"
 )
 
 // counters count since the start, or the last ResetStats; blocked,
@@ -97,6 +99,11 @@ func (s *Server) ResetStats() {
 		s.calls.byRow[i].Store(nil)
 	}
 	s.calls.errors.reset()
+	if load := s.SlotLoad(); load != nil {
+		for n := range uint16(slot.Count) {
+			load.Forget(n)
+		}
+	}
 }
 
 // sample records the counters until the server drains.
@@ -108,6 +115,7 @@ func (s *Server) sample() {
 		select {
 		case <-ticker.C:
 			s.counters.mark(s.opts.Now())
+			s.forgetLost()
 		case <-s.drained:
 			return
 		}

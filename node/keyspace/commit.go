@@ -21,7 +21,7 @@ func (tx *Tx) Commit() error {
 	ks, w := tx.ks, tx.own
 	tx.putCounts()
 	mark := records.Mark{Applied: w.index, Clock: tx.now, Sums: [2]int64{w.total.keys, w.total.expiring}}
-	if err := w.recs.Commit(mark); err != nil {
+	if err := tx.publish(mark); err != nil {
 		return err
 	}
 	if w.flushed {
@@ -33,6 +33,14 @@ func (tx *Tx) Commit() error {
 	ks.expiry.update(w)
 	ks.expired.Add(w.expired)
 	return nil
+}
+
+// publish commits the records.
+func (tx *Tx) publish(mark records.Mark) error {
+	if sizes := tx.ks.sizes.Load(); sizes != nil {
+		return sizes.commit(tx.own.recs, mark, tx.own.flushed)
+	}
+	return tx.own.recs.Commit(mark)
 }
 
 // putCounts makes records of the counts that have changed, in an order that is a

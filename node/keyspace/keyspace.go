@@ -51,6 +51,7 @@ type Keyspace struct {
 	expiry soonest
 	// expired counts the keys that transactions found expired and removed.
 	expired atomic.Int64
+	sizes   atomic.Pointer[slotBytes] // nil: nobody asks
 
 	undo  []undone    // the writer's, kept for its memory
 	spare *pageWriter // the same

@@ -89,6 +89,11 @@ func digest(key []byte) uint64 {
 // then it begins the slot again. The key is the caller's; m.Value is valid during
 // the call of fn, which must not write.
 func (v *View) Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next uint64) {
+	return v.ScanBelow(slot.Count, cursor, count, fn)
+}
+
+// ScanBelow is Scan for the keys of the slots below one.
+func (v *View) ScanBelow(end uint16, cursor uint64, count int, fn func(key []byte, m Meta)) (next uint64) {
 	from := appendKeyPrefix(nil, uint16(cursor>>32), uint32(cursor))
 	switch {
 	case cursor&cursorWithin != 0 && cursor < 2*cursorWithin:
@@ -99,7 +104,7 @@ func (v *View) Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next
 	case cursor >= CursorEnd:
 		return 0
 	}
-	w := v.walk(from, []byte{classKey + 1})
+	w := v.walk(from, slotEnd(end-1))
 	defer w.release()
 	var last uint64
 	var key []byte
@@ -120,6 +125,18 @@ func (v *View) Scan(cursor uint64, count int, fn func(key []byte, m Meta)) (next
 	}
 	return 0
 }
+
+// CursorSlot returns the slot of the place that a cursor of Scan, which is neither the
+// beginning nor the end, stands for; ok is false if no scan has returned it.
+func CursorSlot(cursor uint64) (s uint16, ok bool) {
+	if cursor&cursorWithin != 0 && cursor < 2*cursorWithin {
+		return uint16(cursor>>digestBits) & (slot.Count - 1), true
+	}
+	return uint16(cursor >> 32), cursor < CursorEnd
+}
+
+// SlotCursor returns the cursor at which a slot begins.
+func SlotCursor(s uint16) uint64 { return uint64(s) << 32 }
 
 // afterDigest returns where to go on behind the key of a slot with that digest, nil
 // if there is no such key.

@@ -33,6 +33,7 @@ type Reply struct {
 	nested  []int
 	// switches are those of proto that are to come.
 	switches []Switch
+	watch    stopwatch
 }
 
 // Switch says that the elements from one on are for another protocol version.
@@ -439,10 +440,15 @@ func (r *Reply) PairsAt(at Position, n int) { r.insert(at, func() { r.Pairs(n) }
 // ScannedAt puts the head of what SCAN and its kin answer where the n elements begin
 // that were found: the cursor to go on from, and an array of them.
 func (r *Reply) ScannedAt(at Position, cursor uint64, n int) {
+	var digits [20]byte
+	r.ScannedTextAt(at, strconv.AppendUint(digits[:0], cursor, 10), n)
+}
+
+// ScannedTextAt is ScannedAt for a cursor that is no number.
+func (r *Reply) ScannedTextAt(at Position, cursor []byte, n int) {
 	r.insert(at, func() {
 		r.Array(2)
-		var digits [20]byte
-		r.Bulk(strconv.AppendUint(digits[:0], cursor, 10))
+		r.Bulk(cursor)
 		r.Array(n)
 	})
 }

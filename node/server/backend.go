@@ -172,6 +172,22 @@ func (b *backend) AwaitReplicas(local bool, n int, changed func()) admin.Replica
 	return nil
 }
 
+// SlotKeys implements admin.Node.
+func (b *backend) SlotKeys(s uint16) int64 {
+	if r := b.node.replicas.Own(); r != nil {
+		return r.Machine().SlotKeys(s)
+	}
+	return 0
+}
+
+// SlotBytes implements admin.Node.
+func (b *backend) SlotBytes(s uint16) (int64, error) {
+	if r := b.node.replicas.Own(); r != nil {
+		return r.Machine().SlotBytes(s)
+	}
+	return 0, nil
+}
+
 // Faults implements admin.Node.
 func (b *backend) Faults() bool { return b.node.cfg.Debug.Faults }
 

@@ -139,6 +139,13 @@ func (b *backend) hooks() map[string]func(context.Context, string) error {
 			b.node.latency.SetThreshold(time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
 			return err
 		},
+		"cluster-slot-stats-enabled": func(_ context.Context, value string) error {
+			b.front.Load().CountSlots(value != "no")
+			if r := b.node.replicas.Own(); r != nil && value == "no" {
+				r.Machine().ForgetSlotBytes()
+			}
+			return nil
+		},
 		"maxclients": b.setMaxClients,
 		"timeout":    b.limitHook(func(l *frontend.Limits, v int) { l.Timeout = time.Duration(v) * time.Second }),
 		"proto-max-bulk-len": b.limitHook(func(l *frontend.Limits, v int) {

@@ -130,6 +130,16 @@ func (m *Machine) Keys() int64 { return m.keys.Len() }
 // Expiring returns how many of the keys have a time of expiry.
 func (m *Machine) Expiring() int64 { return m.keys.Expiring() }
 
+// SlotKeys is Keys for a slot, SlotBytes about how many bytes they take: see
+// keyspace.Keyspace.SlotBytes. ForgetSlotBytes ends the counting of those.
+func (m *Machine) SlotKeys(s uint16) int64 { return m.keys.LenSlot(s) }
+
+// SlotBytes is described at SlotKeys.
+func (m *Machine) SlotBytes(s uint16) (int64, error) { return m.keys.SlotBytes(s) }
+
+// ForgetSlotBytes is described at SlotKeys.
+func (m *Machine) ForgetSlotBytes() { m.keys.ForgetSlotBytes() }
+
 // Stats returns the counters that INFO shows.
 func (m *Machine) Stats() Stats {
 	// In this order, as a checkpoint does not get ahead of what is applied.
@@ -224,7 +234,7 @@ func (m *Machine) Apply(entries []Entry) error {
 // in the same epoch, has seen no data of a time when it was not.
 func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 	tx := &m.tx
-	*tx = command.Tx{Tx: m.keys.Begin()}
+	*tx = command.Tx{Tx: m.keys.Begin(), Owner: owner{&m.slots}}
 	defer func() {
 		tx.Discard()
 		*tx, m.scratch = command.Tx{}, command.Args{} // an idle group keeps nothing of them
@@ -309,7 +319,9 @@ func (m *Machine) run(tx *command.Tx, p *parsed, reply *resp.Reply) {
 	}()
 	hits, misses := tx.Lookups()
 	m.scratch.Set(p.cmd, p.args)
+	begun := reply.StartLap()
 	tx.Run(&m.scratch, reply)
+	reply.EndLap(begun)
 	if tx.TooLarge() { // which may be because of the key: Redis's error knows the value alone
 		tx.Undo(save)
 		reply.Fail(command.ErrTooLong)
@@ -382,6 +394,7 @@ func (m *Machine) answer(slots []slotAt, needed int, v *command.View, r *resp.Re
 		return false
 	}
 	hits, misses := v.Lookups()
+	v.AskedOwner = false
 	evaluate()
 	switch err := v.Err(); {
 	case errors.Is(err, keyspace.ErrClosed): // another machine has taken its place
@@ -390,7 +403,7 @@ func (m *Machine) answer(slots []slotAt, needed int, v *command.View, r *resp.Re
 		r.Fail(errChanging)
 	case err != nil:
 		r.Fail(err)
-	case !m.owned.unchanged(slots):
+	case !m.owned.unchanged(slots), v.AskedOwner && m.owned.changes.Load() != v.Slots:
 		r.Fail(errChanging)
 	case v.Behind():
 		v.End()
@@ -413,7 +426,7 @@ func (m *Machine) Look(v *command.View) {
 
 // look takes the newest state. The note of the slots is older than it: see Read.
 func (m *Machine) look(v *command.View) {
-	v.Slots = m.owned.changes.Load()
+	v.Slots, v.Owner = m.owned.changes.Load(), m
 	v.Take(m.keys)
 }
 
@@ -427,5 +440,7 @@ func (m *Machine) evaluate(args *command.Args, v *command.View, r *resp.Reply) {
 			r.Fail(m.panicked(args.Command(), reason))
 		}
 	}()
+	begun := r.StartLap()
 	v.Run(args, r)
+	r.EndLap(begun)
 }

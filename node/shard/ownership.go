@@ -81,6 +81,12 @@ type slotTable [slot.Count]slotState
 
 func (t *slotTable) owns(s uint16) bool { return t[s].owned() }
 
+// owner tells commands of the log what their shard owns.
+type owner struct{ table *slotTable }
+
+// Owns reports whether the shard owns the slot.
+func (o owner) Owns(s uint16) bool { return o.table.owns(s) }
+
 // change applies an own or seal record and reports whether anything changed.
 func (t *slotTable) change(r record) (changed bool) {
 	for _, run := range r.ranges {

@@ -21,6 +21,13 @@ func scanCommands() []*command.Command {
 			Doc:  command.Doc{Usage: "cursor [MATCH pattern] [COUNT count] [TYPE type]", Summary: "Walks over the keys of this node's shard.", Since: "2.8.0", Group: "generic", Complexity: "O(1)"},
 			Read: scan,
 		},
+		{
+			Name: "clusterscan", Arity: -2, Flags: command.FlagReadOnly, ACL: command.CatKeyspace,
+			Tips: []string{"nondeterministic_output", "request_policy:special", "response_policy:special"},
+			Keys: []command.KeySpec{{Flags: command.KeyNotKey, Begin: 1}},
+			Doc:  command.Doc{Usage: "cursor [MATCH pattern] [COUNT count] [TYPE type] [SLOT slot]", Summary: "Walks over the keys of the cluster.", Since: "9.1.0", Group: "cluster", Complexity: "O(N) where N is the number of elements returned."},
+			Read: clusterScan,
+		},
 	}
 }
 

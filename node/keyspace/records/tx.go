@@ -173,6 +173,16 @@ func (tx *Tx) Changed() bool {
 	return tx.world != tx.base.world || len(tx.inner.list) > 0 || len(tx.outer.list) > 0
 }
 
+// Changes calls fn for each key of the world that the transaction has changed, with what
+// was committed before, in the world that it is in, and what it is now; nil: nothing. fn
+// keeps neither.
+func (tx *Tx) Changes(fn func(old, now Record)) {
+	for i := range tx.inner.list {
+		c := &tx.inner.list[i]
+		fn(c.old.known(), c.now.known())
+	}
+}
+
 // Commit makes the transaction visible to new views. It ends the transaction,
 // whatever it returns. It changes nothing but memory; an error comes from the
 // store, earlier, and is that of all later transactions too.
