@@ -30,6 +30,9 @@ func (a *Args) Set(cmd *Command, all [][]byte) {
 // Command returns the row that the arguments are for.
 func (a *Args) Command() *Command { return a.cmd }
 
+// All returns the whole command. Do not change it.
+func (a *Args) All() [][]byte { return a.all }
+
 // Name returns the command's name, with its container's: "config|get".
 func (a *Args) Name() string { return a.cmd.FullName() }
 

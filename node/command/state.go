@@ -104,7 +104,11 @@ type Entry struct {
 }
 
 // Level is the newest replicated behaviour that this program knows.
-const Level = 1
+//
+//	1  commands and transactions
+//	2  slots that move: watches, imports, drops, marks, ASKING, the epochs of what
+//	   transactions have watched
+const Level = 2
 
 // Rand returns a source of numbers that is the same on all replicas, and another one
 // for each command of the log.

@@ -23,7 +23,7 @@ const maxName = 32
 
 // NewTable builds the table of the families' commands. It panics on rows that
 // contradict the rules of Command: that is a mistake of the program. The rows belong
-// to the table then.
+// to the table then. Names that begin with a byte 0 are those of internal commands.
 func NewTable(families ...[]*Command) *Table {
 	t := &Table{byName: make(map[string]*Command), internal: make(map[string]*Command)}
 	for _, family := range append(families, internalCommands()) {

@@ -6,23 +6,33 @@ import (
 	"github.com/genuineh/aikv/node/keyspace"
 )
 
-// TransactionKind is the second byte of a transaction's payload, behind a byte 0:
-// package shard's own records have other kinds.
-const TransactionKind = 3
+// The second byte of payloads that begin with a byte 0 is their kind; package shard's own
+// records have other ones.
+const (
+	// FormerTransactionKind is that of transactions of level 1, which knew no
+	// epochs.
+	FormerTransactionKind = 3
+	// TransactionKind is that of transactions.
+	TransactionKind = 4
+)
 
 // Watched is a key that WATCH has looked at, and what it was.
 type Watched struct {
 	Key []byte
 	keyspace.Watch
+	// Epoch is that of the last change of hands of the key's slot: versions are told
+	// apart within an epoch only.
+	Epoch uint64
 }
 
 // AppendTransaction appends the beginning of a transaction's payload. Behind it come
 // its commands, each in the form of AppendArgs. It runs in one piece, and only if no
 // key has changed that was watched.
 //
-// In the log stand a byte 0, the kind, the number of watched keys, and for each of them
-// the key, the index and the number of its last change (0 and 0: it was not there), and
-// a number of fields: see keyspace.Watch. Numbers are uvarints, the key's length is one.
+// In the log stand a byte 0, the kind, the number of watched keys, and for each of
+// them the key, the index and the number of its last change (0 and 0: it was not there),
+// a number of fields, see keyspace.Watch, and the slot's epoch. Numbers are uvarints, the
+// key's length is one.
 func AppendTransaction(dst []byte, watched []Watched) []byte {
 	dst = binary.AppendUvarint(append(dst, 0, TransactionKind), uint64(len(watched)))
 	for i := range watched {
@@ -31,6 +41,7 @@ func AppendTransaction(dst []byte, watched []Watched) []byte {
 		dst = binary.AppendUvarint(dst, w.Version.Index)
 		dst = binary.AppendUvarint(dst, uint64(w.Version.Op))
 		dst = binary.AppendUvarint(dst, uint64(w.Fields))
+		dst = binary.AppendUvarint(dst, w.Epoch)
 	}
 	return dst
 }
@@ -40,22 +51,31 @@ func AppendTransaction(dst []byte, watched []Watched) []byte {
 type Transaction struct {
 	watched int // are left
 	rest    []byte
+	former  bool // of level 1
 }
 
 // IsTransaction reports whether a payload is a transaction's.
 func IsTransaction(payload []byte) bool {
-	return len(payload) >= 2 && payload[0] == 0 && payload[1] == TransactionKind
+	return len(payload) >= 2 && payload[0] == 0 && (payload[1] == TransactionKind || payload[1] == FormerTransactionKind)
 }
 
 // DecodeTransaction begins to read a payload that IsTransaction.
 func DecodeTransaction(payload []byte) (Transaction, error) {
-	n, rest, ok := uvarint(payload[2:])
-	const smallest = 4 // bytes of a watched key: a count that lies costs nothing
+	t, rest := Transaction{former: payload[1] == FormerTransactionKind}, payload[2:]
+	smallest := 5 // bytes of a watched key: a count that lies costs nothing
+	if t.former {
+		smallest = 4
+	}
+	n, rest, ok := uvarint(rest)
 	if !ok || n > uint64(len(rest)/smallest) {
 		return Transaction{}, ErrArgs
 	}
-	return Transaction{watched: int(n), rest: rest}, nil
+	t.watched, t.rest = int(n), rest
+	return t, nil
 }
+
+// Epochs reports whether what was watched has epochs.
+func (t *Transaction) Epochs() bool { return !t.former }
 
 // Watched reads the next key that was watched; more is false behind the last one.
 // The key shares the payload's memory.
@@ -69,7 +89,11 @@ func (t *Transaction) Watched() (w Watched, more bool, err error) {
 		return Watched{}, false, ErrArgs
 	}
 	w.Key, rest = rest[:length:length], rest[length:]
-	var numbers [3]uint64
+	var known [4]uint64
+	numbers := known[:]
+	if t.former {
+		numbers = known[:3]
+	}
 	for i := range numbers {
 		if numbers[i], rest, ok = uvarint(rest); !ok {
 			return Watched{}, false, ErrArgs
@@ -79,7 +103,7 @@ func (t *Transaction) Watched() (w Watched, more bool, err error) {
 		return Watched{}, false, ErrArgs
 	}
 	w.Version = keyspace.Version{Index: numbers[0], Op: uint32(numbers[1])}
-	w.Fields = int64(numbers[2])
+	w.Fields, w.Epoch = int64(numbers[2]), known[3]
 	t.rest = rest
 	return w, true, nil
 }

@@ -19,8 +19,13 @@ func (tx *Tx) Commit() error {
 		return tx.Err()
 	}
 	ks, w := tx.ks, tx.own
+	tx.logChanges()
+	tx.putMoves()
 	tx.putCounts()
-	mark := records.Mark{Applied: w.index, Clock: tx.now, Sums: [2]int64{w.total.keys, w.total.expiring}}
+	mark := records.Mark{
+		Applied: w.index, Clock: tx.now,
+		Sums: [3]int64{w.total.keys, w.total.expiring, w.hidden}, Note: w.moves,
+	}
 	if err := tx.publish(mark); err != nil {
 		return err
 	}
@@ -31,6 +36,7 @@ func (tx *Tx) Commit() error {
 		ks.counts[s].set(n)
 	}
 	ks.expiry.update(w)
+	ks.dropped = w.dropped
 	ks.expired.Add(w.expired)
 	return nil
 }
@@ -41,6 +47,13 @@ func (tx *Tx) publish(mark records.Mark) error {
 		return sizes.commit(tx.own.recs, mark, tx.own.flushed)
 	}
 	return tx.own.recs.Commit(mark)
+}
+
+// putMoves makes a record of the moves, if they have changed.
+func (tx *Tx) putMoves() {
+	if was, _ := tx.own.recs.Mark().Note.(*moves); was != tx.own.moves {
+		tx.PutMeta(movesName, tx.own.moves.encode())
+	}
 }
 
 // putCounts makes records of the counts that have changed, in an order that is a

@@ -9,9 +9,16 @@ import (
 
 // Digest writes everything that makes the live keys what they are to w, in an
 // order and a form that depend on nothing else: two keyspaces whose digests are
-// the same bytes answer alike. An error of w ends it, and is returned.
+// the same bytes answer alike. Of slots that are hidden it has the records of keys, and
+// of change logs what is in them. An error of w ends it, and is returned.
 func (v *View) Digest(w io.Writer) error {
-	var b []byte
+	b := v.moves().encode()
+	if _, err := w.Write(b); err != nil {
+		return err
+	}
+	if err := v.digestMoves(w); err != nil {
+		return err
+	}
 	walk := v.walk([]byte{classKey}, []byte{classKey + 1})
 	defer walk.release()
 	for walk.next() {
@@ -25,6 +32,39 @@ func (v *View) Digest(w io.Writer) error {
 		if err := v.digestPages(w, walk.rec); err != nil {
 			return err
 		}
+	}
+	return v.Err()
+}
+
+// digestMoves writes what Digest does of slots that move.
+func (v *View) digestMoves(w io.Writer) error {
+	m := v.moves()
+	if m == nil {
+		return nil
+	}
+	ranges := make([][2][]byte, 0, len(m.watches))
+	for i := range m.watches {
+		if log := m.watches[i].log; !m.watches[i].lost {
+			prefix := log.append(nil, byPlace)
+			ranges = append(ranges, [2][]byte{prefix, prefixEnd(prefix)})
+		}
+	}
+	for _, run := range m.hidden.Ranges() {
+		lower, upper := recordRange(classKey, run)
+		ranges = append(ranges, [2][]byte{lower, upper})
+	}
+	var b []byte
+	for _, r := range ranges {
+		walk := v.walkRecords(r[0], r[1])
+		for walk.Next() {
+			b = binary.AppendUvarint(b[:0], uint64(len(walk.Key())))
+			b = append(append(b, walk.Key()...), walk.Value()...)
+			if _, err := w.Write(b); err != nil {
+				walk.Release()
+				return err
+			}
+		}
+		walk.Release()
 	}
 	return v.Err()
 }

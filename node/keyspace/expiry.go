@@ -28,6 +28,16 @@ func (s *soonest) update(w *writeState) {
 	if w.removed != 0 && w.removed <= s.at {
 		s.stale = true
 	}
+	switch {
+	case w.shown: // what expires next may be among it
+		s.at, s.stale = 0, true
+	case w.passed != 0 && s.stale:
+		passed := w.passed
+		if w.added != 0 {
+			passed = min(passed, w.added)
+		}
+		s.at = max(s.at, passed)
+	}
 }
 
 // bound returns a lower bound of all times of expiry.
@@ -53,7 +63,12 @@ func (ks *Keyspace) NextExpiry() (at int64, ok bool) {
 		defer v.Close()
 		w := v.Walk(expiryBound(s.at), []byte{classExpiry + 1})
 		defer w.Release()
-		if w.Next() {
+		moves, _ := v.Mark().Note.(*moves)
+		found := w.Next()
+		for found && moves.hides(expirySlot(w.Key())) {
+			found = w.Next()
+		}
+		if found {
 			s.at, s.stale = expiryAt(w.Key()), false
 		} else if v.Err() == nil {
 			s.at, s.stale = math.MaxInt64, false
@@ -70,7 +85,7 @@ func (ks *Keyspace) NextExpiry() (at int64, ok bool) {
 // DeleteExpired deletes up to limit keys and fields of hashes that have expired by
 // Now, and few more: those that expired first first. It returns how many. Which
 // ones these are depends on the keys alone, not on what the transaction has done
-// before.
+// before. Keys that are hidden are left: whoever has their slots decides.
 func (tx *Tx) DeleteExpired(limit int) (deleted int) {
 	if limit <= 0 || !tx.begun() {
 		return 0
@@ -110,8 +125,20 @@ func (tx *Tx) due(limit int) (keys [][]byte) {
 	}
 	w := tx.own.recs.Walk(expiryBound(from), expiryBound(tx.now+1))
 	defer w.Release()
+	first, hidden := tx.now+1, false
 	for len(keys) < limit && w.Next() {
+		if tx.own.moves.hides(expirySlot(w.Key())) {
+			hidden = true
+			continue
+		}
+		if len(keys) == 0 {
+			first = expiryAt(w.Key())
+		}
 		keys = append(keys, bytes.Clone(expiryKey(w.Key())))
+	}
+	if hidden && tx.Err() == nil {
+		// The next sweep need not pass the same ones again.
+		tx.own.passed = first
 	}
 	return keys
 }

@@ -55,6 +55,8 @@ type Keyspace struct {
 
 	undo  []undone    // the writer's, kept for its memory
 	spare *pageWriter // the same
+
+	dropped dropped // the writer's: where dropSlot has come to
 }
 
 // atomicCounts are slotCounts that are read while they change.
@@ -116,12 +118,23 @@ func (ks *Keyspace) count() error {
 			return err
 		}
 	}
+	encoded, _ := tx.Get(namedKey(movesName))
+	if tx.Err() != nil {
+		return tx.Err()
+	}
+	moves, err := decodeMoves(encoded)
+	if err != nil {
+		return err
+	}
 	mark := tx.Mark()
-	mark.Sums = [2]int64{}
+	mark.Sums, mark.Note = [3]int64{}, moves
 	for s := range ks.counts {
 		n := ks.counts[s].get()
 		mark.Sums[0] += n.keys
 		mark.Sums[1] += n.expiring
+		if moves.hides(uint16(s)) {
+			mark.Sums[2] += n.keys
+		}
 	}
 	return tx.Commit(mark)
 }
@@ -244,8 +257,10 @@ func (ks *Keyspace) Abandon() { ks.recs.Abandon() }
 func (ks *Keyspace) Begin() *Tx {
 	recs := ks.recs.Begin()
 	mark := recs.Mark()
+	moves, _ := mark.Note.(*moves)
 	return &Tx{View{ks: ks, now: mark.Clock, own: &writeState{
 		recs: recs, index: mark.Applied, total: slotCounts{mark.Sums[0], mark.Sums[1]}, undo: ks.undo[:0],
+		hidden: mark.Sums[2], moves: moves, dropped: ks.dropped,
 	}}}
 }
 

@@ -15,7 +15,8 @@ const (
 	classKey     = 0x20 // slot, fingerprint, key
 	classExpiry  = 0x30 // expireAt, slot, fingerprint, key
 	classPage    = 0x40 // slot, object, page
-	classRemains = 0x50 // slot, object
+	classRemains = 0x50 // slot, object, or what several begin with; or a change log
+	classChange  = 0x60 // change log: see changes.go
 	// Everything from classCount on goes when the keyspace is flushed. 70 to 7f are
 	// records' own.
 )

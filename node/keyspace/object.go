@@ -53,15 +53,31 @@ func pageKey(s uint16, id objectID, page uint32) (key [pageKeySize]byte) {
 // remainsKey returns the stored key of the record that says that an object is
 // gone: nobody needs its pages but views that are older.
 func remainsKey(s uint16, id objectID) []byte {
-	key := binary.BigEndian.AppendUint16([]byte{classRemains}, s)
-	return append(key, id[:]...)
+	return append(remainsPrefix(s), id[:]...)
 }
 
-// remainsOf returns the range of the pages of an object that is gone.
+// remainsPrefix is what the stored keys of a slot's remains begin with.
+func remainsPrefix(s uint16) []byte { return binary.BigEndian.AppendUint16([]byte{classRemains}, s) }
+
+// remainsOf returns the range of what is gone: the pages of an object, those of all
+// objects whose numbers begin so, or a change log.
 func remainsOf(remains []byte) (lower, upper []byte) {
-	lower = append([]byte{classPage}, remains[1:]...)
-	upper = append(bytes.Clone(lower), 0xff, 0xff, 0xff, 0xff, 0xff)
-	return lower, upper
+	if binary.BigEndian.Uint16(remains[1:]) == noSlot {
+		lower = append([]byte{classChange}, remains[3:]...)
+	} else {
+		lower = append([]byte{classPage}, remains[1:]...)
+	}
+	return lower, prefixEnd(lower)
+}
+
+// prefixEnd is above every key that begins with a prefix, whose first byte is not 255.
+func prefixEnd(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	for end[len(end)-1] == 0xff {
+		end = end[:len(end)-1]
+	}
+	end[len(end)-1]++
+	return end
 }
 
 // remainsRange is that of all remains.
@@ -184,12 +200,18 @@ func (p *pageWriter) Put(n uint32, page []byte) {
 		rec = records.New(p.key[:], page)
 	}
 	p.tx.own.recs.PutOwn(rec, n > p.last)
+	if p.tx.own.moves != nil {
+		p.tx.touch(p.key[:])
+	}
 }
 
 // Delete removes a page.
 func (p *pageWriter) Delete(n uint32) {
 	binary.BigEndian.PutUint32(p.key[pageHeader:], n)
 	p.tx.own.recs.Delete(p.key[:])
+	if p.tx.own.moves != nil {
+		p.tx.touch(p.key[:])
+	}
 }
 
 // create begins a new object for a key.
@@ -243,7 +265,11 @@ func (v *View) fail(err error) {
 func (tx *Tx) abandon(before, now *record) {
 	old, ok := before.object()
 	if id, still := now.object(); ok && (!still || id != old) {
-		tx.own.recs.Insert(remainsKey(before.stored.slot(), old), nil)
+		remains := remainsKey(before.stored.slot(), old)
+		tx.own.recs.Insert(remains, nil)
+		if tx.own.moves != nil {
+			tx.touch(remains)
+		}
 	}
 }
 

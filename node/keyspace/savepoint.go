@@ -11,6 +11,9 @@ const MaxRecord = 120 << 20
 // than MaxRecord. It was not; whoever ran the command undoes the rest of it.
 func (tx *Tx) TooLarge() bool { return tx.own.large }
 
+// Refused reports whether Flush was refused since Save.
+func (tx *Tx) Refused() bool { return tx.own.refused }
+
 // Save is what Undo goes back to.
 type Save struct {
 	recs    records.Save
@@ -19,7 +22,11 @@ type Save struct {
 	expired int64
 	flushed bool
 
-	added, removed int64
+	added, removed, passed, hidden int64
+
+	moves   *moves
+	touched [][]byte
+	dropped dropped
 }
 
 // undone is one step back, of a slot's counts.
@@ -51,8 +58,11 @@ func (ks *Keyspace) keepUndo(undo []undone) {
 // save is good at a time: the next one takes its place. It costs next to nothing.
 func (tx *Tx) Save() Save {
 	w := tx.own
-	w.undo, w.large = w.undo[:0], false
-	return Save{w.recs.Save(), w.counts, w.total, w.expired, w.flushed, w.added, w.removed}
+	w.undo, w.large, w.refused = w.undo[:0], false, false
+	return Save{
+		w.recs.Save(), w.counts, w.total, w.expired, w.flushed,
+		w.added, w.removed, w.passed, w.hidden, w.moves, w.touched, w.dropped,
+	}
 }
 
 // Undo takes back every change of a key since the last Save, which returned s.
@@ -65,6 +75,7 @@ func (tx *Tx) Undo(s Save) {
 	w.undo = w.undo[:0]
 	w.recs.Undo(s.recs)
 	w.counts, w.total, w.expired, w.flushed = s.counts, s.total, s.expired, s.flushed
-	w.added, w.removed = s.added, s.removed
-	w.large = false
+	w.added, w.removed, w.passed, w.hidden = s.added, s.removed, s.passed, s.hidden
+	w.moves, w.touched, w.dropped = s.moves, s.touched, s.dropped
+	w.large, w.refused = false, false
 }

@@ -24,6 +24,7 @@ type Tx struct{ View }
 // writeState is what a transaction has changed, and what it needs to.
 type writeState struct {
 	index   uint64 // of the current entry
+	time    int64  // the entry's, unix ms
 	op      uint32 // number of the next change within it
 	begun   bool   // an entry has begun
 	dirty   bool   // there is something to commit
@@ -31,13 +32,23 @@ type writeState struct {
 	counts  map[uint16]slotCounts // of slots in which they have changed
 	total   slotCounts
 	expired int64 // keys deleted or replaced after they had expired
+	hidden  int64 // of total.keys: those that are not shown
 	flushed bool  // nothing stored counts any more
 	// added and removed are the soonest times of expiry that have come and gone
 	// (since the flush, if there was one), 0: none.
 	added, removed int64
-	large          bool // a record was refused
-	put            func(key []byte, t Type)
-	scratch        []byte // memory for bodies in the making
+	// passed, if not 0, is a time before which nothing expires that is shown.
+	passed  int64
+	large   bool // a record was refused
+	refused bool // a flush was
+	// moves are what the state knows of slots that move, as of now, touched the
+	// records that the entry has changed in slots that are watched.
+	moves   *moves
+	touched [][]byte
+	shown   bool    // some of what was hidden is not any more
+	dropped dropped // see dropSlot
+	put     func(key []byte, t Type)
+	scratch []byte // memory for bodies in the making
 	// undo is what Undo needs to take back what was done since Save.
 	undo []undone
 }
@@ -59,7 +70,8 @@ func (tx *Tx) StartEntry(index uint64, now int64) {
 		tx.err = fmt.Errorf("%w: %d after %d", ErrOrder, index, w.index)
 		return
 	}
-	w.index, w.op, w.begun, w.dirty = index, 0, true, true
+	tx.logChanges()
+	w.index, w.time, w.op, w.begun, w.dirty = index, now, 0, true, true
 	tx.now = max(tx.now, now)
 }
 
@@ -231,7 +243,7 @@ func (tx *Tx) remove(r *ref, rec *record) {
 func (tx *Tx) set(r *ref, before, now *record) {
 	w := tx.own
 	w.dirty = true
-	if before != nil && before.meta.ExpireAt != 0 && before.meta.ExpireAt <= tx.now {
+	if before != nil && before.meta.ExpireAt != 0 && before.meta.ExpireAt <= tx.now && !w.moves.hides(r.stored.slot()) {
 		w.expired++
 	}
 	if now != nil {
@@ -244,6 +256,9 @@ func (tx *Tx) set(r *ref, before, now *record) {
 	}
 	if w.put != nil && before != nil && before.meta.Type == TypeStream && (now == nil || now.meta.Type != TypeStream) {
 		w.put(r.key, TypeStream)
+	}
+	if w.moves != nil {
+		tx.touch(r.stored)
 	}
 	had, has := before.deadline(), now.deadline()
 	tx.schedule(r.stored, had, has)
@@ -272,10 +287,13 @@ func (tx *Tx) schedule(stored storedKey, had, has deadline) {
 		return
 	}
 	w := tx.own
+	shown := w.moves == nil || !w.moves.hides(stored.slot())
 	var key []byte
 	if had.at != 0 {
 		key = appendExpiryKey(nil, had.at, stored)
-		w.removed = sooner(w.removed, had.at)
+		if shown {
+			w.removed = sooner(w.removed, had.at)
+		}
 	}
 	switch {
 	case had.at == 0:
@@ -288,7 +306,9 @@ func (tx *Tx) schedule(stored storedKey, had, has deadline) {
 			w.recs.Insert(appendExpiryKey(key[:0], has.at, stored), has.entry())
 		}
 	}
-	w.added = sooner(w.added, has.at)
+	if shown {
+		w.added = sooner(w.added, has.at)
+	}
 }
 
 func (tx *Tx) count(s uint16, delta slotCounts) {
@@ -304,19 +324,31 @@ func (tx *Tx) count(s uint16, delta slotCounts) {
 	w.counts[s] = slotCounts{had.keys + delta.keys, had.expiring + delta.expiring}
 	w.total.keys += delta.keys
 	w.total.expiring += delta.expiring
+	if w.moves != nil && w.moves.hides(s) {
+		w.hidden += delta.keys
+	}
 }
 
 // Flush deletes every key; named records stay. It costs the same however many
-// there are, and waits for nobody: views that have begun still see them.
+// there are, and waits for nobody: views that have begun still see them. Imports that are
+// under way have failed, and change logs are lost.
+//
+// While an import has everything and waits for its slots, it is refused: what has come
+// is not of this keyspace yet, and may be so the next moment. See Refused.
 func (tx *Tx) Flush() {
-	if !tx.writable() {
+	w := tx.own
+	switch {
+	case !tx.writable():
+		return
+	case w.moves != nil && w.moves.settled:
+		w.refused = true
 		return
 	}
-	w := tx.own
 	w.dirty, w.flushed = true, true
 	w.recs.Flush()
-	w.counts, w.total = nil, slotCounts{}
-	w.added, w.removed = 0, 0
+	w.counts, w.total, w.hidden = nil, slotCounts{}, 0
+	w.added, w.removed, w.passed = 0, 0, 0
+	w.moves, w.touched, w.dropped = w.moves.flushed(), nil, dropped{}
 }
 
 // PutMeta sets the named record, or removes it if value is nil. It is stored

@@ -127,6 +127,12 @@ func (v *View) Lookup(key []byte) (Meta, bool) {
 	return rec.meta, true
 }
 
+// Exists reports whether a key is there. It counts as no look-up, and deletes nothing.
+func (v *View) Exists(key []byte) bool {
+	r := v.ref(key)
+	return v.live(v.peek(&r))
+}
+
 // Lookups returns how many look-ups have found a key, and how many none.
 func (v *View) Lookups() (hits, misses int64) { return v.hits, v.misses }
 

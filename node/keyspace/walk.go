@@ -15,42 +15,51 @@ import (
 // number, shifted left by 32 bits, and a fingerprint.
 const CursorEnd = uint64(slot.Count) << 32
 
-// Len returns the number of stored keys, expired ones that nothing has deleted
-// yet included.
+// Len returns the number of stored keys that are shown, expired ones that nothing has
+// deleted yet included.
 func (v *View) Len() int64 {
 	switch {
 	case v.ks == nil:
 		return 0
 	case v.own != nil:
-		return v.own.total.keys
+		return v.own.total.keys - v.own.hidden
 	default:
-		return v.recs.Mark().Sums[0]
+		sums := v.recs.Mark().Sums
+		return sums[0] - sums[2]
 	}
 }
 
-// LenSlot returns the number of stored keys of a slot, counted as Len does.
+// LenSlot returns the number of keys of a slot, counted as Len does.
 func (v *View) LenSlot(s uint16) int64 {
-	if v.ks == nil || s >= slot.Count {
+	if v.moves().hides(s) {
 		return 0
+	}
+	return v.stored(s).keys
+}
+
+// stored returns the counts of a slot, whether its keys are shown or not.
+func (v *View) stored(s uint16) slotCounts {
+	if v.ks == nil || s >= slot.Count {
+		return slotCounts{}
 	}
 	if w := v.own; w != nil {
 		if n, ok := w.counts[s]; ok {
-			return n.keys
+			return n
 		}
 		if w.flushed {
-			return 0
+			return slotCounts{}
 		}
-		return v.ks.LenSlot(s)
+		return v.ks.counts[s].get()
 	}
 	value, _ := v.recs.Get(countKey(s))
 	n, _ := decodeCounts(value)
-	return n.keys
+	return n
 }
 
 // KeysInSlot returns up to limit live keys of a slot; the caller owns them.
 func (v *View) KeysInSlot(s uint16, limit int) [][]byte {
 	var keys [][]byte
-	if limit <= 0 || s >= slot.Count {
+	if limit <= 0 || s >= slot.Count || v.moves().hides(s) {
 		return nil
 	}
 	w := v.walk(appendKeyPrefix(nil, s, 0), slotEnd(s))
@@ -171,28 +180,64 @@ func slotEnd(s uint16) []byte {
 
 // walker goes over the metadata records of a view's state in order.
 type walker struct {
-	view *View
-	recs *records.Walker // nil: there is nothing
-	rec  *record         // the current one; valid until next
-	now  record
+	view   *View
+	recs   *records.Walker // nil: there is nothing
+	rec    *record         // the current one; valid until next
+	now    record
+	upper  []byte
+	hidden *slot.Set // slots that are passed over; nil: none
 }
 
-// walk returns a walker over the records stored in [lower, upper).
+// walk returns a walker over the records stored in [lower, upper) that are shown.
 func (v *View) walk(lower, upper []byte) *walker {
-	w := &walker{view: v}
-	switch {
-	case v.ks == nil || v.Err() != nil:
-	case v.own != nil:
-		w.recs = v.own.recs.Walk(lower, upper)
-	default:
-		w.recs = v.recs.Walk(lower, upper)
+	w := &walker{view: v, upper: upper}
+	if m := v.moves(); m != nil {
+		w.hidden = &m.hidden
 	}
+	w.begin(lower)
 	return w
+}
+
+// begin begins from lower.
+func (w *walker) begin(lower []byte) {
+	w.recs = nil
+	if v := w.view; v.ks != nil && v.Err() == nil {
+		w.recs = v.walkRecords(lower, w.upper)
+	}
+}
+
+// walkRecords returns a walk over records as they are, whatever they are.
+func (v *View) walkRecords(lower, upper []byte) *records.Walker {
+	if v.own != nil {
+		return v.own.recs.Walk(lower, upper)
+	}
+	return v.recs.Walk(lower, upper)
+}
+
+// step moves the walk below to the next record that is shown.
+func (w *walker) step() bool {
+	for w.recs != nil && w.recs.Next() {
+		if w.hidden == nil || !w.hidden.Has(storedKey(w.recs.Key()).slot()) {
+			return true
+		}
+		// None of the slot's keys need be looked at, nor those of the next ones.
+		s := storedKey(w.recs.Key()).slot()
+		for s < slot.Count-1 && w.hidden.Has(s+1) {
+			s++
+		}
+		w.release()
+		if bytes.Compare(slotEnd(s), w.upper) >= 0 {
+			w.recs = nil
+			return false
+		}
+		w.begin(slotEnd(s))
+	}
+	return false
 }
 
 // next moves to the next record, and reports whether there is one.
 func (w *walker) next() bool {
-	if w.recs == nil || w.view.err != nil || !w.recs.Next() {
+	if w.view.err != nil || !w.step() {
 		return false
 	}
 	w.now = record{stored: w.recs.Key()}

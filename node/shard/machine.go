@@ -37,7 +37,10 @@ type Machine struct {
 	damage    func(error) bool          // Options.Unreadable
 
 	slots slotTable // as of the applier's last entry
+	marks marks     // the same
 	owned ownership // as of the last commit; what readers see
+
+	published atomic.Pointer[marks] // the same
 
 	blocked blocking.Keys // who waits for keys at this node
 
@@ -97,21 +100,45 @@ func Open(store storage.Store, table *command.Table, opts Options) (*Machine, er
 		return nil, err
 	}
 	m := &Machine{keys: keys, table: table, recovered: opts.Recovered, damage: opts.Unreadable}
-	view := keys.View(0)
-	defer view.Close()
-	stored, err := view.Meta(slotsName)
-	if err != nil {
+	if err := m.readSlots(); err != nil {
 		return nil, fmt.Errorf("shard: reading the slot table: %w", err)
 	}
-	if stored != nil {
-		slots, err := decodeSlotTable(stored)
-		if err != nil {
-			return nil, fmt.Errorf("shard: %w", err)
-		}
-		m.slots = *slots
-		m.owned.publish(slots)
-	}
 	return m, nil
+}
+
+// readSlots reads the slot table and the marks.
+func (m *Machine) readSlots() error {
+	view := m.keys.View(0)
+	defer view.Close()
+	stored, err := view.Meta(slotsName)
+	if err == nil && stored != nil {
+		var slots *slotTable
+		if slots, err = decodeSlotTable(stored); err == nil {
+			m.slots = *slots
+		}
+	}
+	if err != nil {
+		return err
+	}
+	stored, err = view.Meta(marksName)
+	if err == nil && stored != nil {
+		m.marks, err = decodeMarks(stored)
+	}
+	if err != nil {
+		return err
+	}
+	for n, at := range m.marks {
+		m.slots[n] = m.slots[n].marked(at.mark)
+	}
+	m.publish()
+	return nil
+}
+
+// publish shows readers the slots and marks.
+func (m *Machine) publish() {
+	now := m.marks
+	m.published.Store(&now)
+	m.owned.publish(&m.slots)
 }
 
 // Applied returns the index of the last applied entry.
@@ -200,13 +227,20 @@ func (m *Machine) Owns(s uint16) bool { return m.owned.at(s).owned() }
 // replica has applied.
 func (m *Machine) SlotEpoch(s uint16) uint64 { return m.owned.at(s).epoch() }
 
-// Residue returns the slots that the shard does not own but holds keys of.
+// Residue returns the slots that the shard does not own but holds keys of, without those
+// that are hidden: under import, or being dropped.
 func (m *Machine) Residue() slot.Set {
 	var residue slot.Set
 	for n := uint16(0); n < slot.Count; n++ {
 		if m.keys.LenSlot(n) > 0 && !m.Owns(n) {
 			residue.Add(n)
 		}
+	}
+	if !residue.Empty() {
+		view := m.keys.View(0)
+		defer view.Close()
+		hidden := view.Hidden()
+		residue.Subtract(&hidden)
 	}
 	return residue
 }
@@ -231,7 +265,8 @@ func (m *Machine) Apply(entries []Entry) error {
 //
 // Readers see a seal before, and an own after, the data that was committed with
 // it, so one that finds a slot owned before and after its look at the data, and
-// in the same epoch, has seen no data of a time when it was not.
+// in the same epoch, has seen no data of a time when it was not. The mark of a slot that
+// migrates they see before, too: what they miss of its keys may be elsewhere.
 func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 	tx := &m.tx
 	*tx = command.Tx{Tx: m.keys.Begin(), Owner: owner{&m.slots}}
@@ -267,13 +302,16 @@ func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 	}
 	if changed {
 		tx.PutMeta(slotsName, m.slots.encode())
+		if len(m.marks) > 0 {
+			tx.PutMeta(marksName, m.marks.encode())
+		}
 		m.owned.publishSeals(&m.slots)
 	}
 	if err := tx.Commit(); err != nil {
 		return 0, fmt.Errorf("shard: %w", err)
 	}
 	if changed {
-		m.owned.publish(&m.slots)
+		m.publish()
 	}
 	m.blocked.Commit()
 	return n, nil
@@ -283,8 +321,9 @@ func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 // the store, or of a payload that this version does not know.
 func (m *Machine) applyOne(tx *command.Tx, payload []byte, reply *resp.Reply) (slotsChanged bool, err error) {
 	reply.Begin()
-	if command.IsTransaction(payload) {
-		return false, m.exec(tx, payload, reply)
+	rest, asking := command.CutAsking(payload)
+	if command.IsTransaction(rest) {
+		return false, m.exec(tx, rest, asking, reply)
 	}
 	p, err := m.decode(m.words[:0], payload)
 	m.words = p.scratch
@@ -294,11 +333,12 @@ func (m *Machine) applyOne(tx *command.Tx, payload []byte, reply *resp.Reply) (s
 	case err != nil:
 		reply.Fail(err)
 	case p.record != nil:
-		reply.OK()
-		return m.slots.change(*p.record), nil
-	case !m.mayRun(p.cmd, p.args):
-		reply.Fail(errChanging)
+		return m.applyRecord(tx, p.record, reply), nil
 	default:
+		if err := m.mayRun(tx, &p); err != nil {
+			reply.Fail(err)
+			break
+		}
 		m.held += weight(p.cmd, p.args)
 		m.run(tx, &p, reply)
 	}
@@ -326,6 +366,10 @@ func (m *Machine) run(tx *command.Tx, p *parsed, reply *resp.Reply) {
 		tx.Undo(save)
 		reply.Fail(command.ErrTooLong)
 	}
+	if tx.Refused() { // FLUSHALL
+		tx.Undo(save)
+		reply.Fail(errChanging)
+	}
 	if reply != nil && !p.cmd.WritesWith(p.args) {
 		m.count(&tx.View, hits, misses)
 	}
@@ -351,12 +395,6 @@ func (m *Machine) count(v *keyspace.View, hitsBefore, missesBefore int64) {
 	}
 }
 
-// mayRun reports whether the shard owns every slot of the command's keys.
-func (m *Machine) mayRun(cmd *command.Command, args [][]byte) bool {
-	s, keyed, cross := cmd.Slot(args)
-	return !keyed || !cross && m.slots[s].owned()
-}
-
 // Read evaluates a Read command against applied state and writes the reply to r. If v
 // has no state yet, Read takes the newest, and leaves it there for the next read: the
 // caller ends it. behind is true if the reply depends on a key that
@@ -375,23 +413,48 @@ func (m *Machine) Read(args *command.Args, v *command.View, r *resp.Reply) (behi
 	if keyed {
 		slots = append(slots, slotAt{slot: s})
 	}
-	return m.answer(slots, len(slots), v, r, func() { m.evaluate(args, v, r) })
+	return m.answer(slots, v, r, func() {
+		if keyed && !slots[0].state.plain() {
+			j := judgement{view: v.View, asking: v.Asking, slots: slots}
+			if j.add(args.Command(), args.All()); j.verdict() != nil {
+				r.Begin()
+				r.Fail(j.verdict())
+				return
+			}
+		}
+		before := watchedBefore(v)
+		m.evaluate(args, v, r)
+		noteEpochs(v, before, slots)
+	})
 }
 
-// answer has evaluate write a reply from the view's state. It counts if none of the slots
-// given has changed hands meanwhile, the first of which, as many as needed says, must be
-// owned.
-func (m *Machine) answer(slots []slotAt, needed int, v *command.View, r *resp.Reply, evaluate func()) (behind bool) {
+// watchedBefore returns how many keys WATCH has seen.
+func watchedBefore(v *command.View) int {
+	if v.Watches == nil {
+		return 0
+	}
+	return len(*v.Watches)
+}
+
+// noteEpochs fills in the epochs of what WATCH has seen since there was as much as before.
+func noteEpochs(v *command.View, before int, slots []slotAt) {
+	if v.Watches == nil {
+		return
+	}
+	for i := before; i < len(*v.Watches); i++ {
+		w := &(*v.Watches)[i]
+		w.Epoch = at(slots, slot.Of(w.Key)).epoch()
+	}
+}
+
+// answer has evaluate write a reply from the view's state, which judges by what is
+// remembered of the slots given. It counts if none of them has changed hands meanwhile.
+func (m *Machine) answer(slots []slotAt, v *command.View, r *resp.Reply, evaluate func()) (behind bool) {
 	m.Look(v)
 	for m.owned.remember(slots); len(slots) > 0 && m.owned.changes.Load() != v.Slots; m.owned.remember(slots) {
 		// The state may be older than the change, which may be the slot's return.
 		v.End()
 		m.look(v)
-	}
-	if !owned(slots[:needed]) {
-		r.Begin()
-		r.Fail(errChanging)
-		return false
 	}
 	hits, misses := v.Lookups()
 	v.AskedOwner = false

@@ -176,7 +176,9 @@ func TestMachine(t *testing.T) {
 				d.ScanArgs(t, "now", &now)
 				view := m.keys.View(now)
 				for _, line := range strings.Split(d.Input, "\n") {
-					watched = append(watched, command.Watched{Key: []byte(line), Watch: view.Watch([]byte(line))})
+					watched = append(watched, command.Watched{
+						Key: []byte(line), Watch: view.Watch([]byte(line)), Epoch: m.SlotEpoch(slot.Of([]byte(line))),
+					})
 				}
 				view.Close()
 			case "state":
@@ -346,7 +348,7 @@ func randomLog(rnd *rand.Rand, n int) []Entry {
 func randomTransaction(rnd *rand.Rand, key string, index uint64) []byte {
 	var watched []command.Watched
 	if rnd.IntN(2) == 0 {
-		w := command.Watched{Key: []byte(key)} // not there, or as it was of late
+		w := command.Watched{Key: []byte(key), Epoch: uint64(1 + rnd.IntN(2))} // not there, or as it was of late
 		if rnd.IntN(3) > 0 {
 			w.Version = keyspace.Version{Index: index - min(index, uint64(rnd.IntN(5))), Op: uint32(rnd.IntN(3))}
 		}

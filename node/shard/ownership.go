@@ -9,19 +9,41 @@ import (
 )
 
 // slotState is what the shard knows of a slot: the epoch of its last change of
-// hands, shifted left by one, and in the lowest bit whether the shard owns it.
+// hands, shifted left by three, the slot's mark above the lowest bit, and in that
+// whether the shard owns it.
 type slotState uint64
 
+const (
+	stateOwned   = 1
+	markShift    = 1
+	stateMark    = 3 << markShift
+	epochShift   = 3
+	settledOwner = stateOwned // of an owned slot without a mark: these bits of the state
+)
+
 func newSlotState(owned bool, epoch uint64) slotState {
-	s := slotState(epoch << 1)
+	s := slotState(epoch << epochShift)
 	if owned {
-		s |= 1
+		s |= stateOwned
 	}
 	return s
 }
 
-func (s slotState) owned() bool   { return s&1 != 0 }
-func (s slotState) epoch() uint64 { return uint64(s >> 1) }
+func (s slotState) owned() bool   { return s&stateOwned != 0 }
+func (s slotState) epoch() uint64 { return uint64(s >> epochShift) }
+func (s slotState) mark() Mark    { return Mark(s & stateMark >> markShift) }
+
+// plain reports whether the shard owns the slot, and no mark needs a look.
+func (s slotState) plain() bool { return s&(stateOwned|stateMark) == settledOwner }
+
+// marked returns the state with another mark.
+func (s slotState) marked(m Mark) slotState { return s&^stateMark | slotState(m)<<markShift }
+
+// opens reports whether commands on the slot may run: the shard owns it, or imports it
+// by a mark and the command came behind ASKING.
+func (s slotState) opens(asking bool) bool {
+	return s.owned() || asking && s.mark() == MarkImporting
+}
 
 // ownership is the table of slots. The applier changes it; anyone may read it.
 type ownership struct {
@@ -55,20 +77,21 @@ func (o *ownership) remember(slots []slotAt) {
 	}
 }
 
-// owned reports whether all the slots were owned when they were remembered.
-func owned(slots []slotAt) bool {
+// at returns the state of a slot among those that were remembered.
+func at(slots []slotAt, s uint16) (state slotState) {
 	for i := range slots {
-		if !slots[i].state.owned() {
-			return false
+		if slots[i].slot == s {
+			return slots[i].state
 		}
 	}
-	return true
+	return state
 }
 
-// unchanged reports whether the slots have been as they are remembered ever since.
+// unchanged reports whether the slots have been in the same hands ever since they were
+// remembered.
 func (o *ownership) unchanged(slots []slotAt) bool {
 	for i := range slots {
-		if o.at(slots[i].slot) != slots[i].state {
+		if o.at(slots[i].slot).marked(MarkStable) != slots[i].state.marked(MarkStable) {
 			return false
 		}
 	}
@@ -79,34 +102,43 @@ func (o *ownership) unchanged(slots []slotAt) bool {
 // while a transaction is open.
 type slotTable [slot.Count]slotState
 
-func (t *slotTable) owns(s uint16) bool { return t[s].owned() }
-
 // owner tells commands of the log what their shard owns.
 type owner struct{ table *slotTable }
 
 // Owns reports whether the shard owns the slot.
-func (o owner) Owns(s uint16) bool { return o.table.owns(s) }
+func (o owner) Owns(s uint16) bool { return o.table[s].owned() }
 
-// change applies an own or seal record and reports whether anything changed.
-func (t *slotTable) change(r record) (changed bool) {
-	for _, run := range r.ranges {
-		for n := int(run.Start); n <= int(run.End); n++ {
-			if r.epoch > t[n].epoch() {
-				t[n] = newSlotState(r.kind == kindOwn, r.epoch)
-				changed = true
-			}
+// change has slots owned or sealed by an epoch, and returns those of which that is news.
+func (t *slotTable) change(slots *slot.Set, owned bool, epoch uint64) (changed slot.Set) {
+	for n := range slots.All {
+		if epoch > t[n].epoch() {
+			t[n] = newSlotState(owned, epoch).marked(t[n].mark())
+			changed.Add(n)
 		}
 	}
 	return changed
 }
 
-// publishSeals shows readers every slot that the table does not own, publish
-// all of it. See Machine.Apply for when.
+// older returns those of slots whose epoch is below epoch.
+func (t *slotTable) older(slots *slot.Set, epoch uint64) (older slot.Set) {
+	for n := range slots.All {
+		if t[n].epoch() < epoch {
+			older.Add(n)
+		}
+	}
+	return older
+}
+
+// publishSeals shows readers every slot that the table does not own, and every one that
+// migrates from now on; publish shows all of it. See Machine.Apply for when.
 func (o *ownership) publishSeals(t *slotTable) {
 	o.changes.Add(1)
 	for n, s := range t {
-		if !s.owned() {
+		switch {
+		case !s.owned():
 			o.slots[n].Store(uint64(s))
+		case s.mark() == MarkMigrating:
+			o.slots[n].Store(uint64(o.at(uint16(n)).marked(MarkMigrating)))
 		}
 	}
 }
@@ -119,18 +151,21 @@ func (o *ownership) publish(t *slotTable) {
 }
 
 // The table is stored as a format byte and runs of slots in the same state: the
-// run's length and the state, both uvarints.
+// run's length, and the epoch, shifted left by one, with in the lowest bit whether the
+// shard owns them; both are uvarints. Marks are stored beside it.
 const tableFormat = 1
+
+func (s slotState) stored() uint64 { return s.epoch()<<1 | uint64(s&stateOwned) }
 
 func (t *slotTable) encode() []byte {
 	b := []byte{tableFormat}
 	for start := 0; start < slot.Count; {
 		end := start + 1
-		for end < slot.Count && t[end] == t[start] {
+		for end < slot.Count && t[end].stored() == t[start].stored() {
 			end++
 		}
 		b = binary.AppendUvarint(b, uint64(end-start))
-		b = binary.AppendUvarint(b, uint64(t[start]))
+		b = binary.AppendUvarint(b, t[start].stored())
 		start = end
 	}
 	return b
@@ -155,7 +190,7 @@ func decodeSlotTable(b []byte) (*slotTable, error) {
 		}
 		b = b[size:]
 		for range length {
-			t[n] = slotState(state)
+			t[n] = newSlotState(state&1 != 0, state>>1)
 			n++
 		}
 	}

@@ -12,6 +12,7 @@ type parsed struct {
 	record *record
 	cmd    *command.Command
 	args   [][]byte
+	asking bool // it came behind ASKING
 
 	scratch [][]byte // decode's first argument, grown
 }
@@ -23,9 +24,8 @@ type parsed struct {
 // give. scratch is memory for the arguments.
 func (m *Machine) decode(scratch [][]byte, payload []byte) (p parsed, err error) {
 	p.scratch = scratch
-	if len(payload) > 0 && payload[0] == recordMark {
-		r, err := decodeRecord(payload)
-		p.record = &r
+	if payload, p.asking = command.CutAsking(payload); !p.asking && len(payload) > 0 && payload[0] == recordMark {
+		p.record, err = decodeRecord(payload)
 		return p, err
 	}
 	if p.scratch, err = command.DecodeArgs(scratch, payload); err != nil {
@@ -45,8 +45,8 @@ func endsNode(err error) bool {
 // Check returns why Apply could do nothing with a payload, else what it weighs. It may
 // be called concurrently.
 func (m *Machine) Check(payload []byte) (weighs int, err error) {
-	if command.IsTransaction(payload) {
-		return m.checkTransaction(payload)
+	if rest, _ := command.CutAsking(payload); command.IsTransaction(rest) {
+		return m.checkTransaction(rest)
 	}
 	var few [16][]byte // most commands need no more
 	p, err := m.decode(few[:0], payload)

@@ -50,14 +50,14 @@ func (m *Machine) nextCommand(scratch [][]byte, t *command.Transaction) (p parse
 // exec runs a transaction at its place in the log: all commands, one after the other,
 // or none. A command that fails takes back what it did itself; the others stay, as in
 // Redis.
-func (m *Machine) exec(tx *command.Tx, payload []byte, reply *resp.Reply) error {
+func (m *Machine) exec(tx *command.Tx, payload []byte, asking bool, reply *resp.Reply) error {
 	t, err := command.DecodeTransaction(payload)
 	if err != nil {
 		return errRecord
 	}
-	owned, weighs := true, 0
+	j, weighs := m.judge(tx, asking), 0
 	commands, scratch, err := m.survey(m.words, t, func(cmd *command.Command, args [][]byte) {
-		owned = owned && m.mayRun(cmd, args)
+		j.add(cmd, args)
 		weighs = min(weighs+weight(cmd, args), unknownWeight)
 	})
 	m.words = scratch
@@ -68,9 +68,9 @@ func (m *Machine) exec(tx *command.Tx, payload []byte, reply *resp.Reply) error 
 		return err
 	case err != nil:
 		reply.Fail(err)
-	case !owned:
-		reply.Fail(errChanging)
-	case !clean(&tx.View, &t, m.slots.owns):
+	case j.verdict() != nil:
+		reply.Fail(j.verdict())
+	case !clean(&tx.View, &t, &j):
 		reply.NullArray()
 	default:
 		m.held += weighs
@@ -111,14 +111,15 @@ func sizeOf(v *keyspace.View, cmd *command.Command, args [][]byte) (size int) {
 }
 
 // clean reports whether no key has changed that was watched, and reads over them. One
-// whose slot the shard has given up since may have.
-func clean(v *keyspace.View, t *command.Transaction, owns func(s uint16) bool) bool {
+// whose slot the shard has given up since may have, also if it has come back.
+func clean(v *keyspace.View, t *command.Transaction, j *judgement) bool {
 	for {
 		w, more, err := t.Watched()
 		if !more {
 			return err == nil
 		}
-		if !owns(slot.Of(w.Key)) || v.Watch(w.Key) != w.Watch {
+		s := j.state(slot.Of(w.Key))
+		if !s.opens(j.asking) || t.Epochs() && s.epoch() != w.Epoch || v.Watch(w.Key) != w.Watch {
 			return false
 		}
 	}
@@ -167,6 +168,7 @@ func (m *Machine) Exec(payload []byte, v *command.View, r *resp.Reply) (behind b
 	var few [16][]byte
 	var several [4]slotAt
 	slots := several[:0]
+	payload, asking := command.CutAsking(payload)
 	t, err := command.DecodeTransaction(payload)
 	if err != nil {
 		r.Fail(errPayload)
@@ -181,7 +183,6 @@ func (m *Machine) Exec(payload []byte, v *command.View, r *resp.Reply) (behind b
 		r.Fail(err)
 		return false
 	}
-	needed := len(slots)
 	for rest := t; ; {
 		w, more, _ := rest.Watched() // survey has read it
 		if !more {
@@ -189,19 +190,27 @@ func (m *Machine) Exec(payload []byte, v *command.View, r *resp.Reply) (behind b
 		}
 		slots = addSlot(slots, slot.Of(w.Key))
 	}
-	return m.answer(slots, needed, v, r, func() { m.evaluateAll(t, commands, v, r) })
+	return m.answer(slots, v, r, func() {
+		j := judgement{view: v.View, asking: asking, slots: slots}
+		m.evaluateAll(t, commands, &j, v, r)
+	})
 }
 
 // evaluateAll runs the reads of a transaction.
-func (m *Machine) evaluateAll(t command.Transaction, commands int, v *command.View, r *resp.Reply) {
-	if !clean(v.View, &t, m.Owns) {
+func (m *Machine) evaluateAll(t command.Transaction, commands int, j *judgement, v *command.View, r *resp.Reply) {
+	var few [16][]byte
+	_, _, _ = m.survey(few[:0], t, j.add) // it has been surveyed
+	switch {
+	case j.verdict() != nil:
+		r.Fail(j.verdict())
+		return
+	case !clean(v.View, &t, j):
 		r.NullArray()
 		return
 	}
 	r.Array(commands)
 	r.Nest()
 	defer r.Unnest()
-	var few [16][]byte
 	words, args := few[:0], command.Args{}
 	for range commands {
 		if r.Full() {

@@ -50,6 +50,13 @@ func (s *Set) Union(o *Set) {
 	}
 }
 
+// Subtract takes every slot of o out of the set.
+func (s *Set) Subtract(o *Set) {
+	for i := range s.words {
+		s.words[i] &^= o.words[i]
+	}
+}
+
 // Has reports whether slot n is in the set.
 func (s *Set) Has(n uint16) bool { return s.words[n/64]&(1<<(n%64)) != 0 }
 

@@ -76,11 +76,14 @@ func (o Options) withDefaults() Options {
 }
 
 // Mark goes with each commit. Applied and Clock are stored with its records, Sums
-// are not.
+// and Note are not.
 type Mark struct {
 	Applied uint64
 	Clock   int64
-	Sums    [2]int64
+	Sums    [3]int64
+	// Note is whatever else the owner has views find of the commit; it does not
+	// change.
+	Note any
 }
 
 // Map is a map of keys to immutable bytes: see the package's comment.
