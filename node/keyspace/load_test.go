@@ -1,6 +1,8 @@
 package keyspace
 
 import (
+	"math/rand/v2"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -65,4 +67,38 @@ func settle(b *testing.B, ks *Keyspace) {
 		b.Fatal(err)
 	}
 	time.Sleep(2 * time.Second)
+}
+
+// BenchmarkLoadSlot is BenchmarkLoad for keys that share a slot, which a filter of that
+// slot has to know all of: of 400,000, most of which are there, in random order.
+func BenchmarkLoadSlot(b *testing.B) {
+	const keys, there, ops = 400_000, 333_000, 1_000_000
+	ks, err := Open(benchLevel(b), Options{CacheBytes: benchCache})
+	if err != nil {
+		b.Fatal(err)
+	}
+	index, random := uint64(0), rand.New(rand.NewPCG(1, 2))
+	value, name := make([]byte, 64), make([]byte, 0, 32)
+	set := func(n int) {
+		for range n / 25 {
+			index++
+			tx := ks.Begin()
+			tx.StartEntry(index, 1)
+			for range 25 {
+				name = strconv.AppendInt(append(name[:0], "key:{tag}"...), int64(random.IntN(keys)), 10)
+				tx.SetString(name, value, 0)
+			}
+			if err := tx.Commit(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for b.Loop() {
+		set(there)
+		settle(b, ks)
+		begun := cpu(b)
+		set(ops)
+		settle(b, ks)
+		b.ReportMetric(float64(cpu(b)-begun)/ops, "cpu-ns/op")
+	}
 }

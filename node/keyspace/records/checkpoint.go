@@ -194,6 +194,8 @@ type writer struct {
 
 	lower, upper []byte // Options.EndedRange
 	ended        bool   // a record of that range was written
+
+	grown int64 // by how many bytes the large filters take more
 }
 
 // ends reports whether a record ends a range.
@@ -254,20 +256,27 @@ func (w *writer) filters() (map[uint16]*filter, error) {
 		}
 		f := was
 		if f.kind == filterUnknown && len(w.added[part]) > 0 || w.stale(f, part) {
-			if f, err = w.count(part); err != nil {
+			if f, err = w.count(part, w.limit(was)); err != nil {
 				return nil, err
 			}
 		}
-		if f = f.with(w.added[part]); f == was {
+		if f = f.with(w.added[part], w.limit(was)); f == was {
 			continue
 		}
 		next[part] = f
+		w.grown += f.large() - was.large()
 		encoded = f.encode(encoded[:0])
 		if err := w.tr.Put(w.space.storedKey(filterKey(part)), encoded); err != nil {
 			return nil, err
 		}
 	}
 	return next, nil
+}
+
+// limit returns how many bytes a filter may have that takes the place of was.
+func (w *writer) limit(was *filter) int {
+	left := w.space.m.opts.filterBudget() - w.space.large.Load() - w.grown + was.large()
+	return int(min(max(left, freeFilter), maxFilter))
 }
 
 // parts returns the parts of which keys are put or deleted, in order.
@@ -290,7 +299,7 @@ func (w *writer) stale(f *filter, part uint16) bool {
 	case filterKnown:
 		return f.keys() > 2*(keys+firstLayer)
 	case filterLarge:
-		return keys < largestFilter/2
+		return keys < freeKeys/2
 	default:
 		return false
 	}
@@ -298,7 +307,7 @@ func (w *writer) stale(f *filter, part uint16) bool {
 
 // count makes the filter of a part of whose keys in the store nothing is known, as they
 // are without those that are deleted.
-func (w *writer) count(part uint16) (*filter, error) {
+func (w *writer) count(part uint16, limit int) (*filter, error) {
 	s := w.space
 	gone := make(map[string]bool, len(w.removed[part]))
 	for _, key := range w.removed[part] {
@@ -316,10 +325,10 @@ func (w *writer) count(part uint16) (*filter, error) {
 			hashes = append(hashes, filterHash(key))
 		}
 		if len(hashes) == yieldEvery {
-			f, hashes = f.with(hashes), hashes[:0]
+			f, hashes = f.with(hashes, limit), hashes[:0]
 		}
 	}
-	return f.with(hashes), it.Err()
+	return f.with(hashes, limit), it.Err()
 }
 
 // settle makes clean what a checkpoint has written. The store has it by now, and
@@ -328,7 +337,8 @@ func (m *Map) settle(f *frozenState, filters map[uint16]*filter) {
 	m.outer.stored.Store(true)
 	f.world.stored.Store(true)
 	for part, filter := range filters {
-		f.world.filters[part].Store(filter)
+		was := f.world.filters[part].Swap(filter)
+		f.world.large.Add(filter.large() - was.large())
 	}
 	m.outer.clean(f.outer)
 	f.world.clean(f.inner)

@@ -35,11 +35,14 @@ const (
 	firstLayer = 32 // keys
 	filterBits = 10 // a key: 1 % of absent keys get through
 	filterHits = 7  // bits that a key sets
-	// maxFilter bounds a filter's bytes. With so many keys in one part, the
+	// freeFilter is up to how many bytes every filter may grow. A larger one, such as
+	// that of a part in which all keys share a hash tag, counts against the budget of
+	// all large ones. maxFilter bounds it anyway. Where that is not enough, the
 	// filters of the store's own tables have to do.
-	maxFilter = 2 << 10
-	// largestFilter is about how many keys that is.
-	largestFilter = maxFilter * 8 / filterBits / 2
+	freeFilter = 2 << 10
+	maxFilter  = 2 << 20
+	// freeKeys is about how many keys are in a filter of freeFilter bytes.
+	freeKeys = freeFilter * 8 / filterBits / 2
 )
 
 func (l *layer) room() int { return len(l.bits) * 8 / filterBits }
@@ -103,8 +106,8 @@ func (f *filter) keys() (n int) {
 }
 
 // with returns the filter with more keys, given by their hashes: itself if it admits
-// them all.
-func (f *filter) with(hashes []uint64) *filter {
+// them all. One that would need more than limit bytes is given up.
+func (f *filter) with(hashes []uint64, limit int) *filter {
 	if f.kind != filterKnown || !slices.ContainsFunc(hashes, func(h uint64) bool { return !f.admits(h) }) {
 		return f
 	}
@@ -118,7 +121,7 @@ func (f *filter) with(hashes []uint64) *filter {
 		switch {
 		case n == 0 || next.layers[n-1].keys >= next.layers[n-1].room():
 			fresh := layer{bits: make([]byte, firstLayer*filterBits/8<<n)}
-			if size += len(fresh.bits); size > maxFilter {
+			if size += len(fresh.bits); size > limit {
 				return &filter{kind: filterLarge}
 			}
 			next.layers, owned = append(next.layers, fresh), true
@@ -137,6 +140,15 @@ func (f *filter) size() (n int) {
 		n += len(f.layers[i].bits)
 	}
 	return n
+}
+
+// large returns the filter's bytes if it is one that counts against the budget of
+// those, else 0.
+func (f *filter) large() int64 {
+	if size := f.size(); size > freeFilter {
+		return int64(size)
+	}
+	return 0
 }
 
 // encode makes the stored form: the kind, then for each layer its number of keys

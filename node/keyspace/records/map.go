@@ -53,6 +53,9 @@ type Options struct {
 	EndedRange func() (lower, upper []byte)
 }
 
+// filterBudget bounds the bytes of all filters of a world that are large.
+func (o Options) filterBudget() int64 { return max(o.Cache, 0) / 8 }
+
 func (o Options) withDefaults() Options {
 	if o.Dirty <= 0 {
 		o.Dirty = 64 << 20

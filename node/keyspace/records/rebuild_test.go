@@ -84,3 +84,49 @@ func TestFilterIsMadeAnew(t *testing.T) {
 	m.put(t, 100, 140)
 	m.check(t, filterKnown, 3000)
 }
+
+// Large filters share a budget: what they take is known again when a store was opened,
+// and comes back when they go.
+func TestLargeFilters(t *testing.T) {
+	const keys = 5000 // whose filter has 10 KB
+	store := storage.NewMemory()
+	opts := testOptions()
+	opts.Dirty, opts.Cache = 4<<20, 128<<10 // of which filters have an eighth
+	opts.PartKeys = func(uint16) int { return 0 }
+	m := &filtered{Map: openMap(t, store, opts)}
+	fill := func(part int) {
+		m.commit(t, 0, keys, func(tx *Tx, i int) { tx.Put(testKey(part, i), []byte("value")) })
+	}
+	expect := func(part uint16, kind byte, sum int64) {
+		t.Helper()
+		world := m.latest.Load().world
+		f, err := world.filter(part)
+		if err != nil || f.kind != kind {
+			t.Fatalf("part %d: kind %d, %v", part, f.kind, err)
+		}
+		for i := range keys {
+			if f.absent(testKey(int(part), i)) {
+				t.Fatalf("part %d denies key %d", part, i)
+			}
+		}
+		if have := world.large.Load(); have != sum {
+			t.Fatalf("large filters take %d bytes, not %d", have, sum)
+		}
+	}
+	fill(1)
+	size := m.latest.Load().world.filters[1].Load().large()
+	if size < freeFilter {
+		t.Fatalf("the filter has %d bytes", size)
+	}
+	expect(1, filterKnown, size)
+	fill(2)
+	expect(2, filterLarge, size)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m.Map = openMap(t, store, opts)
+	expect(1, filterKnown, size)
+	m.commit(t, 0, keys, func(tx *Tx, i int) { tx.Delete(testKey(1, i)) })
+	m.commit(t, 0, keys, func(tx *Tx, i int) { tx.Put(testKey(3, i), []byte("value")) })
+	expect(3, filterKnown, size)
+}

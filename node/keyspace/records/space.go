@@ -27,6 +27,7 @@ type space struct {
 	// stored is set once the store may have something of this space.
 	stored  atomic.Bool
 	filters []atomic.Pointer[filter] // by part; nil: not looked at yet
+	large   atomic.Int64             // bytes of those that are large
 	// views counts the views that began in this world and have not ended, those of
 	// odd ages and those of even ones: see ended.
 	views [2]atomic.Int64
@@ -139,8 +140,9 @@ func (s *space) filter(part uint16) (*filter, error) {
 	// A checkpoint that writes another filter has looked at this one before, so
 	// that nothing older can take the place of its own.
 	if !at.CompareAndSwap(nil, f) {
-		f = at.Load()
+		return at.Load(), nil
 	}
+	s.large.Add(f.large())
 	return f, nil
 }
 

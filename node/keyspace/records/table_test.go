@@ -117,7 +117,7 @@ func TestFilter(t *testing.T) {
 			hashes = append(hashes, filterHash(key(n+i)))
 		}
 		before := string(f.encode(nil))
-		next := f.with(hashes)
+		next := f.with(hashes, freeFilter)
 		if string(f.encode(nil)) != before {
 			t.Fatal("adding has changed the former filter")
 		}
@@ -131,7 +131,7 @@ func TestFilter(t *testing.T) {
 func FuzzFilter(f *testing.F) {
 	f.Add([]byte{filterKnown})
 	f.Add([]byte{filterLarge})
-	f.Add((&filter{kind: filterKnown}).with([]uint64{1, 2, 3}).encode(nil))
+	f.Add((&filter{kind: filterKnown}).with([]uint64{1, 2, 3}, freeFilter).encode(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		g, err := decodeFilter(b)
 		if err != nil {
