@@ -60,6 +60,12 @@ type Command struct {
 	// or the command must not run. look returns the present state. Nil: few.
 	Returns func(args *Args, look func() *View) int64
 
+	// Idle, in a row that writes, answers the command where it would change nothing (a
+	// member is there already, a key is not there), and reports whether that is so; if
+	// not, what it wrote to r is dropped. Such a write needs no log: it is a read. Idle
+	// may say no for any reason. Nil: it always goes through the log.
+	Idle func(v *View, args *Args, r *resp.Reply) bool
+
 	// Weight, if set, says how many bytes a Write may make beyond those of its arguments,
 	// which are the whole command, and beside the value that a key has already: at most.
 	// nil: none.

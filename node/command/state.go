@@ -24,6 +24,8 @@ type View struct {
 	AskedOwner bool
 	// Found is what the look of a command has found that may block; Run forgets it.
 	Found Found
+	// Idle is whether the command that Run has tried changes nothing: see Reading.Tries.
+	Idle bool
 
 	rand  Rand
 	state keyspace.View // memory of View
@@ -62,6 +64,8 @@ type Reading struct {
 	Memory *Memory
 	// Asking says that the client has sent ASKING.
 	Asking bool
+	// Tries says that commands are writes, of which Command.Idle is run.
+	Tries bool
 	// Watches is where WATCH leaves what it has seen; nil: nobody wants to know.
 	Watches *[]Watched
 }
@@ -147,8 +151,12 @@ func (tx *Tx) Run(args *Args, r *resp.Reply) {
 
 // Run runs a Read command, whose reply is written to r.
 func (v *View) Run(args *Args, r *resp.Reply) {
-	v.rand, v.Found = Rand{}, Found{}
+	v.rand, v.Found, v.Idle = Rand{}, Found{}, false
 	r.Begin()
+	if v.Tries {
+		v.Idle = args.cmd.Idle(v, args, r)
+		return
+	}
 	if err := args.cmd.Read(v, args, r); err != nil {
 		r.Fail(replyError(err))
 	}

@@ -43,6 +43,7 @@ type conn struct {
 	view    command.View // what the present read looks at
 	own     resp.Reply   // of a Local command
 	grant   readGrant
+	tries   tries
 	closing bool  // nothing is read any more
 	lost    bool  // nobody hears what would be answered
 	failure error // why it is closing; nil: it was asked for

@@ -99,11 +99,14 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 			c.run.add().reply.OK()
 			return
 		}
+		if cmd.Idle != nil && to.linear && c.tries.worth() {
+			kind = runTries
+		}
 	}
 	if !c.run.accepts(kind, to) {
 		c.finish()
 	}
-	if kind == runWrites && cmd.Returns != nil {
+	if to.writes && cmd.Returns != nil {
 		if err := c.reserve(cmd, args, to.replica); err != nil {
 			c.reject(cmd, err)
 			return

@@ -201,6 +201,85 @@ func TestReadUnderLease(t *testing.T) {
 	}
 }
 
+// Writes that change nothing need no log, up to the first that does.
+func TestIdleWrites(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		leases  []bool
+		send    []string
+		replies []string
+		events  []string
+	}{
+		{
+			"all", []bool{true},
+			[]string{"SETNX k 2", "DEL l", "SETNX k 3"}, []string{":0", ":0", ":0"},
+			[]string{"read setnx", "read del", "read setnx", "holds true"},
+		},
+		{
+			"some", []bool{true},
+			[]string{"SETNX k 2", "DEL k", "SETNX k 3"}, []string{":0", ":1", ":1"},
+			[]string{"read setnx", "read del", "holds true", "submit DEL SETNX"},
+		},
+		{
+			"a lease that ends", []bool{false},
+			[]string{"SETNX k 2", "NOSUCH", "DEL l"}, []string{":0", "-ERR unknown command 'NOSUCH', with args beginning with: ", ":0"},
+			[]string{"read setnx", "read del", "holds false", "submit SETNX DEL"},
+		},
+		{
+			"no lease", nil,
+			[]string{"SETNX k 2"}, []string{":0"},
+			[]string{"submit SETNX"},
+		},
+		{
+			"among other writes", []bool{true},
+			[]string{"DEL l", "SET l 1", "DEL l"}, []string{":0", "OK", ":1"},
+			[]string{"submit DEL SET DEL"},
+		},
+		{
+			"between reads", []bool{true, true, true},
+			[]string{"GET l", "DEL l", "GET l"}, []string{"(nil)", ":0", "(nil)"},
+			[]string{"read get", "holds true", "read del", "holds true", "read get", "holds true"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := start(t, nil)
+			c := f.dial()
+			c.want([]string{"SET k 1"}, "OK")
+			f.node.own.takeEvents()
+			f.node.own.leases = tc.leases
+			c.want(tc.send, tc.replies...)
+			if events := f.node.own.takeEvents(); !slices.Equal(events, tc.events) {
+				t.Errorf("events %q, want %q", events, tc.events)
+			}
+		})
+	}
+}
+
+// A connection whose writes always change something is not tried any more, but for a
+// look now and then.
+func TestTriesEnd(t *testing.T) {
+	var tr tries
+	vain := 0
+	for range 1000 {
+		if tr.worth() {
+			tr.note(true, false)
+			vain++
+		} else {
+			tr.note(false, false)
+		}
+	}
+	if vain < 20 || vain > 40 {
+		t.Errorf("%d of 1000 runs were tried in vain", vain)
+	}
+	for !tr.worth() {
+		tr.note(false, false)
+	}
+	tr.note(true, true)
+	if !tr.worth() {
+		t.Error("not tried, though the last try saved a write")
+	}
+}
+
 func TestReadBehindClock(t *testing.T) {
 	f := start(t, nil)
 	c := f.dial()

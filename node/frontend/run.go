@@ -31,7 +31,12 @@ const (
 	runReplies runKind = iota // nothing: it has only answers
 	runWrites
 	runReads
+	// runTries has writes only that perhaps change nothing: see conn.try.
+	runTries
 )
+
+// writes reports whether the commands of such a run are writes.
+func (k runKind) writes() bool { return k == runWrites || k == runTries }
 
 // run is a stretch of a pipeline that is executed as one: writes to one
 // replica that are submitted together, or reads of one replica behind one
@@ -86,7 +91,10 @@ func (r *run) accepts(kind runKind, to route) bool {
 	if len(r.ops) >= maxRun {
 		return false
 	}
-	return r.kind == runReplies || r.kind == kind && r.replica == to.replica && r.linear == to.linear
+	if r.kind == runReplies {
+		return true
+	}
+	return (r.kind == kind || r.kind.writes() && kind.writes()) && r.replica == to.replica && r.linear == to.linear
 }
 
 // add returns a new op of the run. It moves when another one is added.
@@ -101,6 +109,9 @@ func (r *run) add() *op {
 
 // join adds a command to the run. The op moves when another one is added.
 func (r *run) join(kind runKind, to route, cmd *command.Command, args [][]byte) *op {
+	if r.kind == runWrites {
+		kind = runWrites // they go to the log together
+	}
 	r.kind, r.replica, r.linear = kind, to.replica, to.linear
 	o := r.add()
 	o.cmd, o.args, o.keyed, o.slot = cmd, args, to.keyed, to.slot
@@ -138,8 +149,14 @@ func (c *conn) finish() {
 	switch {
 	case len(r.ops) == 0:
 		return
-	case r.kind == runWrites:
-		if c.write() {
+	case r.kind.writes():
+		from := 0
+		if r.kind == runTries {
+			from = c.try()
+		} else {
+			c.tries.note(false, false)
+		}
+		if c.write(from) {
 			// A group may still hold this run's memory, so it cannot be reused.
 			c.run = &run{}
 			return
@@ -154,12 +171,13 @@ func (c *conn) finish() {
 	r.reset()
 }
 
-// write submits the run's writes and answers when all have ended. It reports
-// whether the outcome of one is unknown.
-func (c *conn) write() (uncertain bool) {
+// write submits the run's writes, from one on, and answers when all have ended. It
+// reports whether the outcome of one is unknown.
+func (c *conn) write(from int) (uncertain bool) {
 	r, proto, look := c.run, c.session.Proto(), c.server.inspection.Load()
-	for i := range r.ops {
-		o := &r.ops[i]
+	ops := r.ops[from:]
+	for i := range ops {
+		o := &ops[i]
 		if o.cmd == nil {
 			continue
 		}
@@ -179,12 +197,14 @@ func (c *conn) write() (uncertain bool) {
 		o.call.Result, o.call.Done = &o.reply, &r.done
 		r.calls = append(r.calls, &o.call)
 	}
-	r.done.Add(len(r.calls))
-	r.replica.Submit(r.calls...)
-	r.done.Wait()
-	c.count(r.ops, c.lap()) // each of them took so long
-	for i := range r.ops {
-		o := &r.ops[i]
+	if len(r.calls) > 0 {
+		r.done.Add(len(r.calls))
+		r.replica.Submit(r.calls...)
+		r.done.Wait()
+	}
+	c.count(ops, c.lap()) // each of them took so long
+	for i := range ops {
+		o := &ops[i]
 		if o.cmd == nil || o.call.Err == nil {
 			before := c.out.answered
 			c.answerWrite(o)

@@ -472,7 +472,9 @@ func (m *Machine) answer(slots []slotAt, v *command.View, r *resp.Reply, evaluat
 		v.End()
 		return true
 	default:
-		m.count(v.View, hits, misses)
+		if !v.Tries { // Redis counts reads alone
+			m.count(v.View, hits, misses)
+		}
 		v.Restart()
 		return false
 	}

@@ -3,10 +3,12 @@
 package commandtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -99,11 +101,16 @@ func (b *Bench) Encoded(args [][]byte, proto int) []byte {
 	words.Set(cmd, args)
 	switch {
 	case cmd.WritesWith(args):
+		idle, answer := b.idle(cmd, args, proto)
+		before := b.watch(cmd, args)
 		tx := b.Begin()
 		defer tx.Discard()
 		tx.Run(&words, &r)
 		if err := tx.Commit(); err != nil {
 			b.T.Fatal(err)
+		}
+		if idle && (!bytes.Equal(answer, r.Bytes()) || !slices.Equal(b.watch(cmd, args), before)) {
+			b.T.Fatalf("%q changes nothing and is answered %q, says its row; the answer was %q", args, answer, r.Bytes())
 		}
 	case cmd.Read != nil:
 		v := &command.View{View: b.Keys.View(b.Now), Reading: command.Reading{LocalNow: b.Now, MaxString: command.MaxString(b.Limit)}}
@@ -122,6 +129,32 @@ func (b *Bench) Encoded(args [][]byte, proto int) []byte {
 		}
 	}
 	return r.Bytes()
+}
+
+// idle asks the row whether the command would change nothing: Command.Idle.
+func (b *Bench) idle(cmd *command.Command, args [][]byte, proto int) (idle bool, answer []byte) {
+	if cmd.Idle == nil {
+		return false, nil
+	}
+	v := &command.View{View: b.Keys.View(b.Now), Reading: command.Reading{LocalNow: b.Now, Tries: true}}
+	defer v.Close()
+	var words command.Args
+	words.Set(cmd, args)
+	var r resp.Reply
+	r.Init(proto)
+	v.Run(&words, &r)
+	return v.Idle && !v.Behind(), r.Bytes()
+}
+
+// watch returns what WATCH would remember of the command's keys.
+func (b *Bench) watch(cmd *command.Command, args [][]byte) (all []keyspace.Watch) {
+	v := b.Keys.View(b.Now)
+	defer v.Close()
+	cmd.EachKey(args, func(k command.Key) bool {
+		all = append(all, v.Watch(k.Name))
+		return true
+	})
+	return all
 }
 
 // Begin begins an entry of the log, in which a command may run. The caller commits it.

@@ -57,7 +57,7 @@ func fieldCommands() []*command.Command {
 		{
 			Name: "hdel", Arity: -3, Flags: fastWrite, ACL: command.CatHash, Keys: key(command.KeyRW | command.KeyDelete),
 			Doc:   command.Doc{Usage: "key field [field ...]", Summary: "Deletes fields of a hash, which goes with its last one.", Since: "2.0.0", Group: group, Complexity: "O(N), N the number of fields to delete"},
-			Write: hdel,
+			Write: hdel, Idle: command.IdleIfAbsent,
 		},
 		{
 			Name: "hincrby", Arity: 4, Flags: fastGrow, ACL: command.CatHash, Keys: key(command.KeyRW | command.KeyAccess | command.KeyUpdate),

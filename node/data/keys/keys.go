@@ -18,14 +18,14 @@ func keyCommands() []*command.Command {
 			Tips:  []string{"request_policy:multi_shard", "response_policy:agg_sum"},
 			Keys:  []command.KeySpec{{Flags: command.KeyRM | command.KeyDelete, Begin: 1, Last: -1}},
 			Doc:   command.Doc{Usage: "key [key ...]", Summary: "Deletes keys.", Since: "1.0.0", Group: "generic", Complexity: "O(N)"},
-			Write: del,
+			Write: del, Idle: command.IdleIfAllAbsent,
 		},
 		{
 			Name: "unlink", Arity: -2, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatKeyspace,
 			Tips:  []string{"request_policy:multi_shard", "response_policy:agg_sum"},
 			Keys:  []command.KeySpec{{Flags: command.KeyRM | command.KeyDelete, Begin: 1, Last: -1}},
 			Doc:   command.Doc{Usage: "key [key ...]", Summary: "Deletes keys.", Since: "4.0.0", Group: "generic", Complexity: "O(1)"},
-			Write: del,
+			Write: del, Idle: command.IdleIfAllAbsent,
 		},
 		{
 			Name: "exists", Arity: -2, Flags: command.FlagReadOnly | command.FlagFast, ACL: command.CatKeyspace,

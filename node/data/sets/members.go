@@ -16,6 +16,21 @@ func sadd(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 	return nil
 }
 
+// saddIdle answers where all members are there.
+func saddIdle(v *command.View, args *command.Args, r *resp.Reply) bool {
+	set, found, err := v.Set(args.Next())
+	if err != nil || !found {
+		return false
+	}
+	for args.More() {
+		if !set.Has(args.Next()) {
+			return false
+		}
+	}
+	r.Int(0)
+	return true
+}
+
 func srem(tx *command.Tx, args *command.Args, r *resp.Reply) error {
 	set, err := tx.Set(args.Next())
 	if err != nil {

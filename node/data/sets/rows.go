@@ -14,13 +14,13 @@ func memberCommands() []*command.Command {
 			Name: "sadd", Arity: -3, Flags: command.FlagWrite | command.FlagDenyOOM | command.FlagFast, ACL: command.CatSet,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyInsert, Begin: 1}},
 			Doc:   command.Doc{Usage: "key member [member ...]", Summary: "Adds members to a set; creates the set if there is none.", Since: "1.0.0", Group: group, Complexity: "O(log(N)) for each member"},
-			Write: sadd,
+			Write: sadd, Idle: saddIdle,
 		},
 		{
 			Name: "srem", Arity: -3, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatSet,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyDelete, Begin: 1}},
 			Doc:   command.Doc{Usage: "key member [member ...]", Summary: "Removes members from a set; the set goes with its last one.", Since: "1.0.0", Group: group, Complexity: "O(log(N)) for each member"},
-			Write: srem,
+			Write: srem, Idle: command.IdleIfAbsent,
 		},
 		{
 			Name: "scard", Arity: 2, Flags: command.FlagReadOnly | command.FlagFast, ACL: command.CatSet,
@@ -71,7 +71,7 @@ func randomCommands() []*command.Command {
 			Tips:  []string{"nondeterministic_output"},
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyAccess | command.KeyDelete, Begin: 1}},
 			Doc:   command.Doc{Usage: "key [count]", Summary: "Removes random members from a set and returns them.", Since: "1.0.0", Group: group, Complexity: "O(log(N)) for each member"},
-			Write: spop, Returns: option.ReturnsPopped,
+			Write: spop, Returns: option.ReturnsPopped, Idle: command.IdlePop,
 		},
 		{
 			Name: "srandmember", Arity: -2, Flags: command.FlagReadOnly, ACL: command.CatSet,

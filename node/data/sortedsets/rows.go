@@ -137,7 +137,7 @@ func removeCommands() []*command.Command {
 			Name: "zrem", Arity: -3, Flags: command.FlagWrite | command.FlagFast, ACL: command.CatSortedSet,
 			Keys:  []command.KeySpec{{Flags: command.KeyRW | command.KeyDelete, Begin: 1}},
 			Doc:   command.Doc{Usage: "key member [member ...]", Summary: "Removes members from a sorted set; the set goes with its last one.", Since: "1.2.0", Group: group, Complexity: "O(log(N)) for each member"},
-			Write: zrem,
+			Write: zrem, Idle: command.IdleIfAbsent,
 		},
 		{
 			Name: "zremrangebyrank", Arity: 4, Flags: command.FlagWrite, ACL: command.CatSortedSet,

@@ -44,7 +44,7 @@ func stringCommands() []*command.Command {
 			Name: "setnx", Arity: 3, Flags: command.FlagWrite | command.FlagDenyOOM | command.FlagFast, ACL: command.CatString,
 			Keys:  []command.KeySpec{{Flags: command.KeyOW | command.KeyInsert, Begin: 1}},
 			Doc:   command.Doc{Usage: "key value", Summary: "Sets the string value of a key that does not exist.", Since: "1.0.0", Group: "string", Complexity: "O(1)", DeprecatedSince: "2.6.12", ReplacedBy: "`SET` with the `NX` argument"},
-			Write: setNX,
+			Write: setNX, Idle: command.IdleIfThere,
 		},
 		{
 			Name: "setex", Arity: 4, Flags: command.FlagWrite | command.FlagDenyOOM, ACL: command.CatString,
