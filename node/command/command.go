@@ -35,6 +35,11 @@ type Command struct {
 	// Unjudged commands run on a slot that is being moved key by key whatever keys are
 	// there: they are what moves them.
 	Unjudged bool
+	// Asks makes a command with keys run on a slot that is being imported, too, as if its
+	// client had sent ASKING.
+	Asks bool
+	// OwnTime says that a Local handler bounds its time by itself.
+	OwnTime bool
 	// KeepsAsking commands leave ASKING to the command behind them.
 	KeepsAsking bool
 
@@ -119,6 +124,15 @@ type Env struct {
 	// reply: CLIENT UNBLOCK ended the wait, or the client is gone.
 	Park func(until time.Time, ready func() bool) error
 	Wake func()
+	// OnData runs an internal command on data, wherever it belongs, as a client's that has
+	// sent ASKING, and returns its reply. An error is what the client is to be told: MOVED,
+	// say. What it has read counts against the server's memory until the Local command is
+	// over.
+	OnData func(args [][]byte) (resp.Value, error)
+	// Hold keeps all writes to keys, which are of one slot, back until release is called:
+	// those that were submitted before have run when it returns. It is exact as long as
+	// this node leads the keys' shard, which a version of a key can tell.
+	Hold func(ctx context.Context, keys [][]byte) (release func(), err error)
 	// Unwatch forgets all watched keys, Discard the transaction that MULTI has begun,
 	// too.
 	Unwatch, Discard func()

@@ -20,6 +20,8 @@ type Backend interface {
 	// LocalView returns the topology as this node has applied it, without
 	// asking anyone. It is called for every pipeline: an atomic load.
 	LocalView() *topology.View
+	// ViewChanged returns a channel that is closed when LocalView changes next.
+	ViewChanged() <-chan struct{}
 	// Replica returns this node's data replica of the shard, or nil.
 	Replica(shard topology.GroupID) Replica
 	// Own returns the replica of the shard that the node serves or follows, or
@@ -33,6 +35,9 @@ type Replica interface {
 	// Leads reports whether the replica leads its group and has applied an
 	// entry of its own term: only then may it serve.
 	Leads() bool
+	// Takes reports whether the replica has applied that its shard owns the slot, or, for
+	// a client that sent ASKING, that it is importing it.
+	Takes(slot uint16, asking bool) bool
 	// Age returns how old the applied state may be at most; ok is false if the
 	// replica has not yet caught up with a leader.
 	Age() (age time.Duration, ok bool)

@@ -26,6 +26,7 @@ type instantNode struct {
 
 func (n *instantNode) Replica(topology.GroupID) Replica { return n }
 func (n *instantNode) Leads() bool                      { return true }
+func (n *instantNode) Takes(uint16, bool) bool          { return true }
 func (n *instantNode) Age() (time.Duration, bool)       { return 0, true }
 func (n *instantNode) Complete() bool                   { return true }
 func (n *instantNode) Barrier(call *multiraft.Call)     { call.Done.Done() }

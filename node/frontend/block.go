@@ -34,7 +34,7 @@ const forever = 100 * 365 * 24 * 3600 * 1000
 // block runs a command that may wait, behind everything before it.
 func (c *conn) block(cmd *command.Command, args [][]byte) {
 	c.finish()
-	to, err := c.server.routeTo(c.session, demandOf(cmd, args))
+	to, err := c.route(demandOf(cmd, args))
 	if err != nil {
 		c.reject(cmd, err)
 		return
@@ -120,7 +120,7 @@ func (b *block) try() (over bool) {
 func (b *block) enter(to route) (over bool) {
 	c := b.conn
 	c.run.replica, c.run.linear = to.replica, to.linear
-	b.op.keyed, b.op.slot, b.replica = to.keyed, to.slot, to.replica
+	b.op.keyed, b.op.slot, b.op.asking, b.replica = to.keyed, to.slot, to.asking, to.replica
 	if to.replica == nil {
 		// No shard, and no keys, as there is something wrong with the command.
 		if b.evaluate(nil); !c.own.Failed() {
@@ -155,24 +155,33 @@ func (b *block) fail(err error) (over bool) {
 // it: what comes after that wakes the client again. It goes by the lease, or behind a
 // barrier; where there is nothing, that costs the log nothing.
 func (b *block) look() (key int, elements int64, over bool) {
-	to, err := b.conn.server.routeTo(b.conn.session, demandOf(b.op.cmd, b.op.args))
-	switch {
-	case err != nil:
-		return 0, 0, b.fail(err)
-	case to.replica != b.replica:
-		b.next = &to
-		return 0, 0, true
+	c := b.conn
+	var until time.Time
+	for {
+		d := demandOf(b.op.cmd, b.op.args)
+		d.asking = b.op.asking
+		to, err := c.route(d)
+		switch {
+		case err != nil:
+			return 0, 0, b.fail(err)
+		case to.replica != b.replica:
+			b.next = &to
+			return 0, 0, true
+		}
+		valid := false
+		if token := b.replica.Lease(); token != 0 {
+			b.evaluate(nil)
+			valid = b.replica.LeaseValid(token)
+		}
+		if !valid {
+			b.evaluate(c.run.barrier())
+		}
+		if encoded := c.own.Bytes(); !elsewhere(encoded) {
+			return c.view.Found.Key, c.view.Found.Elements, c.own.Failed()
+		} else if err := c.awaitFor(&b.op, &until, isAsk(encoded)); err != nil {
+			return 0, 0, b.fail(err)
+		}
 	}
-	valid := false
-	if token := b.replica.Lease(); token != 0 {
-		b.evaluate(nil)
-		valid = b.replica.LeaseValid(token)
-	}
-	if !valid {
-		b.evaluate(b.conn.run.barrier())
-	}
-	found := b.conn.view.Found
-	return found.Key, found.Elements, b.conn.own.Failed()
 }
 
 // evaluate runs the command's look. An error is in conn.own.
@@ -199,27 +208,49 @@ func (b *block) hungUp() bool {
 // pop submits the command, and waits for what becomes of it.
 func (b *block) pop(submitted func()) (over bool) {
 	c := b.conn
+	var until time.Time
+	for {
+		reply, err := c.submit(&b.op, b.replica, &c.server.holds, submitted)
+		switch {
+		case err != nil:
+			return b.fail(err)
+		case elsewhere(reply.Bytes()):
+			if err := c.awaitFor(&b.op, &until, isAsk(reply.Bytes())); err != nil {
+				return b.fail(err)
+			}
+		case reply.IsNull():
+			return false
+		default:
+			c.own.Init(c.session.Proto())
+			c.own.Begin()
+			c.own.Append(reply)
+			return true
+		}
+	}
+}
+
+// submit runs one write by itself, which waits for keys that are held; nil: for none.
+// submitted is called when it has a place before everything that is submitted later.
+func (c *conn) submit(o *op, replica Replica, held *holds, submitted func()) (*resp.Reply, error) {
 	p := &popping{}
 	p.reply.Init(c.session.Proto())
-	if c.server.inspection.Load().times(b.op.cmd) {
+	if c.server.inspection.Load().times(o.cmd) {
 		p.reply.Time()
 	}
-	p.call = multiraft.Call{Payload: command.AppendArgs(nil, b.op.args), Result: &p.reply, Done: &p.done}
+	p.call = multiraft.Call{Payload: appendPayload(nil, o), Result: &p.reply, Done: &p.done}
 	p.done.Add(1)
-	b.replica.Submit(&p.call)
+	if held != nil {
+		held.submit([]op{*o}, replica, []*multiraft.Call{&p.call})
+	} else {
+		replica.Submit(&p.call)
+	}
 	submitted()
 	p.done.Wait()
-	if b.op.call.Err = p.call.Err; p.call.Err != nil {
-		return b.fail(c.failedWrite(&b.op))
+	if o.call.Err = p.call.Err; p.call.Err != nil {
+		return nil, c.failedWrite(o)
 	}
-	if p.reply.IsNull() {
-		return false
-	}
-	b.op.took, _ = p.reply.Took()
-	c.own.Init(c.session.Proto())
-	c.own.Begin()
-	c.own.Append(&p.reply)
-	return true
+	o.took, _ = p.reply.Took()
+	return &p.reply, nil
 }
 
 // hungUp reports whether the client has closed the connection, or it was killed.

@@ -88,7 +88,8 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 		c.borrow() // for as long as it lives
 	}
 	c.env = command.Env{
-		Session: c.session, Table: s.opts.Table, Park: c.parkCommand, Wake: c.rouse, Unwatch: c.unwatch, Discard: c.discard,
+		Session: c.session, Table: s.opts.Table, Park: c.parkCommand, Wake: c.rouse, OnData: c.onData, Hold: c.hold,
+		Unwatch: c.unwatch, Discard: c.discard,
 	}
 	return c
 }

@@ -84,7 +84,7 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 		c.block(cmd, args)
 		return
 	}
-	to, err := c.server.routeTo(c.session, demandOf(cmd, args))
+	to, err := c.route(demandOf(cmd, args))
 	if err != nil {
 		c.reject(cmd, err)
 		return
@@ -115,9 +115,16 @@ func (c *conn) data(cmd *command.Command, args [][]byte) {
 	c.run.join(kind, to, cmd, args).size = c.in.frame
 }
 
-// local runs a command on this goroutine, behind everything before it.
+// local runs a command on this goroutine, behind everything before it. One that names keys
+// runs where they are.
 func (c *conn) local(cmd *command.Command, args [][]byte) {
 	c.finish()
+	if d := demandOf(cmd, args); d.keyed {
+		if _, err := c.route(d); err != nil {
+			c.reject(cmd, err)
+			return
+		}
+	}
 	c.session.LastCommand.Store(cmd)
 	c.commands.Store(c.ran)
 	c.own.Init(c.session.Proto())
@@ -131,7 +138,7 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 // evaluateLocal writes the reply to a Local command to c.own, and counts the command.
 func (c *conn) evaluateLocal(cmd *command.Command, args [][]byte) {
 	ctx := c.server.ctx
-	if cmd.Flags&command.FlagFast == 0 {
+	if cmd.Flags&command.FlagFast == 0 && !cmd.OwnTime {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.server.opts.CommandTimeout)
 		defer cancel()
@@ -140,6 +147,7 @@ func (c *conn) evaluateLocal(cmd *command.Command, args [][]byte) {
 	if err := c.runLocal(ctx, cmd); err != nil {
 		c.own.Fail(err)
 	}
+	c.beginReads() // what it has read, it holds no more
 	c.conclude(cmd, c.lap())
 }
 

@@ -83,6 +83,18 @@ func (r *testReplica) Age() (time.Duration, bool) {
 
 func (r *testReplica) Complete() bool { return !r.empty.Load() }
 
+func (r *testReplica) Takes(s uint16, _ bool) bool { return r.machine.Owns(s) }
+
+// log applies a payload of package shard's.
+func (r *testReplica) log(payload []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.applyRecord(payload)
+}
+
+// applyRecord is log for who holds r.mu.
+func (r *testReplica) applyRecord(payload []byte) { r.apply(&multiraft.Call{Payload: payload}) }
+
 // note records an event. r.mu is held.
 func (r *testReplica) note(format string, args ...any) {
 	r.events = append(r.events, fmt.Sprintf(format, args...))
@@ -274,7 +286,9 @@ func (r *testReplica) Exec(payload []byte, v *command.View, reply *resp.Reply) (
 type testNode struct {
 	admin.Node
 	view    atomic.Pointer[topology.View]
-	leaders sync.Map // topology.GroupID → topology.NodeID
+	mu      sync.Mutex
+	changed chan struct{} // closed by show; nil: nobody waits
+	leaders sync.Map      // topology.GroupID → topology.NodeID
 	// suspects are nodes that have not been heard of.
 	suspects sync.Map
 	own      *testReplica
@@ -285,7 +299,27 @@ type testNode struct {
 	server   *Server
 }
 
-func (n *testNode) LocalView() *topology.View           { return n.view.Load() }
+func (n *testNode) LocalView() *topology.View { return n.view.Load() }
+func (n *testNode) ViewChanged() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.changed == nil {
+		n.changed = make(chan struct{})
+	}
+	return n.changed
+}
+
+// show makes v the node's view.
+func (n *testNode) show(v *topology.View) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.view.Store(v)
+	if n.changed != nil {
+		close(n.changed)
+		n.changed = nil
+	}
+}
+
 func (n *testNode) View(context.Context) *topology.View { return n.view.Load() }
 func (n *testNode) Live() topology.Live                 { return n }
 

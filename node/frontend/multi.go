@@ -132,10 +132,9 @@ func (c *conn) beginMulti(cmd *command.Command) {
 // queue keeps a command for EXEC, or refuses it, and with it the transaction.
 func (c *conn) queue(cmd *command.Command, args [][]byte) {
 	t := c.multi
-	var d demand
-	if cmd.Local == nil {
-		d = demandOf(cmd, args)
-		if _, err := c.server.routeTo(c.session, d); err != nil {
+	d := demandOf(cmd, args)
+	if cmd.Local == nil || d.keyed {
+		if _, err := c.route(d); err != nil {
 			t.aborted = true
 			c.reject(cmd, err)
 			return
@@ -186,7 +185,7 @@ func (c *conn) exec(cmd *command.Command) {
 		c.fail(cmd, errExecNoMulti)
 		return
 	}
-	to, clean, err := c.server.routeExec(c.session, t)
+	to, clean, err := c.routeExec(t)
 	switch {
 	case err != nil:
 		c.reject(cmd, err)
@@ -224,16 +223,16 @@ func (c *conn) join(cmd *command.Command, t *transaction, to route) {
 
 // routeExec decides where a transaction runs. clean is false if that is not where its
 // keys were watched: nobody there knows whether they have changed.
-func (s *Server) routeExec(session *command.Session, t *transaction) (to route, clean bool, err error) {
+func (c *conn) routeExec(t *transaction) (to route, clean bool, err error) {
 	w := t.watching
 	if t.data > 0 {
-		to, err = s.routeTo(session, t.demand)
+		to, err = c.route(t.demand)
 		return to, w == nil || !w.several && w.replica == to.replica, err
 	}
 	if w == nil {
 		return route{}, true, nil
 	}
-	to, err = s.routeTo(session, demand{slot: slot.Of(w.keys[0].Key), keyed: true})
+	to, err = c.route(demand{slot: slot.Of(w.keys[0].Key), keyed: true})
 	return to, err == nil && !w.several && w.replica == to.replica, nil
 }
 

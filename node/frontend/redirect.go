@@ -1,7 +1,6 @@
 package frontend
 
 import (
-	"strconv"
 	"sync/atomic"
 
 	"github.com/genuineh/aikv/node/command"
@@ -39,6 +38,7 @@ type route struct {
 	writes bool // the command goes through the log
 	keyed  bool
 	slot   uint16
+	asking bool // the slot is being imported, and the client has sent ASKING
 }
 
 // demand is what decides where a command on data may run: it, or a transaction.
@@ -48,6 +48,8 @@ type demand struct {
 	cross bool // there are keys of other slots, too
 	// writes says that it goes through the log.
 	writes bool
+	// asking says that it may run on a slot that is being imported.
+	asking bool
 	// mayWrite says that it is a write by its row, whatever its arguments are. Redis
 	// goes by that: no replica serves it.
 	mayWrite bool
@@ -56,6 +58,7 @@ type demand struct {
 func demandOf(cmd *command.Command, args [][]byte) (d demand) {
 	d.writes, d.mayWrite = cmd.WritesWith(args), cmd.Flags&command.FlagWrite != 0
 	d.slot, d.keyed, d.cross = cmd.Slot(args)
+	d.asking = cmd.Asks || cmd.Flags&command.FlagAsking != 0
 	return d
 }
 
@@ -63,6 +66,7 @@ func demandOf(cmd *command.Command, args [][]byte) (d demand) {
 func (d *demand) join(other demand) {
 	d.writes = d.writes || other.writes
 	d.mayWrite = d.mayWrite || other.mayWrite
+	d.asking = d.asking || other.asking
 	d.cross = d.cross || other.cross || d.keyed && other.keyed && d.slot != other.slot
 	if !d.keyed {
 		d.slot, d.keyed = other.slot, other.keyed
@@ -124,8 +128,32 @@ func (s *Server) routeTo(session *command.Session, d demand) (route, error) {
 		if !d.mayWrite && session.ReadOnly.Load() {
 			return route{}, s.redirectReader(v, keySlot)
 		}
+		return route{}, s.redirect(v, keySlot)
 	}
-	return route{}, s.redirect(v, keySlot)
+	return s.routeAway(v, d)
+}
+
+// routeAway is routeTo for a slot of another shard, which this node's may be about to get.
+func (s *Server) routeAway(v *topology.View, d demand) (route, error) {
+	own := s.own(v)
+	if own == nil || !own.Leads() {
+		return route{}, s.redirect(v, d.slot)
+	}
+	if kind, _ := v.Marked(v.Me().Shard.ID, d.slot); d.asking && kind == topology.Importing {
+		return route{replica: own, linear: true, writes: d.writes, keyed: true, slot: d.slot, asking: true}, nil
+	}
+	if arriving(v, d.slot) {
+		return route{}, errArriving
+	}
+	return route{}, s.redirect(v, d.slot)
+}
+
+// own returns the replica of the shard that a view gives to this node, or nil.
+func (s *Server) own(v *topology.View) Replica {
+	if me := v.Me(); me != nil && me.Shard != nil {
+		return s.opts.Backend.Replica(me.Shard.ID)
+	}
+	return nil
 }
 
 // young reports whether a replica that follows may answer clients that sent
@@ -216,7 +244,7 @@ func (s *Server) redirect(v *topology.View, keySlot uint16) error {
 	if leader == nil || leader.ID == v.Self || leader.Address.Host == "" {
 		return errNoLeader
 	}
-	return s.movedTo(leader, keySlot)
+	return s.sendTo("MOVED ", leader, keySlot)
 }
 
 // redirectReader redirects a client that has sent READONLY from a replica that may
@@ -232,20 +260,7 @@ func (s *Server) redirectReader(v *topology.View, keySlot uint16) error {
 	if master == nil || master.ID == v.Self || master.Failed || !v.Served(shard) || master.Address.Host == "" {
 		return errNoLeader
 	}
-	return s.movedTo(master, keySlot)
-}
-
-// movedTo is the MOVED to a node.
-func (s *Server) movedTo(n *topology.Node, keySlot uint16) error {
-	host, _ := n.Endpoint(s.opts.Backend.Setting("cluster-preferred-endpoint-type"))
-	text := make([]byte, 0, 64)
-	text = append(text, "MOVED "...)
-	text = strconv.AppendUint(text, uint64(keySlot), 10)
-	text = append(text, ' ')
-	text = append(text, host...)
-	text = append(text, ':')
-	text = strconv.AppendUint(text, uint64(n.Address.Port), 10)
-	return resp.Error(text)
+	return s.sendTo("MOVED ", master, keySlot)
 }
 
 // leader returns the node that clients of the shard belong to: the data member

@@ -65,12 +65,17 @@ type op struct {
 	args  [][]byte
 	keyed bool
 	slot  uint16
-	call  multiraft.Call
+	// asking goes with the command to the shard.
+	asking bool
+	// due says that a write has yet to be submitted, or once more.
+	due  bool
+	call multiraft.Call
 	// reply is what a write was answered, or an answer that is known before the run.
 	reply resp.Reply
 	// A read's reply stands in the output, from start to end.
 	start, end int
 	bad        bool // that is an error
+	away       bool // that is ErrAsk
 	// size is the command's, answered the reply's as far as the client got it, in bytes.
 	size, answered int
 	// took is for how long the command ran, laps those of a transaction, if times says
@@ -114,7 +119,7 @@ func (r *run) join(kind runKind, to route, cmd *command.Command, args [][]byte) 
 	}
 	r.kind, r.replica, r.linear = kind, to.replica, to.linear
 	o := r.add()
-	o.cmd, o.args, o.keyed, o.slot = cmd, args, to.keyed, to.slot
+	o.cmd, o.args, o.keyed, o.slot, o.asking, o.due = cmd, args, to.keyed, to.slot, to.asking, true
 	return o
 }
 
@@ -176,31 +181,20 @@ func (c *conn) finish() {
 func (c *conn) write(from int) (uncertain bool) {
 	r, proto, look := c.run, c.session.Proto(), c.server.inspection.Load()
 	ops := r.ops[from:]
-	for i := range ops {
-		o := &ops[i]
-		if o.cmd == nil {
-			continue
+	var until time.Time
+	for again := true; again; again = c.retry(ops, &until) {
+		r.calls = r.calls[:0]
+		for i := range ops {
+			if o := &ops[i]; o.cmd != nil && o.due {
+				c.prepare(o, look)
+				r.calls = append(r.calls, &o.call)
+			}
 		}
-		o.reply.Init(proto)
-		if look.times(o.cmd) {
-			o.reply.Time()
+		if len(r.calls) > 0 {
+			r.done.Add(len(r.calls))
+			c.server.holds.submit(ops, r.replica, r.calls)
+			r.done.Wait()
 		}
-		if t := o.transaction; t != nil {
-			o.call.Payload = t.payload
-			t.meter.begin(&c.server.reads, &o.reply)
-			t.expect(&o.reply)
-		} else {
-			start := len(r.payload)
-			r.payload = command.AppendArgs(r.payload, o.args)
-			o.call.Payload = r.payload[start:len(r.payload):len(r.payload)]
-		}
-		o.call.Result, o.call.Done = &o.reply, &r.done
-		r.calls = append(r.calls, &o.call)
-	}
-	if len(r.calls) > 0 {
-		r.done.Add(len(r.calls))
-		r.replica.Submit(r.calls...)
-		r.done.Wait()
 	}
 	c.count(ops, c.lap()) // each of them took so long
 	for i := range ops {
@@ -227,6 +221,41 @@ func (c *conn) write(from int) (uncertain bool) {
 		r.reserved = 0
 	}
 	return uncertain
+}
+
+// prepare makes a write ready to be submitted.
+func (c *conn) prepare(o *op, look *inspection) {
+	r := c.run
+	o.reply.Init(c.session.Proto())
+	if look.times(o.cmd) {
+		o.reply.Time()
+	}
+	if t := o.transaction; t != nil {
+		t.meter.begin(&c.server.reads, &o.reply)
+		t.expect(&o.reply)
+	}
+	if o.call.Payload != nil {
+		return // it is as it was
+	}
+	switch t := o.transaction; {
+	case t == nil:
+		start := len(r.payload)
+		r.payload = appendPayload(r.payload, o)
+		o.call.Payload = r.payload[start:len(r.payload):len(r.payload)]
+	case o.asking:
+		o.call.Payload = append(command.AppendAsking(nil), t.payload...)
+	default:
+		o.call.Payload = t.payload
+	}
+	o.call.Result, o.call.Done = &o.reply, &r.done
+}
+
+// appendPayload appends the payload of a command.
+func appendPayload(dst []byte, o *op) []byte {
+	if o.asking {
+		dst = command.AppendAsking(dst)
+	}
+	return command.AppendArgs(dst, o.args)
 }
 
 // failedWrite tells the client what became of its write.
@@ -264,6 +293,7 @@ func (c *conn) moved(o *op) error {
 func (c *conn) read() {
 	r := c.run
 	confirmed, failure := !r.linear, error(nil)
+	var until time.Time
 	for from := 0; from < len(r.ops) && !c.lost; {
 		to := 0
 		if !confirmed {
@@ -275,16 +305,25 @@ func (c *conn) read() {
 			}
 			to = c.evaluateFrom(from, failure)
 		}
-		c.count(r.ops[from:to], c.lap()/time.Duration(to-from))
+		settled := c.settled(from, to)
+		if settled > from {
+			c.count(r.ops[from:settled], c.lap()/time.Duration(settled-from))
+		}
 		c.endReads()
-		c.deliver(r.ops[from:to])
-		from = to
+		c.deliver(r.ops[from:settled])
+		if settled < to {
+			c.await(&r.ops[settled], &until)
+		}
+		from = settled
 	}
 }
 
 // deliver leaves those replies in the output that the client wants, of reads that
 // were evaluated one after the other.
 func (c *conn) deliver(ops []op) {
+	if len(ops) == 0 {
+		return
+	}
 	written, kept := c.out.reply.Bytes(), ops[0].start
 	look := c.server.inspection.Load()
 	for i := range ops {
@@ -369,7 +408,7 @@ func (c *conn) evaluate(o *op, failure error, out *resp.Reply) {
 	}
 	maxString := command.MaxString(c.server.limits.Load().MaxBulk)
 	for ticks := 0; failure == nil; ticks++ {
-		c.view.MaxString, c.view.Memory, c.view.Watches = maxString, c.meterRead(), nil
+		c.view.MaxString, c.view.Memory, c.view.Watches, c.view.Asking = maxString, c.meterRead(), nil, o.asking
 		behind := c.look(o, out)
 		switch {
 		case behind && !r.linear && o.keyed:

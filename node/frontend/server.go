@@ -76,6 +76,7 @@ type Server struct {
 	scratch    sync.Pool // of *scratch
 	topology   healthCache
 	pause      pause
+	holds      holds
 
 	ctx    context.Context // of Local commands; ends when Close stops waiting
 	cancel context.CancelFunc

@@ -231,6 +231,16 @@ func (n *Node) Current() *topology.View {
 	return &topology.View{Self: id.Node, ClusterID: id.Cluster, Nodes: []*topology.Node{me}}
 }
 
+// Changed returns a channel that is closed when Current changes next, unless that is
+// because the node has moved to another cluster.
+func (n *Node) Changed() <-chan struct{} {
+	a, changed := n.current()
+	if a == nil {
+		return changed
+	}
+	return a.machine.Watch()
+}
+
 // identity returns the identity that goes with a, which may be nil.
 func (n *Node) identity(a *attachment) Identity {
 	if a == nil {

@@ -336,6 +336,9 @@ func (r *Replica) Exec(payload []byte, v *command.View, reply *resp.Reply) (behi
 // Blocked returns the keys of the shard that clients of this node are blocked on.
 func (r *Replica) Blocked() *blocking.Keys { return r.machine.Blocked() }
 
+// Takes implements frontend.Replica.
+func (r *Replica) Takes(slot uint16, asking bool) bool { return r.machine.Owns(slot) }
+
 // Serves reports whether the replica is there to serve: an arbiter is not.
 func (r *Replica) Serves() bool { return r.serves.Load() }
 

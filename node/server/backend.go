@@ -56,6 +56,9 @@ func (b *backend) password() string { return b.config.Value("requirepass") }
 // LocalView implements frontend.Backend.
 func (b *backend) LocalView() *topology.View { return b.node.meta.Current() }
 
+// ViewChanged implements frontend.Backend.
+func (b *backend) ViewChanged() <-chan struct{} { return b.node.meta.Changed() }
+
 // Live implements admin.Node.
 func (b *backend) Live() topology.Live { return b.live }
 
