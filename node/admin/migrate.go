@@ -21,7 +21,7 @@ func migrateCommands() []*command.Command {
 			{Flags: keys | command.KeyIncomplete, Keyword: "KEYS", From: -2, Last: -1, Really: noKeys},
 		},
 		Doc: command.Doc{
-			Usage:   `host port key destination-db timeout [COPY] [REPLACE] [AUTH password|AUTH2 username password] [KEYS key [key ...]]`,
+			Usage:   `host port key|"" destination-db timeout [COPY] [REPLACE] [AUTH password|AUTH2 username password] [KEYS key [key ...]]`,
 			Summary: "Moves keys to another Redis server.", Since: "2.6.0", Group: "generic",
 			Complexity: "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target instance. See the pages of these commands for time complexity. Also an O(N) data transfer between the two instances is performed.",
 		},

@@ -77,6 +77,9 @@ func (p *usageParser) sequence(inside bool) []argument {
 }
 
 func word(text string) argument {
+	if text == `""` {
+		return argument{name: "empty-string", kind: tokenKind}
+	}
 	if text == strings.ToUpper(text) {
 		return argument{name: strings.ToLower(text), kind: tokenKind, token: text}
 	}
