@@ -337,7 +337,13 @@ func (r *Replica) Exec(payload []byte, v *command.View, reply *resp.Reply) (behi
 func (r *Replica) Blocked() *blocking.Keys { return r.machine.Blocked() }
 
 // Takes implements frontend.Replica.
-func (r *Replica) Takes(slot uint16, asking bool) bool { return r.machine.Owns(slot) }
+func (r *Replica) Takes(slot uint16, asking bool) bool {
+	if r.machine.Owns(slot) {
+		return true
+	}
+	mark, _ := r.machine.Marked(slot)
+	return asking && mark == shard.MarkImporting
+}
 
 // Serves reports whether the replica is there to serve: an arbiter is not.
 func (r *Replica) Serves() bool { return r.serves.Load() }
