@@ -76,7 +76,7 @@ func (c *conn) tryOne(o *op) bool {
 	if o.cmd == nil {
 		out.Append(&o.reply)
 	} else {
-		c.view.Tries, c.view.Idle = true, false
+		c.view.Tries, c.view.Idle, c.view.Asking = true, false, o.asking
 		c.view.Memory, c.view.Watches = c.meterRead(), nil
 		c.args.Set(o.cmd, o.args)
 		behind := c.run.replica.Read(&c.args, &c.view, out)
