@@ -167,7 +167,7 @@ func (r *ShardRecord) syncedBeside(id topology.NodeID) bool {
 // refound gives the shard's group up and begins another one with the copy that the
 // node has: see topology.Shard.Refound. Arbiters are chosen anew.
 func (d *draft) refound(shard *ShardRecord, from topology.NodeID) {
-	d.failMigrationsOf(shard.ID) // the copy may lack what its logs said of them
+	d.failMigrationsOf(shard.ID, "has begun again from a copy") // the copy may lack what its logs said of them
 	shard.Members = slices.DeleteFunc(shard.Members, func(m topology.Member) bool { return !m.HoldsState() })
 	for i := range shard.Members {
 		m := &shard.Members[i]

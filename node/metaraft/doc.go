@@ -11,8 +11,9 @@
 //
 // The package decides what the topology should be; it never touches a shard's
 // group. The group's leader makes the wished members so and reports back
-// (MembershipDone, Takeover, Sealed, ClearResidue). Nothing here imports the
-// Raft host either: the driver sees its own member through the interface Raft.
+// (MembershipDone, Takeover, Sealed, ClearResidue, GarbageGone), and the one of the
+// shard that gets slots says when it has them (HandOver, CompleteMigration). Nothing here
+// imports the Raft host either: the driver sees its own member through the interface Raft.
 // So every rule about the topology can be tested without a cluster.
 //
 // # Every check is inside apply
@@ -22,7 +23,7 @@
 // draft, a copy of the state that is thrown away when the change is refused:
 // all or nothing holds by construction. The two exceptions record how they were
 // refused: CancelIntent (the slots get a new epoch; so it is with an intent that
-// was to take empty slots and found keys) and a refused Admit (its token is
+// was to take empty slots and found keys, or to give them to another shard) and a refused Admit (its token is
 // burned; the refusal is in Outcome.Admit).
 //
 // After each change what follows from it is derived (derive.go): arbiters, voters of
@@ -69,8 +70,18 @@
 //   - Pending intents share no slot, cover only slots that have an owner, and wait only for shards that exist. A slot
 //     keeps its owner until its intent is carried out: violations,
 //     testdata/slots.txt.
-//   - A slot of which some shard still holds keys is not given to another one,
-//     neither by AddSlots nor by Admit: testdata/slots.txt, testdata/join.txt.
+//   - A slot of which some shard still holds keys is not given to another one that
+//     holds none, by nothing: testdata/slots.txt, testdata/join.txt, testdata/setslot.txt.
+//   - A slot passes from one owner to another only sealed, by the intent that names the
+//     new one, and not to a shard that has garbage of it: handViolations, violations.
+//   - An active migration is copying, and has no intent, or is handed over, and has one
+//     with its slots; all of these are its source's, in no other migration and not open.
+//     It never comes back from an end: moveViolations, seeMigrations.
+//   - Nothing is stuck: for whatever is pending (intent, migration, garbage, residue,
+//     mark) there is a change that somebody can make, and in the end nothing is left:
+//     checkNothingStuck.
+//   - A slot is open on its owner for migrating, on another shard for importing, and with
+//     a shard that exists: markViolations.
 //   - Nothing changes in a cluster that is frozen or dissolved except how join
 //     tokens end: testdata/join.txt.
 //   - A join token ends once: admitted, refused or burned: testdata/join.txt.
@@ -91,6 +102,48 @@
 //   - State and applied index are stored together. What the machine does not
 //     understand stops it before anything is published: TestReopenContinues,
 //     TestUnknownEntriesAreFatal, TestFailedWriteIsNotPublished.
+//
+// # Slots that move
+//
+// A Migration is copying until its target's leader proposes HandOver: an Intent with a
+// new owner and a new slot epoch, for which the source's leader seals the slots. When a
+// majority of the target has everything up to that seal, CompleteMigration gives the slots
+// away. Until then anything may end it without effect: then the source has a newer epoch,
+// if it had sealed, and takes the slots up again. HandBack is the way back from a
+// hand-over that takes too long; either side's leader asks for it, so that no client waits
+// for a node that is gone.
+//
+// CLUSTER SETSLOT opens slots (Mark) and closes them, and gives them away by an Intent as
+// well, for which the owner must not hold a key any more.
+//
+// What the loser has of the slots, the source after the change or the target after an
+// end, is Garbage: not given to that shard again before its leader has deleted it. It has
+// an epoch, so that a late report says nothing of what came later. A target that imported
+// key by key (a Mark) and does not get the slot may hold keys that clients wrote: those
+// are residue, which nobody deletes.
+//
+// What other changes do, in testdata/moves.txt, retire.txt and setslot.txt unless
+// another place is named:
+//
+//   - FLUSHALL: a shard's log ends its part, and its worker fails the migration.
+//   - DELSLOTS and FLUSHSLOTS of one of the slots fail the migration; they are refused
+//     while SETSLOT NODE waits for the owner. An owner's mark goes with its slot.
+//   - ADDSLOTS (and every other way to a slot) waits for garbage: TestSlotsWaitUntilTidy.
+//   - FORGET, RESET, ComeBack, or a join as a new node: a migration goes on with what is
+//     left of both shards. With the last data member of either it fails. The source is
+//     guarded as the owner that it is. So is a shard that imports key by key; a target is
+//     not, since it has nothing that its source has not. RESET closes the marks first:
+//     TestResetClosesImports.
+//   - FORGET … FORCE by which a shard begins again from a copy fails its migrations: the
+//     copy may lack what was agreed.
+//   - REPLICATE: a target, or who imports key by key, becomes nobody's replica.
+//   - FAILOVER: migrations and marks are between shards, whoever leads them.
+//   - MEET: a node that is alone can have garbage at most, and deletes it first. A cluster
+//     that imports keys does not dissolve.
+//   - aikv recover: what is copying goes on, and so does a hand-over: its target may have
+//     everything, and says so. Marks get a new epoch.
+//   - A shard that gives its last slot away, by either way, dissolves if it has nothing
+//     else and is to get nothing: its nodes become replicas of the new owner.
 //
 // Over real processes, nodes that die at every step of joins, intents, seals and
 // resets are in testbed/e2e/crash_test.go, storms of conflicting commands in

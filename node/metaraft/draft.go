@@ -141,7 +141,7 @@ func (d *draft) insertShard(shard ShardRecord) {
 // dropShard removes a shard and everything that refers to it. Its slots become
 // unassigned, at once also where an intent covers them. Migrations from and to it fail.
 func (d *draft) dropShard(group topology.GroupID) {
-	d.failMigrationsOf(group)
+	d.failMigrationsOf(group, "has lost its shard")
 	owned := d.s.Slots.Of(group)
 	if !owned.Empty() {
 		table := d.slots()

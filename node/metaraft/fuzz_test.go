@@ -6,6 +6,7 @@ import (
 
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
+	"github.com/genuineh/aikv/node/topology"
 )
 
 // FuzzDecodeProposal: whatever arrives is either refused or can be applied, and
@@ -18,7 +19,20 @@ func FuzzDecodeProposal(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	for _, c := range []Change{
+		&HandOver{ID: 74}, &HandBack{ID: 71, Epoch: 2}, &CompleteMigration{ID: 71, Epoch: 2, Paused: 9}, &EndMigration{Node: 1, State: topology.Canceled, Text: "x"},
+		&GarbageGone{Group: 11, Slots: Slots{slots(2)}, Epoch: 3}, &SetSlot{Node: 3, Slots: Slots{slotRange(5, 7)}, Action: SetStable},
+		&SetSlot{Node: 2, Slots: Slots{slotRange(10, 12)}, Action: SetNode, Peer: 2}, &Sealed{Intent: 3, Group: 11}, &DelSlots{Slots: Slots{slots(1, 4)}},
+		&StartMigration{Node: 3, Face: topology.Import, Jobs: []MigrationJob{{ID: 9, Slots: Slots{slots(8)}}}}, &Forget{Node: 3, Force: true},
+	} {
+		data, err := EncodeProposal(Proposal{Change: c})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Add([]byte(`` + "\x01" + `{"Kind":"admit","Body":{"Token":1,"Node":2,"Shards":[{"Shard":{"ID":5,"Master":2,"Members":[{"Node":2}]},"Slots":[{"Start":9,"End":65535}]}]}}`))
+	moving := movingState(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := DecodeProposal(data)
 		if err != nil {
@@ -36,11 +50,43 @@ func FuzzDecodeProposal(f *testing.F) {
 			t.Fatalf("%q became %q, %v", sent, again, err)
 		}
 		s, _ := applyProposal(&State{Slots: new(SlotTable)}, 1, 0, Proposal{Change: initial(100, 1)})
-		s, _ = applyProposal(s, 2, 0, p)
-		for _, broken := range violations(s) {
-			t.Error(broken)
+		for _, s := range []*State{s, moving} {
+			s, _ = applyProposal(s, s.Index+1, 0, p)
+			for _, broken := range violations(s) {
+				t.Error(broken)
+			}
 		}
 	})
+}
+
+// movingState is one with everything that there is of slots that move.
+func movingState(t testing.TB) *State {
+	s := &State{Slots: new(SlotTable)}
+	admit := func(node int) *Admit {
+		return &Admit{Token: uint64(node), Node: topology.NodeID(node), Address: address(node)}
+	}
+	job := func(id uint64, n uint16, to int) *StartMigration {
+		return &StartMigration{Node: 1, Face: topology.Export, Jobs: []MigrationJob{
+			{ID: topology.MigrationID(id), Slots: Slots{slots(n)}, Target: topology.NodeID(to), NewGroup: topology.GroupID(10 + to)},
+		}}
+	}
+	for i, c := range []Change{
+		initial(100, 1), admit(2), admit(3),
+		&AddSlots{Node: 1, Slots: Slots{slotRange(0, 99)}, NewGroup: 11},
+		job(71, 1, 2), job(72, 2, 2), job(73, 3, 3), job(74, 4, 3),
+		&HandOver{ID: 71}, &HandOver{ID: 72}, &CompleteMigration{ID: 72, Epoch: 3, Paused: 1},
+		&EndMigration{ID: 73, State: topology.Failed, Text: "broken"},
+		&SetSlot{Node: 1, Slots: Slots{slots(5)}, Action: SetMigrating, Peer: 2},
+		&SetSlot{Node: 3, Slots: Slots{slots(5)}, Action: SetImporting, Peer: 1},
+		&SetSlot{Node: 3, Slots: Slots{slots(6)}, Action: SetNode, Peer: 3},
+	} {
+		next, o := applyProposal(s, uint64(i+1), 0, Proposal{Change: c})
+		if o.Error != "" {
+			t.Fatalf("%s: %s", c.Kind(), o.Error)
+		}
+		s = next
+	}
+	return s
 }
 
 // FuzzState: a stored state is refused, or the machine works with it: it has a
@@ -63,6 +109,8 @@ func FuzzState(f *testing.F) {
 		s, _ = applyProposal(s, uint64(i+1), 0, Proposal{Change: c})
 		add()
 	}
+	s = movingState(f)
+	add()
 	f.Add([]byte("\x01{\"Slots\":null}"))
 	f.Add([]byte("\x01null"))
 	f.Fuzz(func(t *testing.T, data []byte) {

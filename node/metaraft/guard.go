@@ -55,6 +55,9 @@ func (s *State) guardCopy(shard *ShardRecord, node topology.NodeID) *guarded {
 	}
 	slots := s.Slots.Of(shard.ID)
 	force := fmt.Sprintf("CLUSTER FORGET %s FORCE, which gives up its keys of slots %s", node, Slots{slots})
+	if last && own.Synced && s.alive(node) && slots.Empty() && s.importsKeys(shard.ID) {
+		return s.guardImports(node)
+	}
 	if last && own.Synced && s.alive(node) {
 		return &guarded{text: fmt.Sprintf("ERR Node %s lives and has the only copy of its slots: CLUSTER DELSLOTS them or give it a replica first", node)}
 	}
@@ -82,6 +85,11 @@ func (s *State) guardCopy(shard *ShardRecord, node topology.NodeID) *guarded {
 		text:    fmt.Sprintf("ERR No other node has all data of node %s's shard and answers: %s. Wait, or start what is down, or %s", node, strings.Join(others, "; "), force),
 		passing: passing,
 	}
+}
+
+// guardImports says that keys may still come to a node.
+func (s *State) guardImports(node topology.NodeID) *guarded {
+	return &guarded{text: fmt.Sprintf("ERR Node %s is importing keys: CLUSTER SETSLOT its slots STABLE first", node)}
 }
 
 // electorates returns the sets of Raft ids of each of which the shard's group needs
@@ -207,7 +215,12 @@ func (s *State) mayLeave(shard *ShardRecord, node topology.NodeID, empty bool) *
 		return nil
 	}
 	if own, ok := shard.member(node); ok && own.Kind == topology.Data && shard.data() == 1 { // it goes with its shard
-		if empty && own.Synced {
+		switch {
+		case empty && own.Synced && s.importsKeys(shard.ID): // they may have come since it looked
+			g := s.guardImports(node)
+			g.passing = true // the node closes them itself
+			return g
+		case empty && own.Synced:
 			return nil
 		}
 		return s.guardCopy(shard, node)

@@ -152,111 +152,8 @@ func intentViolations(s *State) []string {
 			broken = append(broken, fmt.Sprintf("residue of shard %d (slot %d)", r.Group, n))
 		}
 	}
-	if s.Frozen != nil && (!s.Lone() || len(s.Intents) > 0) {
+	if s.Frozen != nil && (!s.Lone() || len(s.Intents)+len(s.Garbage)+len(s.Marks) > 0 || s.moves()) {
 		broken = append(broken, "a frozen cluster changed")
-	}
-	return broken
-}
-
-// moveViolations returns what is wrong with slots that move.
-func moveViolations(s *State) (broken []string) {
-	report := func(format string, args ...any) { broken = append(broken, fmt.Sprintf(format, args...)) }
-	var moving slot.Set
-	ended := 0
-	ids := make(map[topology.MigrationID]bool)
-	handing := make(map[topology.MigrationID]*Intent)
-	for i := range s.Intents {
-		in := &s.Intents[i]
-		switch {
-		case in.To == 0 && in.Migration != 0, in.To != 0 && s.Shard(in.To) == nil, in.To != 0 && len(in.Pending) != 1, in.To != 0 && in.Slots.Empty():
-			report("intent %d: %+v", in.ID, in)
-		case in.Migration != 0 && (handing[in.Migration] != nil || s.Migration(in.Migration) == nil):
-			report("intent %d is of migration %d", in.ID, in.Migration)
-		}
-		for n := range in.Slots.All {
-			if in.To != 0 && (s.Slots[n].Group != in.Pending[0] || in.To == in.Pending[0]) {
-				report("intent %d takes slot %d from %d", in.ID, n, s.Slots[n].Group)
-			}
-		}
-		if in.Migration != 0 {
-			handing[in.Migration] = in
-		}
-	}
-	for i := range s.Migrations {
-		m := &s.Migrations[i]
-		if ids[m.ID] {
-			report("migration %d is there twice", m.ID)
-		}
-		ids[m.ID] = true
-		in := handing[m.ID]
-		if !m.active() {
-			ended++
-			if m.Ended == 0 && s.Clock != 0 || in != nil || (m.State == topology.Completed) != (m.Error == "" && m.Epoch != 0) {
-				report("migration %d has ended as %+v, intent %v", m.ID, m, in)
-			}
-			continue
-		}
-		switch {
-		case ended > 0:
-			report("migration %d is active behind one that has ended", m.ID)
-		case s.Shard(m.From) == nil || s.Shard(m.To) == nil || m.From == m.To || m.Slots.Empty() || m.Ended != 0:
-			report("migration %d: %+v", m.ID, m)
-		case (m.State == topology.HandingOver) != (in != nil) || in != nil && (in.Epoch != m.Epoch || in.To != m.To || in.Pending[0] != m.From || in.Slots != m.Slots):
-			report("migration %d is %+v with intent %+v", m.ID, m, in)
-		}
-		if n, ok := moving.Intersects(&m.Slots.Set); ok {
-			report("slot %d is in two migrations", n)
-		}
-		moving.Union(&m.Slots.Set)
-		for n := range m.Slots.All {
-			if s.Slots[n].Group != m.From {
-				report("slot %d of migration %d belongs to %d", n, m.ID, s.Slots[n].Group)
-			}
-		}
-		if n, ok := s.garbageIn(m.To, &m.Slots.Set); ok {
-			report("slot %d of migration %d is still garbage at its target", n, m.ID)
-		}
-	}
-	if ended > endedMigrations {
-		report("%d migrations have ended and are there", ended)
-	}
-	broken = append(broken, garbageViolations(s)...)
-	return append(broken, markViolations(s, &moving)...)
-}
-
-func garbageViolations(s *State) (broken []string) {
-	report := func(format string, args ...any) { broken = append(broken, fmt.Sprintf(format, args...)) }
-	all := make(map[topology.GroupID]*slot.Set)
-	for i := range s.Garbage {
-		g := &s.Garbage[i]
-		owned := s.Slots.Of(g.Group)
-		if n, owns := owned.Intersects(&g.Slots.Set); owns || g.Slots.Empty() || s.Shard(g.Group) == nil || g.Epoch > s.SlotEpoch {
-			report("garbage of shard %d up to %d: slot %d", g.Group, g.Epoch, n)
-		}
-		if i > 0 && (s.Garbage[i-1].Group > g.Group || s.Garbage[i-1].Group == g.Group && s.Garbage[i-1].Epoch >= g.Epoch) {
-			report("garbage is not in order")
-		}
-		if all[g.Group] == nil {
-			all[g.Group] = new(slot.Set)
-		}
-		if n, twice := all[g.Group].Intersects(&g.Slots.Set); twice {
-			report("slot %d is twice in the garbage of shard %d", n, g.Group)
-		}
-		all[g.Group].Union(&g.Slots.Set)
-	}
-	return broken
-}
-
-func markViolations(s *State, moving *slot.Set) (broken []string) {
-	for i, m := range s.Marks {
-		owns := s.Slots[m.Slot].Group == m.Group
-		if s.Shard(m.Group) == nil || s.Shard(m.Peer) == nil || m.Group == m.Peer || m.Epoch == 0 || m.Epoch > s.SlotEpoch ||
-			m.Kind != topology.Migrating && m.Kind != topology.Importing || owns != (m.Kind == topology.Migrating) || moving.Has(m.Slot) {
-			broken = append(broken, fmt.Sprintf("mark %+v, owner %+v", m, s.Slots[m.Slot]))
-		}
-		if i > 0 && (s.Marks[i-1].Group > m.Group || s.Marks[i-1].Group == m.Group && s.Marks[i-1].Slot >= m.Slot) {
-			broken = append(broken, "marks are not in order")
-		}
 	}
 	return broken
 }
@@ -269,6 +166,7 @@ type history struct {
 	wishes  map[topology.GroupID]wish
 	epochs  [slot.Count]SlotOwner
 	metaIDs map[uint64]topology.NodeID
+	moves   map[topology.MigrationID]Migration
 }
 
 // wish is a version of a shard's membership.
@@ -286,6 +184,7 @@ func newHistory() *history {
 	return &history{
 		members: make(map[membership]topology.Member), gone: make(map[membership]bool),
 		wishes: make(map[topology.GroupID]wish), metaIDs: make(map[uint64]topology.NodeID),
+		moves: make(map[topology.MigrationID]Migration),
 	}
 }
 
@@ -336,7 +235,7 @@ func (h *history) see(s *State) []string {
 		}
 		h.epochs[n] = o
 	}
-	return broken
+	return append(broken, h.seeMigrations(s)...)
 }
 
 // guardViolations returns what a change took that guard.go is to keep. It judges by
@@ -401,7 +300,7 @@ func checkStep(t *testing.T, before, after *State, p Proposal, result []byte, pa
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, broken := range slices.Concat(violations(after), past.see(after), guardViolations(before, after, p.Change)) {
+	for _, broken := range slices.Concat(violations(after), past.see(after), guardViolations(before, after, p.Change), handViolations(before, after, p.Change)) {
 		t.Error(broken)
 	}
 	if _, cancel := p.Change.(*CancelIntent); o.Error != "" && !cancel && !bytes.Equal(essence(t, before), essence(t, after)) {

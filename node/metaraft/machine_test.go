@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -70,6 +71,39 @@ func (m *testMachine) join(t *testing.T, id string) string {
 	lone.must(t, initial(uint64(1000+node), node))
 	body := lone.must(t, &Freeze{Token: uint64(1000 + node)}).Join
 	return m.run(t, Proposal{Change: body})
+}
+
+// masters makes the cluster that TestKinds describes. All members are synced and vote.
+func (m *testMachine) masters(t *testing.T) {
+	t.Helper()
+	m.must(t, initial(100, 1))
+	m.must(t, &AddSlots{Node: 1, Slots: Slots{slotRange(0, 99)}, NewGroup: 11})
+	for _, id := range []string{"2", "3", "4"} {
+		m.join(t, id)
+	}
+	m.must(t, &AddSlots{Node: 2, Slots: Slots{slotRange(100, 199)}, NewGroup: 22})
+	m.must(t, &Replicate{Node: 4, Master: 1, NewGroup: 44})
+	m.settle(t)
+}
+
+// settle lets all groups become what is wished, and reports it.
+func (m *testMachine) settle(t *testing.T) {
+	t.Helper()
+	for _, shard := range m.State().Shards {
+		report := &Report{Shard: shard.ID, Term: 1, Seq: shard.ReportSeq + 1}
+		for _, member := range shard.Members {
+			report.Voters = append(report.Voters, member.RaftID)
+			if member.HoldsState() {
+				report.Synced = append(report.Synced, member.RaftID)
+			}
+			if member.Node == shard.Master {
+				report.Leader = member.RaftID
+			}
+		}
+		slices.Sort(report.Voters)
+		m.must(t, report)
+		m.must(t, &MembershipDone{Shard: shard.ID, Version: shard.Version})
+	}
 }
 
 // must applies a change that is not refused.

@@ -12,15 +12,7 @@ import (
 // bears something, and when such a mark goes without the slot, the slot counts as residue
 // until the shard's leader says that it holds no keys of it.
 
-// mark returns what the slot is open for on the group, nil if it is not.
-func (s *State) mark(group topology.GroupID, n uint16) *Mark {
-	i, ok := s.findMark(group, n)
-	if !ok {
-		return nil
-	}
-	return &s.Marks[i]
-}
-
+// findMark returns where the mark of the slot on the group is, or belongs.
 func (s *State) findMark(group topology.GroupID, n uint16) (int, bool) {
 	return slices.BinarySearchFunc(s.Marks, Mark{Group: group, Slot: n}, func(a, b Mark) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Slot, b.Slot))

@@ -188,12 +188,11 @@ func (d *draft) failMigrations(text string, fails func(*Migration) bool) {
 	}
 }
 
-// failMigrationsOf fails the migrations from and to a group that is about to be no more,
-// or to go on from an older state.
-func (d *draft) failMigrationsOf(group topology.GroupID) {
+// failMigrationsOf fails the migrations from and to a group, of which what says why.
+func (d *draft) failMigrationsOf(group topology.GroupID, what string) {
 	if shard := d.s.Shard(group); shard != nil {
-		d.failMigrations(fmt.Sprintf("Source node %s has lost its shard", shard.Master), func(m *Migration) bool { return m.From == group })
-		d.failMigrations(fmt.Sprintf("Target node %s has lost its shard", shard.Master), func(m *Migration) bool { return m.To == group })
+		d.failMigrations(fmt.Sprintf("Source node %s %s", shard.Master, what), func(m *Migration) bool { return m.From == group })
+		d.failMigrations(fmt.Sprintf("Target node %s %s", shard.Master, what), func(m *Migration) bool { return m.To == group })
 	}
 }
 

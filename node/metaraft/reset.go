@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/genuineh/aikv/node/topology"
 )
 
 // Reset makes this node a lone, empty cluster; hard also gives it a new id. It
@@ -36,6 +38,9 @@ func (n *Node) Reset(ctx context.Context, hard bool) error {
 	}
 	if !hard && f == nil && pristine(a) { // whoever was about to join may be a member there
 		return nil
+	}
+	if err := n.closeImports(ctx, a); err != nil {
+		return err
 	}
 	if err := n.awaitDispensable(ctx, a); err != nil {
 		return err
@@ -139,6 +144,30 @@ func (n *Node) mayDrop(ctx context.Context) error {
 		return errHoldsKeys
 	}
 	return nil
+}
+
+// closeImports closes the slots that a node which is to be reset imports by CLUSTER
+// SETSLOT, if nobody else has the shard's data, and waits until its shard says that none
+// of their keys have come. See giveUpSlots.
+func (n *Node) closeImports(ctx context.Context, a *attachment) error {
+	s := a.machine.State()
+	shard := s.ShardOf(a.id.Node)
+	if shard == nil || shard.data() > 1 || !staying(s) {
+		return nil
+	}
+	open := s.marksOf(shard.ID, topology.Importing)
+	if open.Empty() {
+		return nil
+	}
+	bounded, cancel := n.within(ctx, n.opts.LeaveTimeout/2)
+	defer cancel()
+	if _, err := n.proposeIn(bounded, a, &SetSlot{Node: a.id.Node, Slots: Slots{open}, Action: SetStable}); err == nil {
+		_, err = n.await(bounded, func(b *attachment) bool { return b != a || !a.machine.State().holdsResidue(shard.ID) })
+		if err == nil {
+			return nil
+		}
+	}
+	return n.mayDrop(ctx)
 }
 
 // giveUpSlots takes the slots from a node that is to be reset, if nobody else has

@@ -18,8 +18,17 @@ import (
 //	admit from=b          proposes what b's last freeze brought
 //	join nodes=(2,3)      makes lone clusters of these nodes and admits them
 //	restart               reopens the machine from its store
+//	masters               makes a cluster: node 1, whose replica is node 4, owns slots
+//	                      0-99 as shard 11, node 2 100-199 as 22, node 3 none
+//	marks                 prints the marks of the view
+//	settle                lets all groups become what is wished
+//	moves                 prints what the state says of slots
+//	succeed               begins MetaRaft again from this machine
 func TestKinds(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		if !strings.HasSuffix(path, ".txt") {
+			return
+		}
 		machines := make(map[string]*testMachine)
 		datadriven.RunTest(t, path, func(t *testing.T, td *datadriven.TestData) string {
 			name := "a"
@@ -42,6 +51,24 @@ func TestKinds(t *testing.T) {
 				return b.String()
 			case td.Cmd == "restart":
 				m.restart(t)
+				return ""
+			case td.Cmd == "settle":
+				m.settle(t)
+				return ""
+			case td.Cmd == "masters":
+				m.masters(t)
+				return ""
+			case td.Cmd == "marks":
+				return printMarks(m.View(1))
+			case td.Cmd == "moves":
+				return printMoves(m.State())
+			case td.Cmd == "succeed":
+				if err := m.Succeed(m.Applied()+1, 200); err != nil {
+					t.Fatal(err)
+				}
+				for _, broken := range violations(m.State()) {
+					t.Error(broken)
+				}
 				return ""
 			case from != "":
 				body := *machines[from].frozen
@@ -156,6 +183,48 @@ func printState(s *State) string {
 			fmt.Fprintf(&b, "  report %d/%d: voters=%d outgoing=%d\n", r.ReportTerm, r.ReportSeq, r.Voters, r.Outgoing)
 		}
 	}
+	b.WriteString(printSlots(s))
+	for _, id := range s.Tombstones {
+		fmt.Fprintf(&b, "tombstone %d\n", id)
+	}
+	for _, token := range s.Tokens {
+		fmt.Fprintf(&b, "token %d node=%d %s\n", token.Token, token.Node, token.Status)
+	}
+	if f := s.Frozen; f != nil {
+		fmt.Fprintf(&b, "frozen token=%d target=%s/%d\n", f.Token, f.TargetAddr, f.TargetCluster)
+	}
+	if f := s.Dissolved; f != nil {
+		fmt.Fprintf(&b, "dissolved token=%d target=%s/%d\n", f.Token, f.TargetAddr, f.TargetCluster)
+	}
+	return b.String()
+}
+
+// printMarks prints what a view shows of open slots.
+func printMarks(v *topology.View) string {
+	var b strings.Builder
+	for _, m := range v.Marks {
+		fmt.Fprintf(&b, "shard %d slot %d kind %d peer %d\n", m.Group, m.Slot, m.Kind, uint64(m.Peer))
+	}
+	return b.String()
+}
+
+// printMoves prints the shards' data members, and what becomes of slots.
+func printMoves(s *State) string {
+	var b strings.Builder
+	for _, r := range s.Shards {
+		fmt.Fprintf(&b, "shard %d master=%d data=", r.ID, r.Master)
+		for _, m := range r.Members {
+			if m.Kind == topology.Data {
+				fmt.Fprintf(&b, "%d ", m.Node)
+			}
+		}
+		fmt.Fprintf(&b, "of %d\n", len(r.Members))
+	}
+	return b.String() + printSlots(s)
+}
+
+func printSlots(s *State) string {
+	var b strings.Builder
 	for _, run := range s.Slots.Runs() {
 		fmt.Fprintf(&b, "slots %d-%d shard=%d epoch=%d\n", run.Start, run.End, run.Group, run.Epoch)
 	}
@@ -181,18 +250,6 @@ func printState(s *State) string {
 	}
 	for _, f := range s.Finished {
 		fmt.Fprintf(&b, "finished %d %q\n", f.ID, f.Error)
-	}
-	for _, id := range s.Tombstones {
-		fmt.Fprintf(&b, "tombstone %d\n", id)
-	}
-	for _, token := range s.Tokens {
-		fmt.Fprintf(&b, "token %d node=%d %s\n", token.Token, token.Node, token.Status)
-	}
-	if f := s.Frozen; f != nil {
-		fmt.Fprintf(&b, "frozen token=%d target=%s/%d\n", f.Token, f.TargetAddr, f.TargetCluster)
-	}
-	if f := s.Dissolved; f != nil {
-		fmt.Fprintf(&b, "dissolved token=%d target=%s/%d\n", f.Token, f.TargetAddr, f.TargetCluster)
 	}
 	return b.String()
 }

@@ -136,16 +136,18 @@ type simNode struct {
 	w    *world
 	addr topology.Address
 
-	mu    sync.Mutex
-	id    Identity
-	disk  map[uint64]*storage.Memory // a database per cluster
-	keys  int64
-	mute  bool     // its shards' leaders do not answer
-	idle  bool     // nor do they take up slots
-	late  slot.Set // where seals find keys
-	seeds []string
-	steps func(step string) error
-	tweak func(*Options)
+	mu      sync.Mutex
+	id      Identity
+	disk    map[uint64]*storage.Memory // a database per cluster
+	keys    int64
+	counted func() int64 // if not nil, how many keys there are
+	mute    bool         // its shards' leaders do not answer
+	idle    bool         // nor do they take up slots
+	late    slot.Set     // where seals find keys
+	messy   bool         // its shards' leaders do not delete garbage
+	seeds   []string
+	steps   func(step string) error
+	tweak   func(*Options)
 	// contact is what the node hears of others.
 	contact func(topology.NodeID) topology.Contact
 
@@ -263,13 +265,14 @@ func (n *simNode) serveShards(ctx context.Context, node *Node) {
 		if a != nil {
 			watch = a.machine.Watch()
 			n.mu.Lock()
-			mute, late := n.mute, n.late
+			mute := n.mute
+			if n.messy { // until it is told to tidy up
+				again = time.After(5 * time.Millisecond)
+			}
 			n.mu.Unlock()
-			for _, in := range a.machine.State().Intents {
-				for _, g := range in.Pending {
-					if shard := a.machine.State().Shard(g); !mute && shard != nil && shard.Master == a.id.Node {
-						_, _ = node.ProposeIn(ctx, a.id.Cluster, &Sealed{Intent: in.ID, Group: g, Residue: Slots{late}})
-					}
+			for _, report := range n.reports(a.machine.State(), a.id.Node) {
+				if _, err := node.ProposeIn(ctx, a.id.Cluster, report); err != nil {
+					again = time.After(5 * time.Millisecond)
 				}
 			}
 			for _, shard := range a.machine.State().Shards {
@@ -291,6 +294,38 @@ func (n *simNode) serveShards(ctx context.Context, node *Node) {
 			return
 		}
 	}
+}
+
+// reports returns what the leaders of the shards that the node is master of have to say
+// of slots.
+func (n *simNode) reports(s *State, self topology.NodeID) (reports []Change) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	leads := func(group topology.GroupID) bool {
+		shard := s.Shard(group)
+		return !n.mute && shard != nil && shard.Master == self
+	}
+	for _, in := range s.Intents {
+		for _, g := range in.Pending {
+			if in.Migration == 0 && leads(g) {
+				reports = append(reports, &Sealed{Intent: in.ID, Group: g, Residue: Slots{n.late}})
+			}
+		}
+	}
+	for _, r := range s.Residue {
+		for slot := range n.late.All {
+			r.Slots.Remove(slot)
+		}
+		if leads(r.Group) && !r.Slots.Empty() {
+			reports = append(reports, &ClearResidue{Group: r.Group, Slots: r.Slots})
+		}
+	}
+	for _, g := range s.Garbage {
+		if leads(g.Group) && !n.messy {
+			reports = append(reports, &GarbageGone{Group: g.Group, Slots: g.Slots, Epoch: g.Epoch})
+		}
+	}
+	return reports
 }
 
 // Identity implements Home.
@@ -359,6 +394,9 @@ func (n *simNode) AwaitOwned(ctx context.Context, _ topology.GroupID, _ slot.Set
 func (n *simNode) Keys(context.Context) (int64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.counted != nil {
+		return n.counted(), nil
+	}
 	return n.keys, nil
 }
 
