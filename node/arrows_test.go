@@ -18,7 +18,7 @@ import (
 func arrows() map[string][]string {
 	all := []string{
 		"admin", "blocking", "command", "config", "data", "frontend", "keyspace", "metaraft", "migrate",
-		"multiraft", "replica", "rawio", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology", "transport", "wal",
+		"migration", "multiraft", "replica", "rawio", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology", "transport", "wal",
 	}
 	return map[string][]string{
 		".":     {"config", "resp", "server"},
@@ -48,6 +48,7 @@ func arrows() map[string][]string {
 		"metaraft":         {"sched", "slot", "storage", "topology"},
 		"migrate":          {"resp"},
 		"multiraft":        {"sched", "wal"},
+		"migration":        {"keyspace", "resp", "sched", "shard", "slot", "topology"},
 		"replica":          {"blocking", "command", "keyspace", "multiraft", "resp", "sched", "shard", "slot", "snapshot", "storage", "topology"},
 		"rawio":            {},
 		"rdb":              {},

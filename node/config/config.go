@@ -14,13 +14,14 @@ import "time"
 // Config is all settings of a node. The values are those of the file; use the
 // methods for what follows from several of them.
 type Config struct {
-	Server  Server  `toml:"server" doc:"Clients."`
-	Raft    Raft    `toml:"raft" doc:"The other nodes, and Raft."`
-	Storage Storage `toml:"storage" doc:"The key-value store of each shard replica."`
-	WAL     WAL     `toml:"wal" doc:"The shared Raft log."`
-	Cluster Cluster `toml:"cluster" doc:"Time limits and consistency."`
-	Logging Logging `toml:"logging" doc:"The log of the program, on stderr and in a file."`
-	Debug   Debug   `toml:"debug" doc:"What only tests need."`
+	Server    Server    `toml:"server" doc:"Clients."`
+	Raft      Raft      `toml:"raft" doc:"The other nodes, and Raft."`
+	Storage   Storage   `toml:"storage" doc:"The key-value store of each shard replica."`
+	WAL       WAL       `toml:"wal" doc:"The shared Raft log."`
+	Cluster   Cluster   `toml:"cluster" doc:"Time limits and consistency."`
+	Migration Migration `toml:"migration" doc:"Slots that move to another shard."`
+	Logging   Logging   `toml:"logging" doc:"The log of the program, on stderr and in a file."`
+	Debug     Debug     `toml:"debug" doc:"What only tests need."`
 
 	// File is the path of the file that was read, empty if none was.
 	File string
@@ -110,6 +111,11 @@ type Debug struct {
 	Faults bool `toml:"faults" doc:"Allow DEBUG PARTITION and DEBUG HEAL, which cut the node off from others; for tests."`
 }
 
+// Migration is section [migration].
+type Migration struct {
+	Rate Size `toml:"rate" doc:"Bytes of slots that move to this node in a second, at most; 0b: no limit."`
+}
+
 // Logging is section [logging].
 type Logging struct {
 	Level  string `toml:"level" doc:"debug, info, warn or error."`
@@ -170,6 +176,9 @@ func Default() Config {
 			ReplicaMaxStaleness: Duration(10 * time.Second),
 			HandoffTimeout:      Duration(200 * time.Millisecond),
 			Reads:               ReadsLease,
+		},
+		Migration: Migration{
+			Rate: 32 << 20,
 		},
 		Logging: Logging{
 			Level:  "info",

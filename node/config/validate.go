@@ -102,6 +102,7 @@ func checkCluster(c *Config) error {
 		between("cluster.replica_max_staleness", cl.ReplicaMaxStaleness, 0, Duration(7*24*time.Hour)),
 		between("cluster.handoff_timeout", cl.HandoffTimeout, 0, Duration(time.Minute)),
 		oneOf("cluster.reads", cl.Reads, ReadsLease, ReadsQuorum),
+		between("migration.rate", c.Migration.Rate, 0, 1<<40),
 	)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/multiraft"
+	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
@@ -63,6 +64,7 @@ func (r *Replica) follow(ctx context.Context, view *topology.View, s *topology.S
 	}
 	if !r.group.Leads() {
 		r.unfinished.Store(false)
+		r.handings = nil
 		return
 	}
 	due := r.due(view, s)
@@ -111,11 +113,13 @@ func (r *Replica) due(view *topology.View, s *topology.Shard) (due []errand) {
 	if r.machine == nil {
 		return due // it knows nothing of slots and keys
 	}
+	r.handingOver(view, s)
 	for _, intent := range view.Intents {
 		if slices.Contains(intent.Pending, s.ID) {
 			add("seal", intent.ID, r.sealStep(view, s, intent))
 		}
 	}
+	r.moveSteps(view, s, add)
 	add("own", 0, r.ownStep(view, s))
 	add("takeover", 0, r.takeoverStep(view, s))
 	add("residue", 0, r.residueStep(view, s))
@@ -125,7 +129,8 @@ func (r *Replica) due(view *topology.View, s *topology.Shard) (due []errand) {
 	return due
 }
 
-// sealStep gives up slots that an intent asks for and reports it.
+// sealStep gives up slots that an intent asks for, and reports it where nobody else sees
+// that. Those that the shard has yet to take up come first: they may just have arrived.
 func (r *Replica) sealStep(view *topology.View, s *topology.Shard, intent *topology.Intent) func(context.Context) error {
 	var mine, open slot.Set
 	for n := range intent.Slots.All {
@@ -133,9 +138,15 @@ func (r *Replica) sealStep(view *topology.View, s *topology.Shard, intent *topol
 			continue
 		}
 		mine.Add(n)
-		if r.machine.SlotEpoch(n) < intent.Epoch {
+		switch epoch := r.machine.SlotEpoch(n); {
+		case epoch < view.SlotEpoch[n]:
+			return nil
+		case epoch < intent.Epoch:
 			open.Add(n)
 		}
+	}
+	if open.Empty() && intent.Migration != 0 {
+		return nil
 	}
 	return func(ctx context.Context) error {
 		// gofail: var sealBegin struct{}
@@ -145,6 +156,9 @@ func (r *Replica) sealStep(view *topology.View, s *topology.Shard, intent *topol
 			}
 		}
 		// gofail: var sealWritten struct{}
+		if intent.Migration != 0 {
+			return nil // the target finds out by pulling
+		}
 		left := intersection(r.machine.Residue(), mine)
 		return r.manager.opts.Topology.Sealed(ctx, view.ClusterID, intent.ID, s.ID, left)
 	}
@@ -183,27 +197,35 @@ func (r *Replica) takeoverStep(view *topology.View, s *topology.Shard) func(cont
 	}
 }
 
-// residueStep reports slots whose last keys are gone.
+// residueStep reports slots whose last keys are gone. Whoever still believes to lead may
+// not have applied the seal, nor the last keys of a slot that was open for importing: a
+// write tells.
 func (r *Replica) residueStep(view *topology.View, s *topology.Shard) func(context.Context) error {
 	recorded, ok := view.Residue[s.ID]
-	if !ok {
-		return nil
-	}
-	left := r.machine.Residue()
-	var clear slot.Set
-	for n := range recorded.All {
-		// Whoever still believes to lead may not have applied the seal: then it
-		// owns the slot, and its keys are no residue.
-		if !left.Has(n) && r.machine.SlotEpoch(n) >= view.SlotEpoch[n] {
-			clear.Add(n)
-		}
-	}
-	if clear.Empty() {
+	if empty := r.emptied(recorded); !ok || empty.Empty() {
 		return nil
 	}
 	return func(ctx context.Context) error {
+		if err := r.write(ctx, shard.AppendMark(nil, r.emptied(recorded), shard.MarkStable, view.LastSlotEpoch)); err != nil {
+			return err
+		}
+		clear := r.emptied(recorded)
+		if clear.Empty() {
+			return nil
+		}
 		return r.manager.opts.Topology.ClearResidue(ctx, view.ClusterID, s.ID, clear)
 	}
+}
+
+// emptied returns those of the slots that the shard neither owns nor holds keys of.
+func (r *Replica) emptied(slots slot.Set) slot.Set {
+	left := r.machine.Residue()
+	for n := range slots.All {
+		if left.Has(n) || r.machine.Owns(n) {
+			slots.Remove(n)
+		}
+	}
+	return slots
 }
 
 // reportStep passes on what the leader knows of its members, where that is news.
@@ -245,9 +267,30 @@ func (r *Replica) doneStep(view *topology.View, s *topology.Shard) func(context.
 	}
 }
 
-// write puts one command of the topology's own into the group's log.
+// write puts one payload of the topology's own into the group's log. An error may be what
+// the shard has answered.
 func (r *Replica) write(ctx context.Context, payload []byte) error {
-	return multiraft.Run(ctx, r.manager.opts.Sched, &multiraft.Call{Payload: payload}, func(c *multiraft.Call) { r.group.Submit(c) })
+	_, err := r.ask(ctx, payload)
+	return err
+}
+
+// writeCount is write for a payload that is answered with a number.
+func (r *Replica) writeCount(ctx context.Context, payload []byte) (int64, error) {
+	answer, err := r.ask(ctx, payload)
+	return answer.Int, err
+}
+
+func (r *Replica) ask(ctx context.Context, payload []byte) (resp.Value, error) {
+	reply := new(resp.Reply)
+	err := multiraft.Run(ctx, r.manager.opts.Sched, &multiraft.Call{Payload: payload, Result: reply}, func(c *multiraft.Call) { r.group.Submit(c) })
+	if err != nil {
+		return resp.Value{}, err
+	}
+	answer, err := resp.Parse(reply.Bytes())
+	if err == nil && answer.IsError() {
+		err = resp.Error(answer.Str)
+	}
+	return answer, err
 }
 
 // sweep has the group delete what has expired, if it leads and something has.

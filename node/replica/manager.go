@@ -40,6 +40,13 @@ type Topology interface {
 	MembershipDone(ctx context.Context, cluster uint64, shard topology.GroupID, version uint64) error
 	Sealed(ctx context.Context, cluster, intent uint64, shard topology.GroupID, residue slot.Set) error
 	ClearResidue(ctx context.Context, cluster uint64, shard topology.GroupID, slots slot.Set) error
+	// View returns a view in which everything shows that was committed before, or one
+	// without a quorum.
+	View(ctx context.Context) *topology.View
+	// GarbageGone says that the shard has deleted what it had of the slots up to epoch.
+	GarbageGone(ctx context.Context, cluster uint64, shard topology.GroupID, slots slot.Set, epoch uint64) error
+	// HandBack undoes the hand-over with that epoch, unless it has ended.
+	HandBack(ctx context.Context, cluster uint64, id topology.MigrationID, epoch uint64) error
 }
 
 // Options configures a Manager. All fields are required.
@@ -55,6 +62,8 @@ type Options struct {
 	OpenStore func(dir string) (storage.Store, error)
 	Shard     shard.Options
 	Snapshots *snapshot.Exchange
+	// PauseLimit is for how long clients wait at most while slots are handed over.
+	PauseLimit func() time.Duration
 	// ReportTimeout bounds one report to MetaRaft.
 	ReportTimeout time.Duration
 	Sched         sched.Sched
@@ -79,6 +88,7 @@ type Manager struct {
 	workers  map[topology.GroupID]*worker
 	work     *sched.Group
 	attic    keeper
+	paused   atomic.Int64 // for how many ns clients waited at the last hand-over from here
 }
 
 // NewManager returns a Manager without replicas; see Restore and Run.

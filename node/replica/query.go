@@ -67,9 +67,31 @@ func (m *Manager) LeaderNode(id topology.GroupID) (node topology.NodeID, ok bool
 // AwaitOwned returns once this node's replica of the shard has applied the
 // ownership of the slots at epoch or a later one.
 func (m *Manager) AwaitOwned(ctx context.Context, id topology.GroupID, slots slot.Set, epoch uint64) error {
+	return m.await(ctx, id, func(r *Replica) bool {
+		for n := range slots.All {
+			if r.machine.SlotEpoch(n) < epoch {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// AwaitMarked returns once this node's replica of the shard has applied the slot's mark of
+// that epoch, or a later one.
+func (m *Manager) AwaitMarked(ctx context.Context, id topology.GroupID, n uint16, epoch uint64) error {
+	return m.await(ctx, id, func(r *Replica) bool {
+		_, marked := r.machine.Marked(n)
+		return marked >= epoch
+	})
+}
+
+// await returns once what this node's replica of the shard has applied fulfils the
+// condition.
+func (m *Manager) await(ctx context.Context, id topology.GroupID, fulfils func(*Replica) bool) error {
 	for {
 		if r := m.Data(id); r != nil {
-			return r.awaitOwned(ctx, &slots, epoch)
+			return r.await(ctx, func() bool { return fulfils(r) })
 		}
 		m.Wake() // its worker has yet to create it
 		if !sched.Sleep(ctx, m.opts.Sched, 2*time.Millisecond) {
@@ -77,6 +99,10 @@ func (m *Manager) AwaitOwned(ctx context.Context, id topology.GroupID, slots slo
 		}
 	}
 }
+
+// LastPause returns for how long clients waited at the last hand-over of slots from this
+// node, 0 if there was none.
+func (m *Manager) LastPause() time.Duration { return time.Duration(m.paused.Load()) }
 
 // Keys returns how many keys the node's own shard holds: linearizable if the
 // node leads it and it has a quorum, else as far as this node has applied.

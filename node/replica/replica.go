@@ -17,7 +17,6 @@ import (
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/shard"
-	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
 	"github.com/genuineh/aikv/node/topology"
 )
@@ -52,7 +51,10 @@ type Replica struct {
 
 	sweeping atomic.Bool
 	reports  atomic.Uint64 // counts the reports of this replica as a leader
-	wished   uint64        // version of the last wish handed on; owned by the worker
+	// Owned by the worker: the version of the last wish handed on, and the hand-overs of
+	// slots that are under way.
+	wished   uint64
+	handings map[topology.MigrationID]handing
 	inflow   inflow
 
 	applied notifier
@@ -354,24 +356,31 @@ func (r *Replica) Machine() *shard.Machine { return r.machine }
 // Group returns the replica's Raft group.
 func (r *Replica) Group() *multiraft.Group { return r.group }
 
-// awaitOwned returns once the replica has applied the ownership of the slots.
-func (r *Replica) awaitOwned(ctx context.Context, slots *slot.Set, epoch uint64) error {
-	owned := func() bool {
-		for n := range slots.All {
-			if r.machine.SlotEpoch(n) < epoch {
-				return false
-			}
-		}
-		return true
-	}
+// Imports returns the jobs that import slots: see shard.Machine.
+func (r *Replica) Imports() []shard.ImportState { return r.machine.Imports() }
+
+// Write has the shard apply a payload of package shard; an error may be the shard's answer.
+func (r *Replica) Write(ctx context.Context, payload []byte) error { return r.write(ctx, payload) }
+
+// Pull returns a piece of what a job watches: see shard.Machine.
+func (r *Replica) Pull(job uint64, at shard.Position, maxBytes int) (shard.Pulled, error) {
+	return r.machine.Pull(job, at, maxBytes)
+}
+
+// Moved returns a signal that comes when something was applied after the call; done ends
+// its use.
+func (r *Replica) Moved() (moved sched.Signal, done func()) { return r.applied.wait(), r.applied.done }
+
+// await returns once what the replica has applied fulfils the condition.
+func (r *Replica) await(ctx context.Context, fulfils func() bool) error {
 	for {
-		moved := r.applied.wait()
-		if owned() {
-			r.applied.done()
+		moved, done := r.Moved()
+		if fulfils() {
+			done()
 			return nil
 		}
 		ended := sched.Wait(r.manager.opts.Sched, time.Time{}, moved, ctx.Done()) == 1
-		r.applied.done()
+		done()
 		if ended {
 			return ctx.Err()
 		}

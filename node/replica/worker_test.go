@@ -70,6 +70,14 @@ func (w *workshop) ClearResidue(context.Context, uint64, topology.GroupID, slot.
 	return nil
 }
 
+func (w *workshop) View(context.Context) *topology.View { return w.view.Load() }
+
+func (w *workshop) GarbageGone(context.Context, uint64, topology.GroupID, slot.Set, uint64) error {
+	return nil
+}
+
+func (w *workshop) HandBack(context.Context, uint64, topology.MigrationID, uint64) error { return nil }
+
 // deaf is a transport that leads nowhere.
 type deaf struct{}
 
@@ -100,6 +108,7 @@ func openWorkshop(t *testing.T) *workshop {
 			}
 			return storage.NewMemory(), nil
 		},
+		PauseLimit:    func() time.Duration { return time.Second },
 		ReportTimeout: limit.Wait(), Sched: sched.System, Logger: slog.New(slog.DiscardHandler),
 		Fatal: func(err error) { t.Error(err) },
 	})

@@ -380,6 +380,7 @@ func (h *home) follow(ctx context.Context) {
 			r.group.SetWish(metaWish(s))
 		}
 		h.node.replicas.Wake()
+		h.node.mover.Wake()
 		for waiting := true; waiting; {
 			switch w.Wait(look, ctx.Done(), watch, h.kick) {
 			case 0:

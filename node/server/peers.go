@@ -104,6 +104,8 @@ func (h *peerHandler) Serve(ctx context.Context, from transport.Identity, method
 		return json.Marshal(h.node.metaStatus(ctx))
 	case methodHandOver:
 		return h.node.handOver(ctx, request)
+	case methodPull:
+		return h.node.feed(ctx, request)
 	default:
 		return h.node.meta.Serve(ctx, from.NodeID, method, request)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/frontend"
 	"github.com/genuineh/aikv/node/metaraft"
+	"github.com/genuineh/aikv/node/migration"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/rawio"
 	"github.com/genuineh/aikv/node/replica"
@@ -38,23 +39,26 @@ type node struct {
 
 	clientListener, raftListener net.Listener
 
-	sched     sched.Sched
-	steady    func() time.Duration // a clock that nobody sets; nil: there is none
-	uptime    func() time.Duration // the clock for leases; nil: none are taken
-	data      *dataDir
-	past      *folderPast
-	promise   *votePromise // nil in simulations
-	handler   *peerHandler
-	transport network
-	clients   metaraft.ClientPort // those of other nodes
-	host      *multiraft.Host
-	table     *command.Table // of what replicas run
-	replicas  *replica.Manager
-	snapshots *snapshot.Exchange
-	home      *home
-	meta      *metaraft.Node
-	front     *frontend.Server
-	backend   *backend
+	sched sched.Sched
+	// pauseLimit is for how long clients wait at most while slots are handed over.
+	pauseLimit func() time.Duration
+	steady     func() time.Duration // a clock that nobody sets; nil: there is none
+	uptime     func() time.Duration // the clock for leases; nil: none are taken
+	data       *dataDir
+	past       *folderPast
+	promise    *votePromise // nil in simulations
+	handler    *peerHandler
+	transport  network
+	clients    metaraft.ClientPort // those of other nodes
+	host       *multiraft.Host
+	table      *command.Table // of what replicas run
+	replicas   *replica.Manager
+	mover      *migration.Mover
+	snapshots  *snapshot.Exchange
+	home       *home
+	meta       *metaraft.Node
+	front      *frontend.Server
+	backend    *backend
 
 	hearsay *hearsay
 	beatNow chan struct{} // has sendBeats send at once
@@ -124,7 +128,7 @@ func newNode(cfg config.Config, log *slog.Logger, s sched.Sched) *node {
 		cfg: cfg, log: log, sched: s, fatal: make(chan error, 1), work: sched.NewGroup(s),
 		hearsay: newHearsay(), beatNow: make(chan struct{}, 1),
 	}
-	n.clients = clientPort{n}
+	n.clients, n.pauseLimit = clientPort{n}, n.configuredPause
 	n.maxString.Store(int64(command.MaxString(int(cfg.Server.ProtoMaxBulkLen))))
 	return n
 }
@@ -204,6 +208,7 @@ func (n *node) build() {
 	n.host = multiraft.New(n.hostOptions())
 	n.replicas = replica.NewManager(n.replicaOptions())
 	n.meta = metaraft.NewNode(n.metaOptions())
+	n.mover = migration.NewMover(n.moverOptions())
 }
 
 func (n *node) hostOptions() multiraft.Options {
@@ -224,6 +229,7 @@ func (n *node) hostOptions() multiraft.Options {
 				n.home.wake()
 			}
 			n.replicas.Wake()
+			n.mover.Wake()
 			select {
 			case n.beatNow <- struct{}{}:
 			default:
@@ -258,8 +264,8 @@ func (n *node) replicaOptions() replica.Options {
 	return replica.Options{
 		Host: n.host, Topology: reporter{n}, Table: n.table, Dir: n.data.shards, Attic: n.data.attic(),
 		OpenStore: n.data.openShard, Shard: n.data.shardOptions(), Snapshots: n.snapshots,
-		ReportTimeout: time.Duration(n.cfg.Cluster.CommandTimeout),
-		Sched:         n.sched, Logger: n.log, Fatal: n.fail,
+		ReportTimeout: time.Duration(n.cfg.Cluster.CommandTimeout), PauseLimit: n.pauseLimit,
+		Sched: n.sched, Logger: n.log, Fatal: n.fail,
 	}
 }
 
@@ -268,6 +274,7 @@ func (n *node) metaOptions() metaraft.Options {
 	return metaraft.Options{
 		Home: n.home, Peers: peers{n.transport}, Shards: n.replicas, ClientPort: n.clients,
 		Contact: n.contact, Led: n.led, Address: n.address, Seeds: n.cfg.Raft.Seeds, Feature: featureLevel,
+		MastersStay:    n.mastersStay,
 		CommandTimeout: time.Duration(c.CommandTimeout), MeetTimeout: time.Duration(c.MeetTimeout),
 		NodeTimeout: time.Duration(c.NodeTimeout), RelieveAfter: time.Duration(c.ArbiterGrace),
 		Lineage: n.past.lineage, Recorded: n.past.recorded,
@@ -321,6 +328,7 @@ func (n *node) takePart(ctx context.Context) error {
 	n.work.Go("metaraft", func() { n.meta.Run(ctx) })
 	n.work.Go("home", func() { n.home.follow(ctx) })
 	n.work.Go("replicas", func() { n.replicas.Run(ctx) })
+	n.work.Go("mover", func() { n.mover.Run(ctx) })
 	n.work.Go("blocked", func() { n.replicas.AttendBlocked(ctx) })
 	n.work.Go("beats", func() { n.sendBeats(ctx) })
 	n.work.Go("promise", func() {

@@ -107,3 +107,14 @@ func (m *Machine) Marked(s uint16) (mark Mark, epoch uint64) {
 	at := (*m.published.Load())[s]
 	return at.mark, at.epoch
 }
+
+// Marks returns the slots that are marked as other than stable, as of the last applied
+// entry.
+func (m *Machine) Marks() (slots slot.Set) {
+	for n, at := range *m.published.Load() {
+		if at.mark != MarkStable {
+			slots.Add(n)
+		}
+	}
+	return slots
+}
