@@ -71,6 +71,9 @@ func (s *StreamView) parse() {
 // Head returns what the stream remembers.
 func (s *StreamView) Head() StreamHead { return s.head }
 
+// Exists reports whether there is a stream, be it an empty one.
+func (s *StreamView) Exists() bool { return s.rec != nil }
+
 // Len returns the number of entries.
 func (s *StreamView) Len() int64 { return s.entries.len() }
 

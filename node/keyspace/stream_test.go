@@ -131,17 +131,19 @@ func (m *streamModel) append(id StreamID, texts []string) {
 	m.head.Added++
 }
 
-// mark deletes an entry.
+// mark deletes an entry, and its node if that was the last one.
 func (m *streamModel) mark(id StreamID) (found bool) {
 	for i := range m.nodes {
 		for j := range m.nodes[i].entries {
 			if e := &m.nodes[i].entries[j]; e.id == id && !e.deleted {
-				e.deleted, found = true, true
+				if e.deleted = true; m.nodes[i].live() == 0 {
+					m.nodes = slices.Delete(m.nodes, i, i+1)
+				}
+				return true
 			}
 		}
 	}
-	m.nodes = slices.DeleteFunc(m.nodes, func(n modelNode) bool { return n.live() == 0 })
-	return found
+	return false
 }
 
 // trim is Redis's, line by line.
@@ -172,9 +174,6 @@ func (m *streamModel) trim(t StreamTrim) (removed int64) {
 				length--
 				removed++
 			}
-		}
-		if n.live() == 0 {
-			m.nodes = m.nodes[1:]
 		}
 		return removed
 	}
@@ -563,15 +562,24 @@ func TestStreamNotice(t *testing.T) {
 		{func(_ *Tx, s *Stream) { s.Append(StreamID{1, 0}, [][]byte{nil, nil}) }, 1},
 		{func(_ *Tx, s *Stream) { s.Delete(StreamID{1, 0}) }, 0},
 		{func(_ *Tx, s *Stream) { s.RemoveGroup([]byte("g")) }, 1},
-		{func(tx *Tx, _ *Stream) { tx.Delete(key) }, 1},
+		{func(tx *Tx, _ *Stream) { tx.Delete(key) }, 10},
 		{func(_ *Tx, s *Stream) { s.Touch() }, 0},
-		{func(tx *Tx, _ *Stream) { tx.SetString(key, nil, 0) }, 1},
+		{func(tx *Tx, _ *Stream) { tx.SetString(key, nil, 0) }, 10},
+		{func(tx *Tx, _ *Stream) { tx.Flush() }, 100},
 	} {
 		write(t, ks, ks.Applied()+1, 1, func(tx *Tx) {
 			got := 0
 			tx.OnPut(func(name []byte, holds Type) {
 				if holds == TypeStream && bytes.Equal(name, key) {
 					got++
+				}
+			})
+			tx.OnStreamGone(func(name []byte) {
+				switch {
+				case name == nil:
+					got += 100
+				case bytes.Equal(name, key):
+					got += 10
 				}
 			})
 			s, _ := tx.Stream(key)

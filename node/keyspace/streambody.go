@@ -90,7 +90,7 @@ func checkPagedStream(body []byte) bool {
 	}
 	_, _, body, ok := takeStreamHead(body[objectSize:])
 	var entries, nodes, groups tree.Root
-	return ok && checkRoots(body, &entries, &nodes, &groups) && nodes.Count <= entries.Count && (entries.Count > 0) == (nodes.Count > 0)
+	return ok && checkRoots(body, &entries, &nodes, &groups) && (entries.Count == 0 || nodes.Count > 0)
 }
 
 // StreamEntry is an entry of a stream.

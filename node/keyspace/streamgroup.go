@@ -258,6 +258,21 @@ func (s *StreamView) CountPendingOf(g StreamGroup, c StreamConsumer) int64 {
 	return s.count(appendNumber(groupPrefix(ownedClass, g.number), c.number))
 }
 
+// LastPending returns the pending entry of a group with the largest id, and whether there
+// is one.
+func (s *StreamView) LastPending(g StreamGroup) (p PendingEntry, ok bool) {
+	from, to := s.bounds(groupPrefix(pendingClass, g.number))
+	if from == to {
+		return p, false
+	}
+	key, value, ok := s.groups.at(to - 1)
+	if !ok {
+		return p, false
+	}
+	p, ok = decodePending(key, value)
+	return p, s.sound(ok)
+}
+
 // PendingAt returns a pending entry of a group, and whether there is one of that id.
 func (s *StreamView) PendingAt(g StreamGroup, id StreamID) (p PendingEntry, ok bool) {
 	key := pendingKey(g.number, id)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"iter"
 )
 
 // errStreamItem is that of an item of a stream that makes no sense.
@@ -23,7 +22,7 @@ type streamNode struct {
 	// first is the id with which the node has begun, last the last one that came to
 	// it; these entries may be gone.
 	first, last StreamID
-	// live entries are there; so many deleted ones still take their place.
+	// live entries are there, none perhaps; so many deleted ones still take their place.
 	live, deleted int64
 	bytes         int64 // of the listpack
 	// fields are those of the entry with which the node has begun: entries that have
@@ -42,7 +41,7 @@ func decodeNode(key, value []byte) (n streamNode, ok bool) {
 	}
 	n.first, n.last = streamIDOf(key), StreamID{numbers[3], numbers[4]}
 	n.live, n.deleted, n.bytes, n.fields = int64(numbers[0]), int64(numbers[1]), int64(numbers[2]), value
-	return n, len(key) == streamIDSize && n.live > 0 && n.deleted >= 0 && n.bytes >= 0 && countTexts(value) >= 0
+	return n, len(key) == streamIDSize && n.live >= 0 && n.deleted >= 0 && n.bytes >= 0 && countTexts(value) >= 0
 }
 
 func (n *streamNode) appendValue(dst []byte) []byte {
@@ -190,14 +189,21 @@ type StreamTrim struct {
 	ByID   bool
 	MinID  StreamID
 	Length int64
-	// Whole: nothing but whole nodes, and as long as that are not more entries than
-	// Limit, if that is not 0.
+	// Whole: nothing but whole nodes, where references are kept; otherwise Redis counts
+	// entries.
 	Whole bool
+	// Limit is how many entries may go, 0 for any number: a node that has more than are
+	// left of it ends the trim.
 	Limit int64
+	// References says what becomes of groups' references to the entries.
+	References StreamReferences
 }
 
 // Trim removes entries from the beginning, and returns how many.
 func (s *Stream) Trim(t StreamTrim) (removed int64) {
+	if t.References == OnlyAcknowledged {
+		return s.trimAcknowledged(t)
+	}
 	nodes, length := int64(0), s.entries.len()
 	var rest int64 // of the first node that is left
 	s.nodes.ascend(0, func(key, value []byte) bool {
@@ -214,7 +220,7 @@ func (s *Stream) Trim(t StreamTrim) (removed int64) {
 			removed += node.live
 			return true
 		}
-		if !t.Whole {
+		if !t.Whole || t.References != KeepReferences {
 			rest = s.before(t, length) - removed
 		}
 		return false
@@ -222,14 +228,14 @@ func (s *Stream) Trim(t StreamTrim) (removed int64) {
 	if removed+rest == 0 || !s.change() {
 		return 0
 	}
+	if t.References == DropReferences {
+		s.dropFirst(removed + rest)
+	}
 	s.entries.deleteRange(0, removed+rest)
 	s.nodes.deleteRange(0, nodes)
 	if node, ok := s.nodeAt(0); ok && rest > 0 {
-		if node.count(-rest, rest); node.live == 0 {
-			s.nodes.deleteRange(0, 1)
-		} else {
-			s.putNode(&node)
-		}
+		node.count(-rest, rest) // none may be left, and Redis keeps the node
+		s.putNode(&node)
 	}
 	return removed + rest
 }
@@ -243,20 +249,37 @@ func (s *StreamView) before(t StreamTrim, length int64) int64 {
 	return position
 }
 
-// StreamNode is a node as DUMP writes it: its entries have ids relative to First.
+// StreamNode is a node that Redis would keep entries in: see streamNode.
 type StreamNode struct {
-	First StreamID
-	Live  int64
+	First, Last          StreamID
+	Live, Deleted, Bytes int64
 }
 
 // Nodes yields the nodes that Redis would keep the entries in.
-func (s *StreamView) Nodes() iter.Seq[StreamNode] {
-	return func(yield func(StreamNode) bool) {
-		s.nodes.ascend(0, func(key, value []byte) bool {
-			n, ok := decodeNode(key, value)
-			return ok && yield(StreamNode{n.first, n.live})
-		})
+func (s *StreamView) Nodes(yield func(StreamNode) bool) {
+	s.nodes.ascend(0, func(key, value []byte) bool {
+		n, ok := decodeNode(key, value)
+		return s.sound(ok) && yield(StreamNode{n.first, n.last, n.live, n.deleted, n.bytes})
+	})
+}
+
+// FillNode puts a node with its entries behind all others, of which there are Live;
+// fields are those of the node. The last id and the number of entries added stay as they
+// are.
+func (s *Stream) FillNode(node StreamNode, fields [][]byte, entry func(i int) (id StreamID, texts [][]byte)) {
+	if !s.change() {
+		return
 	}
+	n := streamNode{first: node.First, last: node.Last, live: node.Live, deleted: node.Deleted, bytes: node.Bytes}
+	for _, field := range fields {
+		n.fields = appendElement(n.fields, field)
+	}
+	s.putNode(&n)
+	for i := range int(node.Live) {
+		id, texts := entry(i)
+		s.entries.put(id.appendKey(make([]byte, 0, streamIDSize)), appendEntry(s.tx.own.scratch[:0], texts))
+	}
+	s.noticed = true
 }
 
 // RadixTree returns how many keys and nodes the radix tree has in which Redis would

@@ -31,16 +31,17 @@ const (
 	typeListpackExpiryOld = 23
 	typeHashExpiry        = 24
 	typeListpackExpiry    = 25
+	// Streams, of Redis 5, 7.0, 7.2 and 8.6: see stream.
+	typeStream  = 15
+	typeStream2 = 19
+	typeStream3 = 21
+	typeStream4 = 26
 )
 
 // Types that are known, but not read.
 const (
 	typeModule  = 6
 	typeModule2 = 7
-	typeStream  = 15
-	typeStream2 = 19
-	typeStream3 = 21
-	typeStream4 = 26
 )
 
 // What a node of a typeQuicklist2 is.
@@ -60,12 +61,12 @@ func Decode(payload []byte, limits Limits) (*Value, error) {
 	switch {
 	case r.err != nil:
 		return nil, r.err
-	case len(r.rest) > 0 || len(v.Elements) == 0:
+	case len(r.rest) > 0 || len(v.Elements) == 0 && v.Kind != Streams:
 		return nil, ErrFormat
 	}
 	step := 1
 	switch v.Kind {
-	case String, List:
+	case String, List, Streams:
 		return v, nil
 	case Hash:
 		step = 2
@@ -104,7 +105,9 @@ func (r *reader) value(version uint16) *Value {
 		return r.packedHash(r.ziplist(nil))
 	case typeHashListpack:
 		return r.packedHash(r.listpack(nil))
-	case typeModule, typeModule2, typeStream, typeStream2, typeStream3, typeStream4:
+	case typeStream, typeStream2, typeStream3, typeStream4:
+		return &Value{Kind: Streams, Stream: r.stream(kind)}
+	case typeModule, typeModule2:
 		r.fail(ErrType)
 	default:
 		return r.expiringHash(kind, version)

@@ -21,8 +21,8 @@
 //
 // # What is read
 //
-// Everything that Redis up to 8.6 and Valkey 9 write of strings, lists, sets, hashes
-// and sorted sets. The two give type 22 different meanings; the version tells them
+// Everything that Redis up to 8.6 and Valkey 9 write of strings, lists, sets, hashes,
+// sorted sets and streams. The two give type 22 different meanings; the version tells them
 // apart: Valkey's begin at 80.
 //
 // # What is written

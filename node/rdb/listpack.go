@@ -28,8 +28,10 @@ const (
 
 // listpack reads a string that is a listpack, and appends its elements, of which there
 // may be none.
-func (r *reader) listpack(elements [][]byte) [][]byte {
-	blob := r.blob()
+func (r *reader) listpack(elements [][]byte) [][]byte { return r.unpack(r.blob(), elements) }
+
+// unpack is listpack for a string that was read.
+func (r *reader) unpack(blob []byte, elements [][]byte) [][]byte {
 	if r.err != nil {
 		return elements
 	}

@@ -14,8 +14,7 @@ var (
 	ErrChecksum = errors.New("rdb: version or checksum are wrong")
 	// ErrFormat is that of a payload whose value does not hold together.
 	ErrFormat = errors.New("rdb: bad data format")
-	// ErrType is that of a value of a type that is not read yet: a stream, or a
-	// module's.
+	// ErrType is that of a value of a type that is not read: a module's.
 	ErrType = errors.New("rdb: a type that is not supported")
 	// ErrString and ErrTotal say that the value goes beyond Limits.
 	ErrString = errors.New("rdb: a string is too long")

@@ -46,6 +46,15 @@ func shapes() []shape {
 	pairs := strings.Fields("a 1 b 2 c 300000 d -4 e " + noise)
 	hash := "HSET k " + strings.Join(pairs, " ") + ` "" "" 12 "\x00\xff\r\n"`
 	scores := "ZADD k 1 a -1.5 b inf c -inf d 1e300 e 0.1 f 3 12 3 13 -0 g 9007199254740993 h 5e-324 i 123456789012 j"
+	var stream, claims []string
+	for i := range 12 {
+		stream = append(stream, fmt.Sprintf("XADD k 1526919030474-%d temperature %d place p%d", i, i*i*i*100-200, i%3))
+	}
+	for i := range 6 {
+		claims = append(claims, fmt.Sprintf("XCLAIM k g c%d 0 1526919030474-%d TIME %d RETRYCOUNT %d FORCE", i%2, i, 1000+i, i))
+	}
+	groups := append(slices.Clone(stream), "XGROUP CREATE k g 1526919030474-5", `XGROUP CREATE k "" 0 ENTRIESREAD 0`, "XGROUP CREATECONSUMER k g idle")
+	groups = append(groups, claims...)
 	few := func(kind string) []string {
 		return []string{kind + "-max-listpack-entries 2", kind + "-max-listpack-value 64"}
 	}
@@ -79,6 +88,17 @@ func shapes() []shape {
 		{"hash/expiringtable", few("hash"), []string{hash, "HPEXPIREAT k " + far + " FIELDS 2 a b", "HPEXPIREAT k 4102444900000 FIELDS 1 c"}},
 		{"hash/persisted", nil, []string{hash, "HPEXPIREAT k " + far + " FIELDS 1 a", "HPERSIST k FIELDS 1 a"}},
 		{"hash/persistedtable", few("hash"), []string{hash, "HPEXPIREAT k " + far + " FIELDS 1 a", "HPERSIST k FIELDS 1 a"}},
+		{"stream/empty", nil, []string{"XGROUP CREATE k g $ MKSTREAM"}},
+		{"stream/one", nil, []string{"XADD k 18446744073709551615-1 f v"}},
+		{"stream/same", nil, stream},
+		{"stream/fields", nil, []string{stream[0], "XADD k 1526919040474-0 a 0 b 127 c 128 -1 -4096 -4097 32768 8388608 2147483648 -9223372036854775808 01", "XADD k 1526919040475-0 temperature 5 place x", `XADD k 1526919050474-0 "" "" ` + noise + ` "\x00\xff\r\n"`}},
+		{"stream/long", nil, append(slices.Clone(stream), `XADD k 1526919050474-0 f "`+long+`"`, "XADD k 1526919050475-0 f v")},
+		{"stream/nodes", []string{"stream-node-max-entries 3"}, stream},
+		{"stream/deleted", []string{"stream-node-max-entries 5"}, append(slices.Clone(stream), "XDEL k 1526919030474-0 1526919030474-4 1526919030474-7")},
+		{"stream/trimmed", nil, append(slices.Clone(stream), "XTRIM k MAXLEN 7")},
+		{"stream/emptied", nil, append(slices.Clone(stream), "XTRIM k MAXLEN 0", "XSETID k 1526919030474-99 ENTRIESADDED 77 MAXDELETEDID 1526919030474-9")},
+		{"stream/groups", nil, groups},
+		{"stream/readgroup", nil, append(slices.Clone(stream), "XGROUP CREATE k g 0", "XREADGROUP GROUP g c COUNT 5 STREAMS k >", "XACK k g 1526919030474-1", "XDEL k 1526919030474-2")},
 		{"hash/alwaysexpiring", few("hash"), []string{"HSET k a 1 b 2 c 3", "HPEXPIREAT k " + far + " FIELDS 3 a b c"}},
 	}
 }
@@ -88,7 +108,7 @@ func (s *shape) make(t *testing.T, o *commandtest.Oracle) bool {
 	o.Ask("FLUSHALL")
 	for _, line := range []string{
 		"hash-max-listpack-entries 512", "set-max-listpack-entries 128", "zset-max-listpack-entries 128", "list-max-listpack-size -2",
-		"list-compress-depth 0",
+		"list-compress-depth 0", "stream-node-max-entries 100",
 	} {
 		o.Ask(append([]string{"CONFIG", "SET"}, strings.Fields(line)...)...)
 	}
@@ -140,9 +160,80 @@ func content(o *commandtest.Oracle) string {
 		}
 		slices.Sort(fields)
 		return "hash " + strings.Join(fields, " ")
+	case "stream":
+		return streamContent(o)
 	default:
 		return string(kind.Str)
 	}
+}
+
+// streamContent leaves out what depends on when the stream was made.
+func streamContent(o *commandtest.Oracle) string {
+	field := func(v resp.Value, name string) resp.Value {
+		for i := 0; i+1 < len(v.Elems); i += 2 {
+			if string(v.Elems[i].Str) == name {
+				return v.Elems[i+1]
+			}
+		}
+		return resp.Value{}
+	}
+	info := o.Ask("XINFO", "STREAM", "k", "FULL", "COUNT", "0")
+	out := fmt.Sprintf("stream last %s deleted %s added %d\n", field(info, "last-generated-id").Str, field(info, "max-deleted-entry-id").Str, field(info, "entries-added").Int)
+	for _, e := range field(info, "entries").Elems {
+		out += fmt.Sprintf("%s %q\n", e.Elems[0].Str, texts(e.Elems[1]))
+	}
+	for _, g := range field(info, "groups").Elems {
+		read := field(g, "entries-read")
+		if read.Kind != resp.KindInt {
+			read.Int = -1
+		}
+		out += fmt.Sprintf("group %q last %s read %d\n", field(g, "name").Str, field(g, "last-delivered-id").Str, read.Int)
+		deliveries := make(map[string]int64)
+		for _, p := range field(g, "pending").Elems {
+			deliveries[string(p.Elems[0].Str)] = p.Elems[3].Int
+		}
+		for _, c := range field(g, "consumers").Elems {
+			out += fmt.Sprintf("consumer %q\n", field(c, "name").Str)
+			for _, p := range field(c, "pending").Elems {
+				out += pendingContent(string(p.Elems[0].Str), p.Elems[1].Int, deliveries[string(p.Elems[0].Str)])
+			}
+		}
+	}
+	return out
+}
+
+func pendingContent(id string, delivered, deliveries int64) string {
+	if delivered > 1_000_000_000_000 { // now
+		delivered = 0
+	}
+	return fmt.Sprintf("pending %s %d %d\n", id, delivered, deliveries)
+}
+
+// showStream is streamContent of what was decoded.
+func showStream(s *rdb.Stream) string {
+	id := func(id rdb.StreamID) string { return fmt.Sprintf("%d-%d", id.MS, id.Seq) }
+	out := fmt.Sprintf("stream last %s deleted %s added %d\n", id(s.Last), id(s.Deleted), s.Added)
+	for _, n := range s.Nodes {
+		for _, e := range n.Entries {
+			var all []string
+			for _, text := range e.Texts {
+				all = append(all, strconv.Quote(string(text)))
+			}
+			out += fmt.Sprintf("%s %q\n", id(e.ID), all)
+		}
+	}
+	groups := slices.Clone(s.Groups)
+	slices.SortFunc(groups, func(a, b rdb.StreamGroup) int { return bytes.Compare(a.Name, b.Name) })
+	for _, g := range groups {
+		out += fmt.Sprintf("group %q last %s read %d\n", g.Name, id(g.Last), g.Read)
+		for _, c := range g.Consumers {
+			out += fmt.Sprintf("consumer %q\n", c.Name)
+			for _, p := range c.Pending {
+				out += pendingContent(id(p.ID), p.Delivered, p.Deliveries)
+			}
+		}
+	}
+	return out
 }
 
 // score is one without the sign of zero, which nobody sees but those who print it.
@@ -163,6 +254,9 @@ func texts(v resp.Value) (all []string) {
 
 // show is the content of a value, on one line.
 func show(v *rdb.Value) string {
+	if v.Kind == rdb.Streams {
+		return showStream(v.Stream)
+	}
 	var all []string
 	for i := range v.Len() {
 		switch v.Kind {

@@ -32,8 +32,8 @@ func parts(kind byte, version uint16) (first, each string) {
 		return "", "st"
 	case kind == typeZSet2:
 		return "", "s8"
-	case kind == typeHash:
-		return "", "ss"
+	case kind == typeHash, kind == typeStream, kind == typeStream2, kind == typeStream3, kind == typeStream4:
+		return "", "ss" // of a stream the nodes, and what comes behind them is not compressed
 	case kind == typeHashValkey && version >= versionValkey:
 		return "", "ss8"
 	case kind == typeHashExpiryEarly:

@@ -12,6 +12,7 @@ const (
 	Set
 	SortedSet
 	Hash
+	Streams
 )
 
 // Value is what a payload holds. Its slices may share the payload's memory.
@@ -27,6 +28,8 @@ type Value struct {
 	// ExpireAt are the times of expiry of a hash's fields in unix ms, 0 for none; nil
 	// if no field can have one. They may be over.
 	ExpireAt []int64
+	// Stream is a stream, which has no Elements.
+	Stream *Stream
 }
 
 // Len returns how many elements, members or fields the value has.

@@ -70,6 +70,8 @@ func payloadOf(v *keyspace.View, key []byte, m keyspace.Meta) ([]byte, error) {
 		return dumpHash(v, key)
 	case keyspace.TypeSortedSet:
 		return dumpSortedSet(v, key)
+	case keyspace.TypeStream:
+		return dumpStream(v, key)
 	default:
 		return rdb.EncodeString(m.Value), nil
 	}
@@ -108,7 +110,7 @@ const (
 	errFreq     = resp.Error("ERR Invalid FREQ value, must be >= 0 and <= 255")
 	errChecksum = resp.Error("ERR DUMP payload version or checksum are wrong")
 	errPayload  = resp.Error("ERR Bad data format")
-	errUnread   = resp.Error("ERR streams and values of modules cannot be restored")
+	errUnread   = resp.Error("ERR values of modules cannot be restored")
 	errTooLarge = resp.Error("ERR the value would take more than 512 MB of memory")
 )
 
@@ -231,6 +233,8 @@ func put(tx *command.Tx, key []byte, value *rdb.Value) error {
 		z, err := tx.SortedSet(key)
 		z.Fill(value.Len(), value.Member)
 		return err
+	case rdb.Streams:
+		return putStream(tx, key, value.Stream)
 	default:
 		h, err := tx.Hash(key)
 		h.Fill(value.Len(), value.Field)
