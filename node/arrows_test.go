@@ -29,7 +29,7 @@ func arrows() map[string][]string {
 		// Runs commands, for tests.
 		"command/commandtest": {"command", "keyspace", "resp", "storage"},
 		"config":              {},
-		"data":                {"command", "data/geo", "data/hashes", "data/hyperloglog", "data/keys", "data/lists", "data/sets", "data/sorting", "data/sortedsets", "data/strings"},
+		"data":                {"command", "data/geo", "data/hashes", "data/hyperloglog", "data/keys", "data/lists", "data/sets", "data/sorting", "data/sortedsets", "data/streams", "data/strings"},
 		"data/geo":            {"command", "data/sortedsets", "keyspace", "longdouble", "resp"},
 		"data/hashes":         {"command", "keyspace", "longdouble", "resp"},
 		"data/hyperloglog":    {"command", "keyspace", "resp"},
@@ -39,6 +39,7 @@ func arrows() map[string][]string {
 		"data/sets":           {"command", "data/option", "keyspace", "resp"},
 		"data/sorting":        {"command", "data/option", "keyspace", "resp", "slot"},
 		"data/sortedsets":     {"command", "data/option", "keyspace", "resp"},
+		"data/streams":        {"command", "data/option", "keyspace", "resp"},
 		"data/strings":        {"command", "data/option", "keyspace", "longdouble", "resp"},
 		"longdouble":          {},
 		"frontend":            {"blocking", "command", "multiraft", "rawio", "resp", "slot", "topology"},

@@ -58,7 +58,7 @@ func usage(arguments resp.Value, separator string) string {
 // same of our commands as of Redis's.
 func TestDocsAreRedis(t *testing.T) {
 	// Where 8 has more, or ours is refused or takes something of its own.
-	differ := strings.Fields("bitop client|kill client|tracking cluster|forget debug pfdebug replicaof set slaveof")
+	differ := strings.Fields("bitop client|kill client|tracking cluster|forget debug pfdebug replicaof set slaveof xadd")
 	commandtest.Oracles(t, func(t *testing.T, o *commandtest.Oracle) {
 		if o.Name != "redis-server-8" {
 			return // 7.0 says less of many, and Valkey more

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// Client is one that waits for its keys. Woken may be called by any goroutine; all
+// Client is one that waits for its keys. Woken and Ripe may be called by any goroutine; all
 // other methods are for the client's own.
 type Client struct {
 	keys    *Keys
@@ -33,6 +33,14 @@ type place struct {
 
 // Woken reports whether there is reason to try.
 func (c *Client) Woken() bool { return c.woken.Load() }
+
+// Ripe wakes the client because time may have brought something that nobody has put
+// there. Any goroutine may call it.
+func (c *Client) Ripe() {
+	var woken wakes
+	woken.add(c)
+	woken.call()
+}
 
 // Attempt is what a client does with the data. None of the functions is called with a lock
 // held.

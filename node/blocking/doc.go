@@ -23,6 +23,9 @@
 //   - Nothing is polled, and nobody is woken who has no reason to look. What was
 //     applied while a client took its place counts as such: it may have looked too early.
 //
+// Clients that wait for the same key in different lanes (XREADGROUP of different groups) do
+// not wait for each other, and those of a lane who take nothing (XREAD) look all at once.
+//
 // That a client is woken promises nothing: others may have taken what was there, and
 // then it goes on waiting in its place.
 package blocking

@@ -2,6 +2,7 @@ package blocking
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -21,8 +22,8 @@ type Keys struct {
 	put   []*queue // those whose key was given a value since
 
 	mu     sync.Mutex
-	queues map[key]*queue
-	all    list.List // of *Client, in the order of arrival
+	queues map[key][]*queue // one a lane
+	all    list.List        // of *Client, in the order of arrival
 }
 
 // key is what a queue is for: a client that is blocked on a list does not care for the
@@ -32,9 +33,20 @@ type key struct {
 	name  string
 }
 
-// queue is the clients that are blocked on one key. Keys.mu guards it.
+// Lane tells clients that are blocked on the same key and do not care for each other:
+// what one takes is there for those of other lanes as well. The zero value is the only
+// lane of most keys.
+type Lane struct {
+	Name string
+	// Together: the clients take nothing, so all of them have reason to look at once, and
+	// none waits for its turn.
+	Together bool
+}
+
+// queue is the clients that are blocked on one key, in one lane. Keys.mu guards it.
 type queue struct {
 	key     key
+	lane    Lane
 	waiting list.List // of *Client, in the order of arrival
 	popping int       // clients whose pop is on its way; they are not in waiting
 	// version counts the reasons to look. empty is the version for which a look has
@@ -46,25 +58,21 @@ type queue struct {
 	put    bool // it is in Keys.put
 }
 
-// Block makes a client wait for one of the keys to hold something of a type. wake is
-// called when Client.Woken becomes true again; it must not block.
-func (k *Keys) Block(holds keyspace.Type, names [][]byte, wake func()) *Client {
+// Block makes a client wait in a lane for one of the keys to hold something of a type.
+// wake is called when Client.Woken becomes true again; it must not block.
+func (k *Keys) Block(holds keyspace.Type, names [][]byte, lane Lane, wake func()) *Client {
 	c := &Client{keys: k, wake: wake, places: make([]place, 0, len(names))}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.queues == nil {
-		k.queues = make(map[key]*queue)
+		k.queues = make(map[key][]*queue)
 	}
 	k.blocked.Add(1)
 	c.arrival = k.arrivals.Add(1)
 	c.woken.Store(true) // it has yet to look
 	c.element = k.all.PushBack(c)
 	for _, name := range names {
-		q := k.queues[key{holds, string(name)}]
-		if q == nil {
-			q = &queue{key: key{holds, string(name)}, version: 1}
-			k.queues[q.key] = q
-		}
+		q := k.queue(key{holds, string(name)}, lane)
 		p := place{queue: q}
 		if last := q.waiting.Back(); last != nil && last.Value == c {
 			p.repeated = true
@@ -74,6 +82,18 @@ func (k *Keys) Block(holds keyspace.Type, names [][]byte, wake func()) *Client {
 		c.places = append(c.places, p)
 	}
 	return c
+}
+
+// queue returns the queue of a key's lane.
+func (k *Keys) queue(of key, lane Lane) *queue {
+	for _, q := range k.queues[of] {
+		if q.lane == lane {
+			return q
+		}
+	}
+	q := &queue{key: of, lane: lane, version: 1}
+	k.queues[of] = append(k.queues[of], q)
+	return q
 }
 
 // Blocked returns how many clients there are.
@@ -97,9 +117,36 @@ func (k *Keys) Begin() bool {
 func (k *Keys) Put(name []byte, holds keyspace.Type) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if q := k.queues[key{holds, string(name)}]; q != nil && !q.put {
-		q.put = true
-		k.put = append(k.put, q)
+	for _, q := range k.queues[key{holds, string(name)}] {
+		if !q.put {
+			q.put = true
+			k.put = append(k.put, q)
+		}
+	}
+}
+
+// StreamGone says that a key is no stream any more, or with nil that none may be. Clients
+// that take from one learn that they wait in vain; others wait for another stream.
+func (k *Keys) StreamGone(name []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if name != nil {
+		k.gone(k.queues[key{keyspace.TypeStream, string(name)}])
+		return
+	}
+	for of, lanes := range k.queues {
+		if of.holds == keyspace.TypeStream {
+			k.gone(lanes)
+		}
+	}
+}
+
+func (k *Keys) gone(lanes []*queue) {
+	for _, q := range lanes {
+		if !q.put && !q.lane.Together {
+			q.put = true
+			k.put = append(k.put, q)
+		}
 	}
 }
 
@@ -115,7 +162,7 @@ func (k *Keys) Commit() {
 	for _, q := range k.put {
 		q.put = false
 		q.version++
-		woken.add(q.first())
+		q.rouse(&woken)
 	}
 	for e := k.all.Back(); e != nil && e.Value.(*Client).arrival > k.begun; e = e.Prev() {
 		c := e.Value.(*Client)
@@ -152,8 +199,23 @@ func (k *Keys) Close() { k.Review(func(string) bool { return false }) }
 
 // drop removes a queue in which nobody is.
 func (k *Keys) drop(q *queue) {
-	if q.waiting.Len() == 0 && q.popping == 0 {
+	if q.waiting.Len() > 0 || q.popping > 0 {
+		return
+	}
+	lanes := slices.DeleteFunc(k.queues[q.key], func(other *queue) bool { return other == q })
+	if k.queues[q.key] = lanes; len(lanes) == 0 {
 		delete(k.queues, q.key)
+	}
+}
+
+// rouse adds those who have reason to look, as the key was given a value.
+func (q *queue) rouse(woken *wakes) {
+	if !q.lane.Together {
+		woken.add(q.first())
+		return
+	}
+	for e := q.waiting.Front(); e != nil; e = e.Next() {
+		woken.add(e.Value.(*Client))
 	}
 }
 
@@ -168,7 +230,7 @@ func (q *queue) first() *Client {
 // next returns whom to wake because the queue has moved on: nobody, if the key is known
 // to hold nothing.
 func (q *queue) next() *Client {
-	if q.empty == q.version {
+	if q.empty == q.version || q.lane.Together {
 		return nil
 	}
 	return q.first()

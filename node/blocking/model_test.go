@@ -142,7 +142,7 @@ func (m *model) client(who string, keys []string, patience time.Duration) int {
 	}
 	m.waiting++
 	m.note("%s waits for %v", who, keys)
-	c := m.keys.Block(keyspace.TypeList, names, func() {
+	c := m.keys.Block(keyspace.TypeList, names, Lane{}, func() {
 		select {
 		case wake <- struct{}{}:
 		default:
@@ -342,7 +342,7 @@ func TestPopsGoTogether(t *testing.T) {
 }
 
 func (k *Keys) poppingNow(name string) int {
-	if q := k.queues[key{keyspace.TypeList, name}]; q != nil {
+	for _, q := range k.queues[key{keyspace.TypeList, name}] {
 		return q.popping
 	}
 	return 0
@@ -358,7 +358,7 @@ func TestWhoIsWoken(t *testing.T) {
 		for _, name := range names {
 			keys = append(keys, []byte(name))
 		}
-		c := k.Block(holds, keys, func() { woken += who })
+		c := k.Block(holds, keys, Lane{}, func() { woken += who })
 		c.Try(Attempt{Look: func() (int, int64, bool) { return 0, 0, false }})
 		return c
 	}
@@ -407,7 +407,7 @@ func TestWhoIsWoken(t *testing.T) {
 func TestManyKeys(t *testing.T) {
 	var k Keys
 	keys := slices.Repeat([][]byte{[]byte("a"), []byte("b")}, 100_000)
-	c := k.Block(keyspace.TypeList, keys, func() {})
+	c := k.Block(keyspace.TypeList, keys, Lane{}, func() {})
 	if k.Len() != 2 {
 		t.Errorf("clients are blocked on %d keys", k.Len())
 	}

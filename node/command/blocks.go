@@ -18,6 +18,15 @@ type Blocks struct {
 	// Keys is how many of the command's keys are waited for: 0 for all of them, 1 for
 	// the first.
 	Keys int
+	// Waits, if set, says in place of Timeout for how many milliseconds a whole command
+	// waits, 0 for ever, and whether it does.
+	Waits func(args [][]byte) (ms int64, waits bool)
+	// Lane, if set, names those among the clients who wait for a key whom a whole command
+	// has to do with: see blocking.Lane.
+	Lane func(args [][]byte) string
+	// AtOnce: its Write runs before the client waits, whatever there is, as it notes
+	// that the client asks.
+	AtOnce bool
 }
 
 // Found is what there is to pop: so many elements under one of the keys that are waited
@@ -25,6 +34,9 @@ type Blocks struct {
 type Found struct {
 	Key      int
 	Elements int64
+	// In is in how many milliseconds there will be something that time alone brings;
+	// 0: never.
+	In int64
 }
 
 // Find notes in v.Found what a look finds: held returns how many elements a key holds.
@@ -35,7 +47,7 @@ func (v *View) Find(keys [][]byte, held func(key []byte) (int64, error)) error {
 			return err
 		}
 		if n > 0 {
-			v.Found = Found{Key: i, Elements: n}
+			v.Found.Key, v.Found.Elements = i, n
 			return nil
 		}
 	}
@@ -54,15 +66,28 @@ func (b *Blocks) Awaited(c *Command, args [][]byte) [][]byte {
 	return keys
 }
 
-// Waits returns for how many milliseconds a whole command waits at most, whose look has
+// WaitsFor returns for how many milliseconds a whole command waits at most, whose look has
 // found nothing wrong with it; 0: for ever.
-func (b *Blocks) Waits(args [][]byte) (ms int64) {
+func (b *Blocks) WaitsFor(args [][]byte) (ms int64) {
+	if b.Waits != nil {
+		ms, _ = b.Waits(args)
+		return ms
+	}
 	at := b.Timeout
 	if at < 0 {
 		at += len(args)
 	}
 	ms, _ = ParseTimeout(args[at], 0)
 	return ms
+}
+
+// MayWait reports whether a whole command waits where it finds nothing.
+func (c *Command) MayWait(args [][]byte) bool {
+	if c.Blocks == nil || c.Blocks.Waits == nil {
+		return c.Blocks != nil
+	}
+	_, waits := c.Blocks.Waits(args)
+	return waits
 }
 
 // ParseTimeout reads for how many seconds a command waits at most, and returns it in

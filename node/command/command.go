@@ -57,7 +57,8 @@ type Command struct {
 	// Blocks, in a row whose command may wait until a key holds something, says for
 	// what. Its Write pops, or answers null where there is nothing, as in a transaction;
 	// nothing that it pops is null. Its Read does not answer clients: it looks whether
-	// there is something, and tells View.Found.
+	// there is something, and tells View.Found. A row without Write takes nothing: its Read
+	// answers, with null where there is nothing.
 	Blocks *Blocks
 
 	// Returns, in a row that writes and answers with what keys held, tells before it

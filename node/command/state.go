@@ -22,8 +22,11 @@ type View struct {
 	Owner interface{ Owns(s uint16) bool }
 	// AskedOwner is set by Owns.
 	AskedOwner bool
-	// Found is what the look of a command has found that may block; Run forgets it.
+	// Found is what the look of a command has found that may block, and Again, if not
+	// nil, the whole command that looks next: it names what the present one has found,
+	// such as the last id. Run forgets both.
 	Found Found
+	Again [][]byte
 	// Idle is whether the command that Run has tried changes nothing: see Reading.Tries.
 	Idle bool
 
@@ -151,7 +154,7 @@ func (tx *Tx) Run(args *Args, r *resp.Reply) {
 
 // Run runs a Read command, whose reply is written to r.
 func (v *View) Run(args *Args, r *resp.Reply) {
-	v.rand, v.Found, v.Idle = Rand{}, Found{}, false
+	v.rand, v.Found, v.Again, v.Idle = Rand{}, Found{}, nil, false
 	r.Begin()
 	if v.Tries {
 		v.Idle = args.cmd.Idle(v, args, r)

@@ -17,6 +17,7 @@ import (
 	"github.com/genuineh/aikv/node/data/sets"
 	"github.com/genuineh/aikv/node/data/sortedsets"
 	"github.com/genuineh/aikv/node/data/sorting"
+	"github.com/genuineh/aikv/node/data/streams"
 	"github.com/genuineh/aikv/node/data/strings"
 )
 
@@ -24,6 +25,6 @@ import (
 func Commands() []*command.Command {
 	return slices.Concat(
 		geo.Commands(), hashes.Commands(), hyperloglog.Commands(), keys.Commands(), lists.Commands(), sets.Commands(),
-		sortedsets.Commands(), sorting.Commands(), strings.Commands(),
+		sortedsets.Commands(), sorting.Commands(), streams.Commands(), strings.Commands(),
 	)
 }

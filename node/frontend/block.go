@@ -13,7 +13,7 @@ import (
 )
 
 // block is a command that waits until one of its keys holds something, such as
-// BLPOP. Its reply is in conn.own when it is over.
+// BLPOP or XREAD. Its reply is in conn.own when it is over.
 type block struct {
 	conn *conn
 	op   op
@@ -26,6 +26,9 @@ type block struct {
 	gone    bool   // the client is, so nothing was popped for it
 	late    bool   // its time was over
 	resume  func() // ends what waits for the end of a pause; nil: nothing does
+	noted   bool   // the command has run once, as Blocks.AtOnce says
+	// ripens wakes the client when time has brought something; nil: it will not.
+	ripens *time.Timer
 }
 
 // forever is longer than anybody waits, in ms: a century.
@@ -47,7 +50,7 @@ func (c *conn) block(cmd *command.Command, args [][]byte) {
 	c.session.LastCommand.Store(cmd)
 	begun := c.server.opts.Now()
 	b := &block{conn: c, op: op{cmd: cmd, args: args, size: c.in.frame}}
-	over := b.enter(to) || b.try()
+	over := b.enter(to) || b.note() || b.try()
 	took := c.lap()
 	if !over {
 		b.wait(begun)
@@ -69,7 +72,7 @@ func (c *conn) block(cmd *command.Command, args [][]byte) {
 func (b *block) wait(begun time.Time) {
 	c := b.conn
 	var until time.Time
-	if ms := b.op.cmd.Blocks.Waits(b.op.args); ms > 0 && ms < forever {
+	if ms := b.op.cmd.Blocks.WaitsFor(b.op.args); ms > 0 && ms < forever {
 		until = begun.Add(time.Duration(ms) * time.Millisecond)
 	}
 	over := false
@@ -129,8 +132,24 @@ func (b *block) enter(to route) (over bool) {
 		return true
 	}
 	cmd := b.op.cmd
-	b.client = to.replica.Blocked().Block(cmd.Blocks.For, cmd.Blocks.Awaited(cmd, b.op.args), c.rouse)
+	lane := blocking.Lane{Together: b.takesNothing()}
+	if cmd.Blocks.Lane != nil {
+		lane.Name = cmd.Blocks.Lane(b.op.args)
+	}
+	b.client = to.replica.Blocked().Block(cmd.Blocks.For, cmd.Blocks.Awaited(cmd, b.op.args), lane, c.rouse)
 	return false
+}
+
+// takesNothing reports whether the command only reads: then its look answers.
+func (b *block) takesNothing() bool { return b.op.cmd.Write == nil }
+
+// note runs a command that notes that the client asks, whatever there is.
+func (b *block) note() (over bool) {
+	if b.noted || !b.op.cmd.Blocks.AtOnce {
+		return false
+	}
+	b.noted = true
+	return b.pop(func() {})
 }
 
 // leave ends that the client is blocked.
@@ -139,7 +158,16 @@ func (b *block) leave() {
 		b.client.Leave()
 		b.client = nil
 	}
+	b.unripe()
 	b.goOn()
+}
+
+// unripe ends that time is to wake the client.
+func (b *block) unripe() {
+	if b.ripens != nil {
+		b.ripens.Stop()
+		b.ripens = nil
+	}
 }
 
 // fail makes err the reply.
@@ -156,6 +184,7 @@ func (b *block) fail(err error) (over bool) {
 // barrier; where there is nothing, that costs the log nothing.
 func (b *block) look() (key int, elements int64, over bool) {
 	c := b.conn
+	b.unripe()
 	var until time.Time
 	for {
 		d := demandOf(b.op.cmd, b.op.args)
@@ -168,28 +197,73 @@ func (b *block) look() (key int, elements int64, over bool) {
 			b.next = &to
 			return 0, 0, true
 		}
-		valid := false
-		if token := b.replica.Lease(); token != 0 {
-			b.evaluate(nil)
-			valid = b.replica.LeaseValid(token)
-		}
-		if !valid {
-			b.evaluate(c.run.barrier())
-		}
+		b.see()
 		if encoded := c.own.Bytes(); !elsewhere(encoded) {
-			return c.view.Found.Key, c.view.Found.Elements, c.own.Failed()
+			return b.seen()
 		} else if err := c.awaitFor(&b.op, &until, isAsk(encoded)); err != nil {
 			return 0, 0, b.fail(err)
 		}
 	}
 }
 
-// evaluate runs the command's look. An error is in conn.own.
+// see runs the command's look on what the replica has: on what is acknowledged, if it
+// leads.
+func (b *block) see() {
+	c := b.conn
+	valid := false
+	if !c.run.linear {
+		b.evaluate(nil)
+		valid = true
+	} else if token := b.replica.Lease(); token != 0 {
+		b.evaluate(nil)
+		valid = b.replica.LeaseValid(token)
+	}
+	if !valid {
+		b.evaluate(c.run.barrier())
+	}
+}
+
+// seen is what there was to see: see look.
+func (b *block) seen() (key int, elements int64, over bool) {
+	c := b.conn
+	if c.view.Again != nil {
+		b.op.args = c.view.Again
+	}
+	found := c.view.Found
+	if found.Elements == 0 && found.In > 0 {
+		b.ripens = time.AfterFunc(time.Duration(min(found.In, forever))*time.Millisecond, b.client.Ripe)
+	}
+	return found.Key, found.Elements, c.own.Failed() || b.takesNothing() && !c.own.IsNull()
+}
+
+// evaluate runs the command's look. An error is in conn.own, and so is what the look of
+// a command answers that takes nothing.
 func (b *block) evaluate(failure error) {
 	c := b.conn
+	if b.takesNothing() {
+		b.read(failure)
+		return
+	}
 	c.own.Init(c.session.Proto())
 	c.evaluate(&b.op, failure, &c.own)
 	c.view.End()
+}
+
+// read evaluates a command that takes nothing, as other reads are: within the memory that
+// there is for them.
+func (b *block) read(failure error) {
+	c := b.conn
+	out := &c.out.reply
+	out.SetProto(c.session.Proto())
+	c.beginReads()
+	b.op.start = out.Len()
+	c.metered(&b.op, failure, true)
+	c.view.End()
+	c.endReads()
+	c.own.Init(c.session.Proto())
+	c.own.Begin()
+	c.own.Encoded(out.Bytes()[b.op.start:])
+	out.Cut(b.op.start)
 }
 
 // popping is a command on its way. After ErrUncertain it is the group's for good.
@@ -208,6 +282,15 @@ func (b *block) hungUp() bool {
 // pop submits the command, and waits for what becomes of it.
 func (b *block) pop(submitted func()) (over bool) {
 	c := b.conn
+	if b.op.cmd.Returns != nil {
+		if err := c.reserve(b.op.cmd, b.op.args, b.replica); err != nil {
+			return b.fail(err)
+		}
+		defer func() {
+			c.out.charge(c.run.reserved)
+			c.run.returns, c.run.reserved = 0, 0
+		}()
+	}
 	var until time.Time
 	for {
 		reply, err := c.submit(&b.op, b.replica, &c.server.holds, submitted)
@@ -268,7 +351,7 @@ func (b *block) held() bool {
 		return false
 	}
 	stop := p.watch(b.conn)
-	until := p.waitUntil(true, now)
+	until := p.waitUntil(!b.takesNothing(), now)
 	if until.IsZero() {
 		stop()
 		return false

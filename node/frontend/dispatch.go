@@ -80,7 +80,7 @@ func (c *conn) refuse(err error) {
 
 // data sends a Read or Write command where it belongs.
 func (c *conn) data(cmd *command.Command, args [][]byte) {
-	if cmd.Blocks != nil {
+	if cmd.MayWait(args) {
 		c.block(cmd, args)
 		return
 	}

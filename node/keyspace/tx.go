@@ -48,16 +48,20 @@ type writeState struct {
 	shown   bool    // some of what was hidden is not any more
 	dropped dropped // see dropSlot
 	put     func(key []byte, t Type)
+	gone    func(key []byte)
 	scratch []byte // memory for bodies in the making
 	// undo is what Undo needs to take back what was done since Save.
 	undo []undone
 }
 
 // OnPut has put called for each key that the transaction gives a value, or changes the
-// value of, with its type; also for what is undone later. It is called as well where a
-// stream is no more, as who waits for entries of a group waits in vain then, and not
-// called for changes of a stream that bring nothing new to those who wait.
+// value of, with its type; also for what is undone later. It is not called for changes of
+// a stream that bring nothing new to those who wait for entries.
 func (tx *Tx) OnPut(put func(key []byte, t Type)) { tx.own.put = put }
+
+// OnStreamGone has gone called for each key that is a stream no more, or with nil where that
+// may be any key: who waits for entries of a group waits in vain then.
+func (tx *Tx) OnStreamGone(gone func(key []byte)) { tx.own.gone = gone }
 
 // StartEntry begins the next Raft entry: index must be larger than that of every
 // entry before, now is its time in unix ms. The clock never goes back.
@@ -254,8 +258,8 @@ func (tx *Tx) set(r *ref, before, now *record) {
 	} else {
 		w.recs.Delete(r.stored)
 	}
-	if w.put != nil && before != nil && before.meta.Type == TypeStream && (now == nil || now.meta.Type != TypeStream) {
-		w.put(r.key, TypeStream)
+	if w.gone != nil && before != nil && before.meta.Type == TypeStream && (now == nil || now.meta.Type != TypeStream) {
+		w.gone(r.key)
 	}
 	if w.moves != nil {
 		tx.touch(r.stored)
@@ -346,6 +350,9 @@ func (tx *Tx) Flush() {
 	}
 	w.dirty, w.flushed = true, true
 	w.recs.Flush()
+	if w.gone != nil {
+		w.gone(nil)
+	}
 	w.counts, w.total, w.hidden = nil, slotCounts{}, 0
 	w.added, w.removed, w.passed = 0, 0, 0
 	w.moves, w.touched, w.dropped = w.moves.flushed(), nil, dropped{}

@@ -403,6 +403,23 @@ func (r *Reply) Pair() {
 	}
 }
 
+// Keyed begins n pairs of a key and what belongs to it: in RESP3 a map, in RESP2 an array
+// of arrays. Each begins with KeyedPair.
+func (r *Reply) Keyed(n int) {
+	if r.resp3() {
+		r.head('%', n)
+	} else {
+		r.head('*', n)
+	}
+}
+
+// KeyedPair begins one pair of Keyed; two elements follow.
+func (r *Reply) KeyedPair() {
+	if !r.resp3() {
+		r.head('*', 2)
+	}
+}
+
 // kind returns a RESP3 aggregate's mark, or an array's.
 func (r *Reply) kind(resp3 byte) byte {
 	if r.resp3() {
@@ -436,6 +453,9 @@ func (r *Reply) MapAt(at Position, n int) { r.insert(at, func() { r.Map(n) }) }
 
 // PairsAt is ArrayAt for n pairs.
 func (r *Reply) PairsAt(at Position, n int) { r.insert(at, func() { r.Pairs(n) }) }
+
+// KeyedAt is ArrayAt for n pairs of Keyed.
+func (r *Reply) KeyedAt(at Position, n int) { r.insert(at, func() { r.Keyed(n) }) }
 
 // ScannedAt puts the head of what SCAN and its kin answer where the n elements begin
 // that were found: the cursor to go on from, and an array of them.

@@ -41,6 +41,7 @@ func (g *generator) command() []string {
 		g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.sorted, g.hashes, g.hashes, g.hashes, g.geo, g.geo, g.geo, g.hyperloglog, g.dumped,
 		g.sets, g.sets, g.sets, g.sets, g.sort,
 		g.lists, g.lists, g.lists, g.lists, g.lists,
+		g.streams, g.streams, g.streams, g.streams, g.streams,
 	}
 	args := families[g.rnd.IntN(len(families))]()
 	switch g.rnd.IntN(40) {

@@ -82,7 +82,7 @@ func (n *node) serveBlocked(b *simBlocked, key string, until time.Time, held fun
 			return answer.value != "nil"
 		},
 	}
-	client := r.Blocked().Block(keyspace.TypeList, [][]byte{[]byte(key)}, func() {
+	client := r.Blocked().Block(keyspace.TypeList, [][]byte{[]byte(key)}, blocking.Lane{}, func() {
 		select {
 		case b.wake <- struct{}{}:
 		default:

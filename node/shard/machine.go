@@ -276,6 +276,7 @@ func (m *Machine) applyTogether(entries []Entry) (n int, err error) {
 	}()
 	if m.blocked.Begin() {
 		tx.OnPut(m.blocked.Put)
+		tx.OnStreamGone(m.blocked.StreamGone)
 	}
 	changed := false
 	m.held = 0
