@@ -38,6 +38,7 @@ func words(t *testing.T, line string) [][]byte { return commandtest.Words(t, lin
 //	refuse [off]      the node refuses what changes the topology
 //	replica [off]     the node is a replica
 //	cost slot=N …     a command on a slot has cost so many bytes in and out
+//	migrations        what the view has: an id a line, and fields
 //
 // The node's calls are shown before a command's reply.
 func TestFamilies(t *testing.T) {
@@ -52,6 +53,9 @@ func TestFamilies(t *testing.T) {
 				if b.node.refuse = errRefused; off {
 					b.node.refuse = nil
 				}
+				return ""
+			case "migrations":
+				b.node.view.Migrations = parseMigrations(t, d.Input)
 				return ""
 			case "cost":
 				var n, in, out int

@@ -15,7 +15,7 @@ import (
 // clusterCommands returns CLUSTER.
 func (a *admin) clusterCommands() []*command.Command {
 	rows := append(a.clusterReadRows(), a.clusterChangeRows()...)
-	rows = append(rows, a.clusterOwnRows()...)
+	rows = append(append(rows, a.clusterOwnRows()...), a.migrationRows()...)
 	rows = append(rows, a.slotStatsRow())
 	slices.SortFunc(rows, func(a, b *command.Command) int { return strings.Compare(a.Name, b.Name) })
 	return []*command.Command{{

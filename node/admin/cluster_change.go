@@ -83,7 +83,7 @@ func (a *admin) clusterChangeRows() []*command.Command {
 		},
 		{
 			Name: "setslot", Arity: -4, Flags: command.FlagAdmin | command.FlagStale | command.FlagNoAsyncLoading,
-			Doc:   command.Doc{Usage: "<slot> (IMPORTING <node-id>|MIGRATING <node-id>|NODE <node-id>|STABLE)", Summary: "Moves a slot; not built yet.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
+			Doc:   command.Doc{Usage: "<slot> (IMPORTING <node-id>|MIGRATING <node-id>|NODE <node-id>|STABLE)", Summary: "Opens a slot, closes it, or gives it to a node.", Since: "3.0.0", Group: "cluster", Complexity: "O(1)"},
 			Local: a.clusterSetSlot,
 		},
 	}
@@ -326,30 +326,4 @@ func (a *admin) clusterFailover(ctx context.Context, _ *command.Env, args *comma
 		}
 	}
 	return ok(r, a.node.Failover(ctx, force))
-}
-
-// clusterSetSlot checks what can be checked, then says that it cannot.
-func (a *admin) clusterSetSlot(ctx context.Context, _ *command.Env, args *command.Args, _ *resp.Reply) error {
-	v := a.node.View(ctx)
-	if me := v.Me(); me != nil && me.Replica() {
-		return command.Errorf("Please use SETSLOT only with masters.")
-	}
-	if _, err := takeSlot(args); err != nil {
-		return err
-	}
-	switch n := args.Len(); {
-	case n == 1 && args.Is("stable"):
-	case n == 2 && (args.Is("migrating") || args.Is("importing")):
-		arg := args.Next()
-		if _, err := knownNode(v, arg); err != nil {
-			return command.Errorf("I don't know about node %s", command.Printable(arg, 128))
-		}
-	case n == 2 && args.Is("node"):
-		if _, err := knownNode(v, args.Next()); err != nil {
-			return err
-		}
-	default:
-		return command.Errorf("Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP")
-	}
-	return command.Errorf("CLUSTER SETSLOT is not built yet: give slots away with DELSLOTS and ADDSLOTS")
 }

@@ -32,6 +32,15 @@ type Node interface {
 	AddSlots(ctx context.Context, slots slot.Set) error
 	DelSlots(ctx context.Context, slots slot.Set) error
 	FlushSlots(ctx context.Context) error
+	// SetSlot does with a slot what CLUSTER SETSLOT asks this node for, and returns when its
+	// shard acts by it.
+	SetSlot(ctx context.Context, slot uint16, action SlotAction, peer topology.NodeID) error
+	// StartMigration begins migrations, all or none: of an import this node is the
+	// destination, of an export the source. CancelMigration ends this node's migrations in
+	// which its shard has that part ("": any), the one with that id or all (0), and says
+	// in text why; ended is how many there were.
+	StartMigration(ctx context.Context, face topology.Face, moves []SlotsMove) ([]topology.MigrationID, error)
+	CancelMigration(ctx context.Context, id topology.MigrationID, part topology.Face, text string) (ended int, err error)
 	Replicate(ctx context.Context, master topology.NodeID) error
 	Reset(ctx context.Context, hard bool) error
 	// Failover makes this node, a replica, the master of its shard: with the

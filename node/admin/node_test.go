@@ -115,6 +115,30 @@ func (n *testNode) AddSlots(_ context.Context, s slot.Set) error { return n.note
 
 func (n *testNode) DelSlots(_ context.Context, s slot.Set) error { return n.note("del %s", s) }
 
+func (n *testNode) SetSlot(_ context.Context, s uint16, action SlotAction, peer topology.NodeID) error {
+	err := n.note("setslot %d %s %d", s, action, peer)
+	switch known := n.view.Node(peer) != nil; { // MetaRaft's words
+	case action == SlotStable || known || err != nil:
+		return err
+	case action == SlotNode:
+		return fmt.Errorf("ERR Unknown node %s", peer)
+	default:
+		return fmt.Errorf("ERR I don't know about node %s", peer)
+	}
+}
+
+func (n *testNode) StartMigration(_ context.Context, face topology.Face, moves []SlotsMove) (ids []topology.MigrationID, err error) {
+	for i, m := range moves {
+		err = n.note("start %s %s to %d", face, m.Slots, m.Target)
+		ids = append(ids, topology.MigrationID(i+1))
+	}
+	return ids, err
+}
+
+func (n *testNode) CancelMigration(_ context.Context, id topology.MigrationID, part topology.Face, text string) (int, error) {
+	return 2, n.note("cancel %d %q: %s", id, part, text)
+}
+
 func (n *testNode) FlushSlots(context.Context) error { return n.note("flushslots") }
 
 func (n *testNode) Reset(_ context.Context, hard bool) error { return n.note("reset hard=%v", hard) }

@@ -48,6 +48,7 @@ const (
 	whyMemory     = "AiKv's memory is Go's, which needs no defragmenting or freeing by hand"
 	whyMessages   = "AiKv has no pub/sub, keyspace events and client tracking yet"
 	whyMonitoring = "AiKv has no slow log yet"
+	whyMoves      = "AiKv hands slots over when little is left to copy, and remembers the last 32 migrations"
 	whyProcess    = "AiKv's process has nothing that this could change"
 	whyRDB        = "AiKv writes and reads no RDB files: every acknowledged write is in the Raft log"
 	whyReplicas   = "AiKv's replicas follow a Raft log: a write is acknowledged by a majority of its shard's voters"

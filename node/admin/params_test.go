@@ -54,7 +54,8 @@ func (p *param) other(values []string) string {
 func TestParamsActOrRefuse(t *testing.T) {
 	// What the node acts upon: hooks of the server, and what is read where it matters.
 	acting := []string{
-		"client-output-buffer-limit", "client-query-buffer-limit", "cluster-allow-reads-when-down", "cluster-announce-bus-port",
+		"client-output-buffer-limit", "client-query-buffer-limit", "cluster-allow-reads-when-down", "cluster-allow-replica-migration",
+		"cluster-announce-bus-port", "cluster-slot-migration-write-pause-timeout",
 		"cluster-announce-hostname", "cluster-announce-human-nodename", "cluster-announce-ip", "cluster-announce-port",
 		"cluster-node-timeout", "cluster-preferred-endpoint-type", "cluster-require-full-coverage", "cluster-slot-stats-enabled", "latency-tracking",
 		"latency-monitor-threshold", "latency-tracking-info-percentiles", "loglevel", "maxclients",

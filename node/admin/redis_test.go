@@ -142,25 +142,26 @@ func TestConfigParamsAreRedis(t *testing.T) {
 	ours, _ := NewConfig(ConfigOptions{}).Get([]byte("*"))
 	// What each server has that 7.2 has not, and has not that 7.2 has.
 	newer := map[string]string{
-		"redis-server-8": "aof-load-corrupt-tail-max-size cluster-compatibility-sample-ratio cluster-slot-migration-handoff-max-lag-bytes " +
-			"cluster-slot-migration-write-pause-timeout hide-user-data-from-log key-memory-histograms lookahead " +
+		"redis-server-8": "aof-load-corrupt-tail-max-size cluster-compatibility-sample-ratio " +
+			"hide-user-data-from-log key-memory-histograms lookahead " +
 			"max-new-connections-per-cycle max-new-tls-connections-per-cycle replica-full-sync-buffer-limit stream-idmp-duration " +
 			"stream-idmp-maxsize tls-auth-clients-user vset-force-single-threaded-execution",
 		"valkey-server-9": "active-defrag-cycle-us availability-zone cluster-announce-client-ipv4 cluster-announce-client-ipv6 " +
 			"cluster-announce-client-port cluster-announce-client-tls-port cluster-blacklist-ttl cluster-config-save-behavior " +
-			"cluster-databases cluster-manual-failover-timeout cluster-slot-migration-log-max-len " +
+			"cluster-databases cluster-manual-failover-timeout " +
 			"commandlog-execution-slower-than commandlog-large-reply-max-len commandlog-large-request-max-len " +
 			"commandlog-reply-larger-than commandlog-request-larger-than commandlog-slow-execution-max-len " +
 			"dual-channel-replication-enabled extended-redis-compatibility hash-seed hide-user-data-from-log import-mode log-format " +
 			"log-timestamp-format max-new-connections-per-cycle max-new-tls-connections-per-cycle mptcp prefetch-batch-max-size " +
 			"primaryauth primaryuser rdb-version-check rdma-bind rdma-completion-vector rdma-port rdma-rx-size repl-mptcp " +
-			"slot-migration-max-failover-repl-bytes tls-auth-clients-user tls-auto-reload-interval unixsocketgroup",
+			"tls-auth-clients-user tls-auto-reload-interval unixsocketgroup",
 	}
 	lacking := map[string]string{
-		"redis-server": "aof-rewrite-cpulist bgsave-cpulist bio-cpulist cluster-announce-human-nodename cluster-slot-stats-enabled locale-collate server-cpulist " +
+		"redis-server": "cluster-slot-migration-handoff-max-lag-bytes cluster-slot-migration-write-pause-timeout cluster-slot-migration-log-max-len slot-migration-max-failover-repl-bytes " +
+			"aof-rewrite-cpulist bgsave-cpulist bio-cpulist cluster-announce-human-nodename cluster-slot-stats-enabled locale-collate server-cpulist " +
 			"set-max-listpack-entries set-max-listpack-value",
-		"redis-server-8":  "aof-disable-auto-gc io-threads-do-reads",
-		"valkey-server-9": "aof-disable-auto-gc dynamic-hz io-threads-do-reads sanitize-dump-payload",
+		"redis-server-8":  "cluster-slot-migration-log-max-len slot-migration-max-failover-repl-bytes aof-disable-auto-gc io-threads-do-reads",
+		"valkey-server-9": "cluster-slot-migration-handoff-max-lag-bytes cluster-slot-migration-write-pause-timeout aof-disable-auto-gc dynamic-hz io-threads-do-reads sanitize-dump-payload",
 	}
 	commandtest.Oracles(t, func(t *testing.T, o *commandtest.Oracle) {
 		wanted := make(map[string]bool)

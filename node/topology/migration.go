@@ -89,6 +89,40 @@ type Garbage struct {
 	Epoch uint64
 }
 
+// PartIn returns the part that this node has in a migration, or had when it began: Import
+// for the destination's shard, Export for the source's, "" for none.
+func (v *View) PartIn(m *Migration) Face {
+	me := v.Me()
+	switch {
+	case m.Source == v.Self: // also if it has become a replica of the destination's
+		return Export
+	case m.Dest == v.Self:
+		return Import
+	case me == nil || me.Shard == nil:
+		return ""
+	case me.Shard.ID == m.To:
+		return Import
+	case me.Shard.ID == m.From:
+		return Export
+	default:
+		return ""
+	}
+}
+
+// moves returns how many migrations this node has a part in, and whether its shard still
+// deletes what it has of slots that moved (1) or not (0).
+func (v *View) moves() (active, trimmed int) {
+	for _, m := range v.Migrations {
+		if m.Active() && v.PartIn(m) != "" {
+			active++
+		}
+	}
+	if me := v.Me(); me != nil && me.Shard != nil && len(v.GarbageOf(me.Shard.ID)) > 0 {
+		trimmed = 1
+	}
+	return active, trimmed
+}
+
 // MarkKind is what CLUSTER SETSLOT has opened a slot for.
 type MarkKind uint8
 

@@ -233,6 +233,9 @@ func InfoText(v *View, live Live, fullCoverage bool) string {
 	line("cluster_stats_messages_received", strconv.FormatUint(received, 10))
 	// A full queue drops its frames, never the link.
 	line("total_cluster_links_buffer_limit_exceeded", "0")
+	active, trimmed := v.moves()
+	line("cluster_slot_migration_active_tasks", strconv.Itoa(active))
+	line("cluster_slot_migration_active_trim_running", strconv.Itoa(trimmed))
 	if v.Joining != "" {
 		line("cluster_joining", v.Joining)
 		line("cluster_joining_hint", "if that node is gone for good, CLUSTER RESET ends the join")
