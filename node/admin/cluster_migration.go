@@ -129,7 +129,8 @@ func (a *admin) cancel(ctx context.Context, id topology.MigrationID, part topolo
 // takeMigrations takes what MIGRATESLOTS moves where.
 func takeMigrations(args *command.Args) (moves []SlotsMove, err error) {
 	for args.More() {
-		if !args.Is("slotsrange") {
+		// valkey-cli 9.1 sends the zero byte at its end, too.
+		if !command.Is(command.CString(args.Next()), "slotsrange") {
 			return nil, command.ErrSyntax
 		}
 		slots, err := takeMigratedRanges(args)

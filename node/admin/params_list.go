@@ -57,6 +57,7 @@ func fixedParams() []param {
 		fixed("bgsave_cpulist", ""),
 		fixed("bio_cpulist", ""),
 		fixed("cluster-config-file", "nodes.conf"),
+		fixed("cluster-databases", "1"), // Valkey 9's: its client asks before it moves slots
 		fixed("cluster-enabled", "yes"),
 		fixed("cluster-port", "0"),
 		fixed("daemonize", "no"),

@@ -148,7 +148,7 @@ func TestConfigParamsAreRedis(t *testing.T) {
 			"stream-idmp-maxsize tls-auth-clients-user vset-force-single-threaded-execution",
 		"valkey-server-9": "active-defrag-cycle-us availability-zone cluster-announce-client-ipv4 cluster-announce-client-ipv6 " +
 			"cluster-announce-client-port cluster-announce-client-tls-port cluster-blacklist-ttl cluster-config-save-behavior " +
-			"cluster-databases cluster-manual-failover-timeout " +
+			"cluster-manual-failover-timeout " +
 			"commandlog-execution-slower-than commandlog-large-reply-max-len commandlog-large-request-max-len " +
 			"commandlog-reply-larger-than commandlog-request-larger-than commandlog-slow-execution-max-len " +
 			"dual-channel-replication-enabled extended-redis-compatibility hash-seed hide-user-data-from-log import-mode log-format " +
@@ -157,10 +157,10 @@ func TestConfigParamsAreRedis(t *testing.T) {
 			"tls-auth-clients-user tls-auto-reload-interval unixsocketgroup",
 	}
 	lacking := map[string]string{
-		"redis-server": "cluster-slot-migration-handoff-max-lag-bytes cluster-slot-migration-write-pause-timeout cluster-slot-migration-log-max-len slot-migration-max-failover-repl-bytes " +
+		"redis-server": "cluster-slot-migration-handoff-max-lag-bytes cluster-slot-migration-write-pause-timeout cluster-slot-migration-log-max-len slot-migration-max-failover-repl-bytes cluster-databases " +
 			"aof-rewrite-cpulist bgsave-cpulist bio-cpulist cluster-announce-human-nodename cluster-slot-stats-enabled locale-collate server-cpulist " +
 			"set-max-listpack-entries set-max-listpack-value",
-		"redis-server-8":  "cluster-slot-migration-log-max-len slot-migration-max-failover-repl-bytes aof-disable-auto-gc io-threads-do-reads",
+		"redis-server-8":  "cluster-slot-migration-log-max-len slot-migration-max-failover-repl-bytes cluster-databases aof-disable-auto-gc io-threads-do-reads",
 		"valkey-server-9": "cluster-slot-migration-handoff-max-lag-bytes cluster-slot-migration-write-pause-timeout aof-disable-auto-gc dynamic-hz io-threads-do-reads sanitize-dump-payload",
 	}
 	commandtest.Oracles(t, func(t *testing.T, o *commandtest.Oracle) {
