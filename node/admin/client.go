@@ -269,6 +269,7 @@ func clientFlags(s command.SessionInfo) string {
 		set    bool
 		letter byte
 	}{
+		{s.Monitors, 'O'},
 		{s.Transaction.Queued >= 0, 'x'},
 		{s.Blocked, 'b'},
 		{s.Transaction.Changed, 'd'},

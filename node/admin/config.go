@@ -318,8 +318,18 @@ func (a *admin) configSubcommands() []*command.Command {
 			Name: "set", Arity: -4, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
 			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Doc:   command.Doc{Usage: "<parameter> <value> [<parameter> <value> ...]", Summary: "Sets parameters.", Since: "2.0.0", Group: "server", Complexity: "O(N)"},
-			Local: a.configSet,
+			Local: a.configSet, Secrets: configSecrets,
 		},
+	}
+}
+
+// configSecrets hides the values of parameters that are passwords.
+func configSecrets(args [][]byte, hide func(i int)) {
+	for i := 2; i+1 < len(args); i += 2 {
+		switch lower(args[i]) {
+		case "requirepass", "masterauth", "masteruser", "tls-key-file-pass", "tls-client-key-file-pass":
+			hide(i + 1)
+		}
 	}
 }
 

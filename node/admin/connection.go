@@ -38,12 +38,12 @@ func (a *admin) connectionCommands() []*command.Command {
 		{
 			Name: "auth", Arity: -2, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "[username] password", Summary: "Authenticates the connection.", Since: "1.0.0", Group: "connection", Complexity: "O(N)"},
-			Local: a.auth,
+			Local: a.auth, Secrets: authSecrets,
 		},
 		{
 			Name: "hello", Arity: -1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast | command.FlagNoAuth | command.FlagAllowBusy, ACL: command.CatConnection,
 			Doc:   command.Doc{Usage: "[protover [AUTH username password] [SETNAME name]]", Summary: "Switches the protocol version; optionally authenticates and names the connection.", Since: "6.0.0", Group: "connection", Complexity: "O(1)"},
-			Local: a.hello, SwitchesTo: a.helloSwitchesTo,
+			Local: a.hello, SwitchesTo: a.helloSwitchesTo, Secrets: helloSecrets,
 		},
 		{
 			Name: "select", Arity: 2, Flags: command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatConnection,
@@ -98,6 +98,7 @@ func (a *admin) quit(_ context.Context, e *command.Env, _ *command.Args, r *resp
 
 func (a *admin) reset(_ context.Context, e *command.Env, _ *command.Args, r *resp.Reply) error {
 	e.Discard()
+	e.EndMonitor()
 	e.Session.Reset(a.node.Config().Value("requirepass") == "")
 	r.Simple("RESET")
 	return nil
@@ -266,4 +267,22 @@ func localRole(n Node) string {
 		}
 	}
 	return "master"
+}
+
+// authSecrets hides all that AUTH has.
+func authSecrets(args [][]byte, hide func(i int)) {
+	for i := 1; i < len(args); i++ {
+		hide(i)
+	}
+}
+
+// helloSecrets hides what stands behind HELLO's AUTH.
+func helloSecrets(args [][]byte, hide func(i int)) {
+	for i := 2; i+2 < len(args); i++ {
+		if command.Is(args[i], "auth") {
+			hide(i + 1)
+			hide(i + 2)
+			i += 2
+		}
+	}
 }

@@ -7,35 +7,6 @@ import (
 	"github.com/genuineh/aikv/node/resp"
 )
 
-// slowlogSubcommands returns the rows of SLOWLOG.
-func (a *admin) slowlogSubcommands() []*command.Command {
-	return []*command.Command{
-		{
-			Name: "get", Arity: -2, Flags: command.FlagAdmin | command.FlagLoading | command.FlagStale,
-			Tips:  []string{"request_policy:all_nodes", "nondeterministic_output"},
-			Doc:   command.Doc{Usage: "[<count>]", Summary: "Returns the entries.", Since: "2.2.12", Group: "server", Complexity: "O(N)"},
-			Local: a.slowlogGet,
-		},
-		{
-			Name: "help", Arity: 2, Flags: command.FlagLoading | command.FlagStale,
-			Doc:   command.Doc{Summary: "Lists the subcommands.", Since: "6.2.0", Group: "server", Complexity: "O(1)"},
-			Local: command.Help,
-		},
-		{
-			Name: "len", Arity: 2, Flags: command.FlagAdmin | command.FlagLoading | command.FlagStale,
-			Tips:  []string{"request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"},
-			Doc:   command.Doc{Summary: "Returns the number of entries.", Since: "2.2.12", Group: "server", Complexity: "O(1)"},
-			Local: a.slowlogLen,
-		},
-		{
-			Name: "reset", Arity: 2, Flags: command.FlagAdmin | command.FlagLoading | command.FlagStale,
-			Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-			Doc:   command.Doc{Summary: "Deletes the entries.", Since: "2.2.12", Group: "server", Complexity: "O(N)"},
-			Local: a.slowlogReset,
-		},
-	}
-}
-
 // moduleSubcommands returns the rows of MODULE.
 func (a *admin) moduleSubcommands() []*command.Command {
 	return []*command.Command{
@@ -103,29 +74,6 @@ func (a *admin) functionList(_ context.Context, _ *command.Env, args *command.Ar
 		}
 	}
 	r.Array(0)
-	return nil
-}
-
-func (a *admin) slowlogGet(_ context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
-	if args.Len() > 1 {
-		return command.ErrSyntax
-	}
-	if args.More() {
-		if n, err := args.Int(); err != nil || n < -1 {
-			return command.Errorf("count should be greater than or equal to -1")
-		}
-	}
-	r.Array(0)
-	return nil
-}
-
-func (a *admin) slowlogLen(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
-	r.Int(0)
-	return nil
-}
-
-func (a *admin) slowlogReset(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
-	r.OK()
 	return nil
 }
 

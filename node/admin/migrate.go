@@ -15,7 +15,8 @@ func migrateCommands() []*command.Command {
 	keys := command.KeyRW | command.KeyAccess | command.KeyDelete
 	return []*command.Command{{
 		Name: "migrate", Arity: -6, Flags: command.FlagWrite, ACL: command.CatKeyspace | command.CatDangerous,
-		Tips: []string{"nondeterministic_output"},
+		Secrets: migrateSecrets,
+		Tips:    []string{"nondeterministic_output"},
 		Keys: []command.KeySpec{
 			{Flags: keys, Begin: 3, Really: migrateKeys},
 			{Flags: keys | command.KeyIncomplete, Keyword: "KEYS", From: -2, Last: -1, Really: noKeys},
@@ -193,4 +194,21 @@ func (m *migration) move(ctx context.Context, e *command.Env, keys []copied) (ch
 		changed = changed || one.Int == 0
 	}
 	return changed, failure
+}
+
+// migrateSecrets hides the password for the other server.
+func migrateSecrets(args [][]byte, hide func(i int)) {
+	for i := 6; i < len(args); i++ {
+		switch {
+		case command.Is(args[i], "auth"):
+			hide(i + 1)
+			i++
+		case command.Is(args[i], "auth2"):
+			hide(i + 1)
+			hide(i + 2)
+			i += 2
+		case command.Is(args[i], "keys"):
+			return
+		}
+	}
 }

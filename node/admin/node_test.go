@@ -226,6 +226,7 @@ type testSessions struct {
 	unblocked []string
 	calls     []*command.CallSummary
 	load      *command.SlotLoad
+	logs      [command.LogKinds]command.CommandLog
 	paused    string
 }
 
@@ -236,8 +237,9 @@ func (s *testSessions) Kill(id uint64) bool {
 	return true
 }
 
-func (s *testSessions) SlotLoad() *command.SlotLoad       { return s.load }
-func (s *testSessions) CallStats() []*command.CallSummary { return s.calls }
+func (s *testSessions) Log(kind command.LogKind) *command.CommandLog { return &s.logs[kind] }
+func (s *testSessions) SlotLoad() *command.SlotLoad                  { return s.load }
+func (s *testSessions) CallStats() []*command.CallSummary            { return s.calls }
 func (s *testSessions) ErrorCounts() []command.ErrorCount {
 	return []command.ErrorCount{{Kind: "ERR", Count: 3}, {Kind: "MOVED", Count: 2}}
 }

@@ -58,6 +58,8 @@ func TestParamsActOrRefuse(t *testing.T) {
 		"cluster-announce-bus-port", "cluster-slot-migration-write-pause-timeout",
 		"cluster-announce-hostname", "cluster-announce-human-nodename", "cluster-announce-ip", "cluster-announce-port",
 		"cluster-node-timeout", "cluster-preferred-endpoint-type", "cluster-require-full-coverage", "cluster-slot-stats-enabled", "latency-tracking",
+		"commandlog-large-reply-max-len", "commandlog-large-request-max-len", "commandlog-reply-larger-than",
+		"commandlog-request-larger-than", "slowlog-log-slower-than", "slowlog-max-len",
 		"latency-monitor-threshold", "latency-tracking-info-percentiles", "loglevel", "maxclients",
 		"proto-max-bulk-len", "requirepass", "timeout",
 	}

@@ -56,8 +56,18 @@ func (a *admin) serverCommands() []*command.Command {
 		},
 		{
 			Name: "slowlog", Arity: -2,
-			Doc:         command.Doc{Summary: "Commands about the slow log, which is always empty.", Since: "2.2.12", Group: "server", Complexity: "Depends on subcommand"},
+			Doc:         command.Doc{Summary: "Commands about those commands that have run for long.", Since: "2.2.12", Group: "server", Complexity: "Depends on subcommand"},
 			Subcommands: a.slowlogSubcommands(),
+		},
+		{
+			Name: "commandlog", Arity: -2,
+			Doc:         command.Doc{Summary: "Commands about those commands that have run for long, or were large.", Since: "8.1.0", Group: "server", Complexity: "Depends on subcommand"},
+			Subcommands: a.commandlogSubcommands(),
+		},
+		{
+			Name: "monitor", Arity: 1, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
+			Doc:   command.Doc{Summary: "Shows every command that the node runs.", Since: "1.0.0", Group: "server"},
+			Local: a.monitor,
 		},
 		{
 			Name: "latency", Arity: -2,

@@ -40,6 +40,9 @@ type Command struct {
 	Asks bool
 	// OwnTime says that a Local handler bounds its time by itself.
 	OwnTime bool
+	// Secrets, if set, calls hide with the index of each argument of a whole command that
+	// nobody else may read.
+	Secrets func(args [][]byte, hide func(i int))
 	// KeepsAsking commands leave ASKING to the command behind them.
 	KeepsAsking bool
 
@@ -134,6 +137,10 @@ type Env struct {
 	// those that were submitted before have run when it returns. It is exact as long as
 	// this node leads the keys' shard, which a version of a key can tell.
 	Hold func(ctx context.Context, keys [][]byte) (release func(), err error)
+	// Monitor has the connection told from now on of every command that the node runs;
+	// an error is the reply. begun is false if it is told already. EndMonitor ends that.
+	Monitor    func() (begun bool, err error)
+	EndMonitor func()
 	// Unwatch forgets all watched keys, Discard the transaction that MULTI has begun,
 	// too.
 	Unwatch, Discard func()

@@ -38,6 +38,8 @@ type Session struct {
 	LastCommand atomic.Pointer[Command]
 	// Blocked is set while a command of the session waits.
 	Blocked atomic.Bool
+	// Monitors is set while the session is told of every command.
+	Monitors atomic.Bool
 	// Queued is how many commands a transaction has, plus one; 0: there is none.
 	// QueuedBytes is what they take.
 	Queued, QueuedBytes atomic.Int64
@@ -169,6 +171,7 @@ type SessionInfo struct {
 	FD              int
 	ReadOnly        bool
 	Blocked         bool // a command waits
+	Monitors        bool // it is told of every command
 	Created         time.Time
 	LastActive      time.Time
 	Command         string
@@ -180,6 +183,7 @@ type SessionInfo struct {
 func (s *Session) Info() SessionInfo {
 	info := SessionInfo{
 		ID: s.ID, Addr: s.Addr, LAddr: s.LAddr, FD: s.FD, Created: s.Created, Blocked: s.Blocked.Load(),
+		Monitors:   s.Monitors.Load(),
 		ReadOnly:   s.ReadOnly.Load(),
 		LastActive: time.UnixMilli(s.LastActive.Load()), Command: "NULL",
 	}
@@ -218,6 +222,8 @@ type Sessions interface {
 	// SlotLoad counts what commands cost by the slots of their keys; nil while
 	// cluster-slot-stats-enabled is off.
 	SlotLoad() *SlotLoad
+	// Log returns what remembers commands of a kind.
+	Log(LogKind) *CommandLog
 	// Unblock ends the wait of a session's command, with an error or as if its
 	// time were over; false if nothing waits there that may be ended so.
 	Unblock(id uint64, withError bool) bool

@@ -45,6 +45,10 @@ type backlog struct {
 	reads int64
 	since time.Time // when the backlog passed the soft limit; zero: it has not
 	err   error     // why the connection was given up
+	// messages wait to be queued: while held is set, and while entering, as a part of the
+	// replies in front of them may have been sent.
+	messages       []byte
+	held, entering bool
 }
 
 func (b *backlog) init(conn net.Conn, server *Server, taken func()) {
@@ -82,15 +86,25 @@ func (b *backlog) push(replies []byte, listed, narrow bool) error {
 
 // enqueue adds replies to the queue, waiting while that is full. The lock is held.
 func (b *backlog) enqueue(replies []byte) {
+	b.entering = true
 	for b.err == nil && b.full(len(replies)) {
 		b.changed.Wait()
 		if b.server.limits.Load().Output.exceeds(b.pending() + len(replies)) {
 			b.fail(errOutputLimit) // the limit has changed meanwhile
 		}
 	}
+	b.entering = false
 	if b.err != nil {
 		return
 	}
+	b.append(replies)
+	if !b.held {
+		b.queueMessages()
+	}
+}
+
+// append adds to the queue, and has the writer send it. The lock is held.
+func (b *backlog) append(replies []byte) {
 	b.queue = append(b.queue, replies...)
 	b.server.counters.backlog.Add(int64(len(replies)))
 	if err := b.check(time.Now()); err != nil {
@@ -135,7 +149,7 @@ func (b *backlog) fail(err error) {
 		b.err = err
 	}
 	b.server.counters.backlog.Add(-int64(len(b.queue)))
-	b.queue = nil
+	b.queue, b.messages = nil, nil
 	b.changed.Broadcast()
 	_ = b.conn.Close() // wakes the connection if it reads, and the writer
 }

@@ -75,6 +75,10 @@ func newReplay(text string) *conn {
 	s := &Server{opts: Options{Table: table, Backend: node, RequirePass: func() string { return "" }, Now: time.Now}}
 	s.calls = newCallStats(table)
 	s.SetLimits(Limits{})
+	s.inspection.Store(noInspection())
+	s.SetLogThreshold(command.LogSlow, 10000) // as a node has it by default
+	s.SetLogThreshold(command.LogLargeRequest, 1<<20)
+	s.SetLogThreshold(command.LogLargeReply, 1<<20)
 	c := &conn{
 		server: s, session: &command.Session{Authenticated: true}, run: &run{},
 		in:  input{conn: &replay{text: text}, maxQuery: 1 << 20},

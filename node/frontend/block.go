@@ -48,6 +48,7 @@ func (c *conn) block(cmd *command.Command, args [][]byte) {
 		return
 	}
 	c.session.LastCommand.Store(cmd)
+	c.show(cmd, args)
 	begun := c.server.opts.Now()
 	b := &block{conn: c, op: op{cmd: cmd, args: args, size: c.in.frame}}
 	over := b.enter(to) || b.note() || b.try()
@@ -63,8 +64,8 @@ func (c *conn) block(cmd *command.Command, args [][]byte) {
 	}
 	before := c.out.answered
 	c.answerOwn()
-	if look := c.server.inspection.Load(); look != nil && !b.late && b.op.call.Err == nil {
-		c.inspect(look, &b.op, before)
+	if !b.late && b.op.call.Err == nil {
+		c.inspect(c.server.inspection.Load(), &b.op, before)
 	}
 }
 

@@ -101,6 +101,9 @@ func (c *conn) lap() time.Duration {
 // count counts the run's commands from one to another, which took so long each.
 // Neighbours of one kind, such as all of a pipeline mostly, are counted as one.
 func (c *conn) count(ops []op, took time.Duration) {
+	if c.server.monitors.Load() != nil {
+		c.showAll(ops)
+	}
 	for len(ops) > 0 {
 		cmd, n, failed := ops[0].cmd, 0, 0
 		for ; n < len(ops) && ops[n].cmd == cmd; n++ {

@@ -50,6 +50,7 @@ type conn struct {
 	last    *command.Command
 	lapped  time.Time // see lap
 	multi   *transaction
+	holding bool                 // messages are held until the present reply is out
 	execing bool                 // EXEC runs, in which nothing waits
 	looks   func() *command.View // lookAt
 	looksAt Replica
@@ -90,6 +91,7 @@ func newConn(s *Server, nc net.Conn, id uint64) *conn {
 	c.env = command.Env{
 		Session: c.session, Table: s.opts.Table, Park: c.parkCommand, Wake: c.rouse, OnData: c.onData, Hold: c.hold,
 		Unwatch: c.unwatch, Discard: c.discard,
+		Monitor: c.beginMonitor, EndMonitor: c.endMonitor,
 	}
 	return c
 }
@@ -119,6 +121,7 @@ func rawConn(nc net.Conn) syscall.RawConn {
 // serve is the connection's goroutine.
 func (c *conn) serve() {
 	err := c.loop()
+	c.endMonitor()
 	// What was answered is the client's, however the connection ends.
 	if flushed := c.out.flush(); flushed == nil {
 		c.out.backlog.wait()

@@ -21,10 +21,12 @@ func newSession() *command.Session { return &command.Session{Authenticated: true
 
 func newBareServer() *Server {
 	table := command.NewTable(data.Commands(), admin.Commands(nil))
-	return &Server{
+	s := &Server{
 		opts:  Options{Table: table, RequirePass: func() string { return "" }, Now: time.Now},
 		calls: newCallStats(table),
 	}
+	s.inspection.Store(noInspection())
+	return s
 }
 
 // capture ends every call with err and keeps the last calls.

@@ -133,6 +133,11 @@ func (c *conn) local(cmd *command.Command, args [][]byte) {
 		return
 	}
 	c.answerOwn()
+	if c.holding {
+		_ = c.out.flush() // an error shows at the next flush too
+		c.out.backlog.resume()
+		c.holding = false
+	}
 }
 
 // evaluateLocal writes the reply to a Local command to c.own, and counts the command.
@@ -143,12 +148,15 @@ func (c *conn) evaluateLocal(cmd *command.Command, args [][]byte) {
 		ctx, cancel = context.WithTimeout(ctx, c.server.opts.CommandTimeout)
 		defer cancel()
 	}
+	c.show(cmd, args)
 	c.args.Set(cmd, args)
 	if err := c.runLocal(ctx, cmd); err != nil {
 		c.own.Fail(err)
 	}
 	c.beginReads() // what it has read, it holds no more
-	c.conclude(cmd, c.lap())
+	took := c.lap()
+	c.conclude(cmd, took)
+	c.log(c.server.inspection.Load(), executed{cmd: cmd, args: args, took: took, request: c.in.frame, reply: c.own.Size()})
 }
 
 // conclude counts a command whose reply is in c.own.

@@ -95,10 +95,12 @@ type watchSet struct {
 func (c *conn) transact(cmd *command.Command, args [][]byte) {
 	switch cmd.Multi {
 	case command.MultiBegin:
+		c.show(cmd, args)
 		c.beginMulti(cmd)
 	case command.MultiExec:
-		c.exec(cmd)
+		c.exec(cmd, args)
 	case command.MultiDiscard:
+		c.show(cmd, args)
 		if c.multi == nil {
 			c.fail(cmd, errDiscardNoMulti)
 			return
@@ -179,9 +181,10 @@ func (c *conn) endMulti() *transaction {
 
 // exec has the transaction run, unless something speaks against it. The order of the
 // checks is Redis's.
-func (c *conn) exec(cmd *command.Command) {
+func (c *conn) exec(cmd *command.Command, args [][]byte) {
 	t := c.endMulti()
 	if t == nil {
+		c.show(cmd, args)
 		c.fail(cmd, errExecNoMulti)
 		return
 	}
@@ -190,22 +193,25 @@ func (c *conn) exec(cmd *command.Command) {
 	case err != nil:
 		c.reject(cmd, err)
 	case t.aborted:
+		c.show(cmd, args)
 		c.fail(cmd, errExecAbort)
 	case !clean:
+		c.show(cmd, args)
 		c.succeed(cmd).NullArray()
 	case t.data == 0 && t.watching == nil:
 		c.finish()
 		c.called(cmd, 1, 0, c.lap())
 		c.answerMixed(t, nil, 0)
+		c.show(cmd, args)
 	default:
-		c.join(cmd, t, to)
+		c.join(cmd, t, to, args)
 		return
 	}
 	c.run.recycle(t)
 }
 
 // join has the run execute a transaction.
-func (c *conn) join(cmd *command.Command, t *transaction, to route) {
+func (c *conn) join(cmd *command.Command, t *transaction, to route, args [][]byte) {
 	kind := runReads
 	if to.writes && to.replica != nil {
 		kind = runWrites
@@ -214,10 +220,11 @@ func (c *conn) join(cmd *command.Command, t *transaction, to route) {
 	if alone || !c.run.accepts(kind, to) {
 		c.finish()
 	}
-	o := c.run.join(kind, to, cmd, nil)
+	o := c.run.join(kind, to, cmd, args)
 	o.transaction, o.size = t, c.in.frame
 	if alone {
 		c.finish()
+		c.show(cmd, args) // behind what it ran
 	}
 }
 

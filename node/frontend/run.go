@@ -76,8 +76,8 @@ type op struct {
 	start, end int
 	bad        bool // that is an error
 	away       bool // that is ErrAsk
-	// size is the command's, answered the reply's as far as the client got it, in bytes.
-	size, answered int
+	// size is the command's in bytes.
+	size int
 	// took is for how long the command ran, laps those of a transaction, if times says
 	// that it is known.
 	took time.Duration
@@ -202,10 +202,8 @@ func (c *conn) write(from int) (uncertain bool) {
 		if o.cmd == nil || o.call.Err == nil {
 			before := c.out.answered
 			c.answerWrite(o)
-			if look != nil {
-				o.took, o.laps = o.reply.Took()
-				c.inspect(look, o, before)
-			}
+			o.took, o.laps = o.reply.Took()
+			c.inspect(look, o, before)
 			continue
 		}
 		uncertain = uncertain || errors.Is(o.call.Err, multiraft.ErrUncertain)
@@ -338,9 +336,7 @@ func (c *conn) deliver(ops []op) {
 		if t := o.transaction; t != nil && len(t.locals) > 0 && ran(encoded) {
 			c.out.reply.Cut(kept)
 			c.answerMixed(t, bytes.Clone(encoded), o.start)
-			if look != nil {
-				c.inspect(look, o, before)
-			}
+			c.inspect(look, o, before)
 			return
 		}
 		if !c.session.SuppressReply() {
@@ -348,9 +344,7 @@ func (c *conn) deliver(ops []op) {
 			kept += n
 			c.out.answered += int64(n)
 		}
-		if look != nil {
-			c.inspect(look, o, before)
-		}
+		c.inspect(look, o, before)
 	}
 	c.out.reply.Cut(kept)
 	c.flushIfFull()
@@ -388,9 +382,7 @@ func (c *conn) evaluateFrom(from int, failure error) (to int) {
 		} else if again := c.metered(o, failure, from == first); again {
 			break
 		}
-		if look != nil {
-			o.took, o.laps = out.Took()
-		}
+		o.took, o.laps = out.Took()
 		o.end = out.Len()
 		o.bad = resp.IsErrorReply(out.Bytes()[o.start:])
 		from++

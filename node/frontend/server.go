@@ -71,6 +71,8 @@ type Server struct {
 	listener net.Listener
 	counters counters
 	calls    callStats
+	logs     [command.LogKinds]command.CommandLog
+	monitors atomic.Pointer[[]*conn] // who is told of every command; nil: nobody
 	// inspection is what is looked at of every command; nil: nothing.
 	inspection atomic.Pointer[inspection]
 	scratch    sync.Pool // of *scratch
@@ -118,6 +120,7 @@ func New(opts Options) (*Server, error) {
 		drained:  make(chan struct{}),
 	}
 	s.calls = newCallStats(opts.Table)
+	s.inspection.Store(noInspection())
 	s.scratch.New = func() any { return &scratch{input: make([]byte, firstBuffer), run: &run{}} }
 	s.SetLimits(opts.Limits)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -86,9 +86,7 @@ func (c *conn) tryOne(o *op) bool {
 			return false
 		}
 	}
-	if look != nil {
-		o.took, o.laps = out.Took()
-	}
+	o.took, o.laps = out.Took()
 	o.end = out.Len()
 	return true
 }

@@ -48,7 +48,12 @@ func newBackend(n *node) *backend {
 }
 
 // attach completes the backend with the front end that uses it.
-func (b *backend) attach(f *frontend.Server) { b.front.Store(f) }
+func (b *backend) attach(f *frontend.Server) {
+	b.front.Store(f)
+	for name, hook := range b.logHooks() {
+		_ = hook(context.Background(), b.config.Value(name)) // a number
+	}
+}
 
 // password is what clients must give, "" for nothing.
 func (b *backend) password() string { return b.config.Value("requirepass") }

@@ -129,6 +129,7 @@ func newConfig(n *node, b *backend) *admin.Config {
 // hooks put parameters of CONFIG SET into effect.
 func (b *backend) hooks() map[string]func(context.Context, string) error {
 	hooks := b.announceHooks()
+	maps.Copy(hooks, b.logHooks())
 	maps.Copy(hooks, map[string]func(context.Context, string) error{
 		"loglevel": func(_ context.Context, value string) error {
 			b.node.level.Set(slogLevel(value))
@@ -156,6 +157,33 @@ func (b *backend) hooks() map[string]func(context.Context, string) error {
 		"client-output-buffer-limit": b.setOutputLimit,
 	})
 	return hooks
+}
+
+// logHooks put the parameters of the logs of commands into effect.
+func (b *backend) logHooks() map[string]func(context.Context, string) error {
+	return map[string]func(context.Context, string) error{
+		"slowlog-log-slower-than":          b.logHook(command.LogSlow, (*frontend.Server).SetLogThreshold),
+		"commandlog-request-larger-than":   b.logHook(command.LogLargeRequest, (*frontend.Server).SetLogThreshold),
+		"commandlog-reply-larger-than":     b.logHook(command.LogLargeReply, (*frontend.Server).SetLogThreshold),
+		"slowlog-max-len":                  b.logHook(command.LogSlow, setLogLength),
+		"commandlog-large-request-max-len": b.logHook(command.LogLargeRequest, setLogLength),
+		"commandlog-large-reply-max-len":   b.logHook(command.LogLargeReply, setLogLength),
+	}
+}
+
+// logHook makes a number of CONFIG SET one of a log of commands.
+func (b *backend) logHook(kind command.LogKind, set func(*frontend.Server, command.LogKind, int64)) func(context.Context, string) error {
+	return func(_ context.Context, value string) error {
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err == nil {
+			set(b.front.Load(), kind, n)
+		}
+		return err
+	}
+}
+
+func setLogLength(f *frontend.Server, kind command.LogKind, n int64) {
+	f.Log(kind).SetMost(int(min(n, math.MaxInt32)))
 }
 
 func yesNo(b bool) string {

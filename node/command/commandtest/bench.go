@@ -55,6 +55,7 @@ func New(t testing.TB, families ...[]*command.Command) *Bench {
 	nothing := func() {}
 	b.Env = &command.Env{
 		Session: session, Table: b.Table, Park: parkUntilReady, Wake: nothing, Unwatch: nothing, Discard: nothing,
+		Monitor: func() (bool, error) { return true, nil }, EndMonitor: nothing,
 	}
 	return b
 }
