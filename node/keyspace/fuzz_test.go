@@ -167,3 +167,64 @@ func FuzzLayout(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMoves: what is stored of slots that move is read as what was written, or refused.
+func FuzzMoves(f *testing.F) {
+	some := slot.FromRanges([]slot.Range{{Start: 3, End: 9}})
+	f.Add((&moves{dropping: some}).derive().encode())
+	m := &moves{
+		watches: []watching{{job: 1, slots: some, lost: true}, {job: 2, log: newLogID(Version{3, 4})}},
+		imports: []importing{{job: 5, slots: some, left: some, at: Position{Changes: true, Index: 3, After: []byte("x")}, complete: 7}},
+	}
+	f.Add(m.derive().encode())
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		m, err := decodeMoves(encoded)
+		if err != nil || m == nil {
+			return
+		}
+		again, err := decodeMoves(m.encode())
+		if err != nil || !reflect.DeepEqual(again, m) {
+			t.Fatalf("%+v became %+v, %v", m, again, err)
+		}
+	})
+}
+
+// FuzzPulled: what travels between nodes is read as what was sent, or refused, and a piece
+// that passes its Check is taken.
+func FuzzPulled(f *testing.F) {
+	at := place([]byte("k"))
+	record := appendPieceRecord(nil, at, newString(at, []byte("v"), 9, Version{1, 2}).kept.Value(), true)
+	page := pageKey(at.slot(), objectID{1}, 3)
+	record = appendPieceRecord(record, page[:], []byte("page"), true)
+	record = appendPieceRecord(record, remainsKey(at.slot(), objectID{1}), nil, true)
+	p := Pulled{Piece: Piece{Records: record, Now: 5, Epoch: 3, Complete: 3}, Next: Position{Index: 7, After: at}, Sealed: 3, End: true}
+	f.Add(p.Append(nil), record)
+	f.Add((&Pulled{}).Append(nil), []byte{1, 2, 3})
+	f.Fuzz(func(t *testing.T, encoded, records []byte) {
+		if p, err := DecodePulled(encoded); err == nil {
+			if again, err := DecodePulled(p.Append(nil)); err != nil || !reflect.DeepEqual(again, p) {
+				t.Fatalf("%+v became %+v, %v", p, again, err)
+			}
+		}
+		p := Piece{Records: records}
+		slots, err := p.Check()
+		if err != nil {
+			return
+		}
+		ks := open(t, storage.NewMemory())
+		write(t, ks, 1, 1, func(tx *Tx) {
+			if err := tx.Import(1, &slots); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.Take(1, (Position{}).Digest(), Position{Index: 1}, &p, slots); err != nil {
+				t.Fatal(err)
+			}
+		})
+		checkpoint(t, ks)
+		write(t, ks, 2, 1, func(tx *Tx) {
+			if tx.EndImport(1); tx.Drop(&slots, 1<<20) > 0 && tx.storedIn(&slots) > 0 {
+				t.Fatal("something is left")
+			}
+		})
+	})
+}

@@ -19,6 +19,9 @@ type Piece struct {
 	Records []byte
 	// Now is the replicated clock that the records come from, in unix ms.
 	Now int64
+	// Epoch is that of the last change of hands of the slots where they come from, as of
+	// the state that the records are of: the newest one.
+	Epoch uint64
 	// Complete, if not 0, says that nothing is missing behind this piece of what was
 	// there at a seal, and is the seal's epoch.
 	Complete uint64
@@ -84,7 +87,7 @@ func (p *pieceRecord) check() error {
 	ok := false
 	switch p.stored[0] {
 	case classKey:
-		if len(p.stored) < keyHeader || len(p.stored)+len(p.value) > MaxRecord {
+		if len(p.stored) < keyHeader {
 			return ErrPiece
 		}
 		k := storedKey(p.stored)
@@ -124,13 +127,21 @@ func (p *Piece) Check() (slots slot.Set, err error) {
 	return slots, nil
 }
 
+// Last returns the stored key of the last record, nil if there is none.
+func (p *Piece) Last() (stored []byte) {
+	for r := (decoder{rest: p.Records}); len(r.rest) > 0; {
+		stored = r.pieceRecord().stored
+	}
+	return stored
+}
+
 // Append appends the encoding, which travels between nodes; package transport protects
 // none of it, so a checksum of all before ends it.
 func (p *Pulled) Append(dst []byte) []byte {
 	from := len(dst)
 	dst = append(dst, flag(p.End, 1))
 	dst = p.Next.Append(dst)
-	for _, n := range []uint64{uint64(p.Rest), p.Sealed, p.Complete, uint64(p.Now), uint64(len(p.Records))} {
+	for _, n := range []uint64{uint64(p.Rest), p.Sealed, p.Epoch, p.Complete, uint64(p.Now), uint64(len(p.Records))} {
 		dst = binary.AppendUvarint(dst, n)
 	}
 	dst = append(dst, p.Records...)
@@ -150,7 +161,8 @@ func DecodePulled(b []byte) (p Pulled, err error) {
 	r := decoder{rest: body}
 	end := r.byte()
 	p.End, p.Next = end == 1, r.position()
-	p.Rest, p.Sealed, p.Complete = int64(r.uvarint()), r.uvarint(), r.uvarint()
+	p.Rest, p.Sealed = int64(r.uvarint()), r.uvarint()
+	p.Epoch, p.Complete = r.uvarint(), r.uvarint()
 	p.Now, p.Records = int64(r.uvarint()), r.prefixed()
 	if r.failed || end > 1 || len(r.rest) != 0 || p.Rest < 0 || p.Now < 0 {
 		return Pulled{}, ErrPiece

@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 )
 
@@ -24,6 +25,9 @@ type Position struct {
 func (p Position) Equal(o Position) bool {
 	return p.Changes == o.Changes && p.Index == o.Index && p.Number == o.Number && bytes.Equal(p.After, o.After)
 }
+
+// Digest returns what tells the position from all others, in few bytes.
+func (p Position) Digest() [sha256.Size]byte { return sha256.Sum256(p.Append(nil)) }
 
 // Append appends the encoding.
 func (p Position) Append(dst []byte) []byte {

@@ -14,8 +14,9 @@ import (
 var (
 	// ErrNotWatched is the error of pulling what no job watches, or not yet.
 	ErrNotWatched = errors.New("keyspace: no such job watches slots here")
-	// ErrLost is the error of pulling for a job whose change log FLUSHALL has taken.
-	ErrLost = errors.New("keyspace: the keyspace was flushed since the slots are watched")
+	// ErrLost is the error of pulling for a job whose change log is not there any more:
+	// FLUSHALL has taken it.
+	ErrLost = errors.New("keyspace: the log of what has changed is lost, as the keyspace was flushed")
 	// ErrBehind is the error of pulling from a state that is older than the one that
 	// gave the position.
 	ErrBehind = errors.New("keyspace: the state is older than the position")
@@ -30,7 +31,7 @@ const maxPassed = 16 << 10
 // Pull returns the records from a position on of the slots that a job watches, about as
 // many as maxBytes hold and at least one, if there is one. Every state of a keyspace that
 // has applied the same entries, on whichever node, goes on where another one has ended.
-// Sealed and Complete are for the caller to fill in.
+// Epoch, Sealed and Complete are for the caller to fill in.
 func (v *View) Pull(job uint64, at Position, maxBytes int) (Pulled, error) {
 	m := v.moves()
 	i := m.watchOf(job)
@@ -44,6 +45,8 @@ func (v *View) Pull(job uint64, at Position, maxBytes int) (Pulled, error) {
 	}
 	applied := v.recs.Mark().Applied
 	switch {
+	case at.Index != 0 && at.Index <= m.watches[i].log.index():
+		return Pulled{}, ErrLost // of another log
 	case at.Equal(Position{}):
 		at.Index = applied + 1 // what has changed by now is gone over
 	case at.Index > applied+1:
@@ -58,7 +61,7 @@ func (v *View) Pull(job uint64, at Position, maxBytes int) (Pulled, error) {
 		}
 	}
 	pulled := Pulled{Piece: Piece{Now: v.now}}
-	if p.next.Changes && !p.full() {
+	if p.next.Changes && !p.full(nil, nil) {
 		pulled.End = p.goOn()
 	}
 	pulled.Records, pulled.Next = p.piece, p.next
@@ -78,7 +81,13 @@ type puller struct {
 	next   Position
 }
 
-func (p *puller) full() bool { return len(p.piece) >= p.max || p.passed >= maxPassed }
+// full reports whether a record is to be left to the next piece. A large one has a piece
+// of its own.
+func (p *puller) full(stored, value []byte) bool {
+	const lengths = 1 + 2*binary.MaxVarintLen32
+	size := len(stored) + len(value) + lengths
+	return len(p.piece) > 0 && len(p.piece)+size > p.max || p.passed >= maxPassed
+}
 
 func (p *puller) add(stored, value []byte, there bool) {
 	p.piece = appendPieceRecord(p.piece, stored, value, there)
@@ -127,7 +136,7 @@ func (p *puller) goOverRange(class byte, lower, upper []byte) bool {
 	w := p.view.recs.Walk(lower, upper)
 	defer w.Release()
 	for w.Next() {
-		if p.full() {
+		if p.full(w.Key(), w.Value()) {
 			return false
 		}
 		p.passed++
@@ -192,23 +201,20 @@ func (p *puller) goOn() (end bool) {
 	w := p.view.recs.Walk(appendPlace(bytes.Clone(prefix), p.next.Index, p.next.Number), p.watch.log.append(nil, byKey))
 	defer w.Release()
 	for w.Next() {
-		if p.full() {
-			return false
-		}
 		place, stored := w.Key()[placeHeader:], w.Value()
 		if len(place) != placeSize || len(stored) < 1+2 {
 			p.view.err = fmt.Errorf("%w: a change log", storage.ErrCorrupt)
 			return false
 		}
-		p.passed++
-		switch stored[0] {
-		case classRemains:
-			// They may be swept already: that the object is gone stays true.
-			p.add(stored, nil, true)
-		default:
-			value, there := p.view.recs.Get(stored)
-			p.add(stored, value, there)
+		value, there := []byte(nil), true // remains may be swept already, and stay true
+		if stored[0] != classRemains {
+			value, there = p.view.recs.Get(stored)
 		}
+		if p.full(stored, value) {
+			return false
+		}
+		p.passed++
+		p.add(stored, value, there)
 		p.next.Index = binary.BigEndian.Uint64(place)
 		p.next.Number = binary.BigEndian.Uint32(place[8:]) + 1
 	}

@@ -5,7 +5,7 @@ import "github.com/genuineh/aikv/node/keyspace/records"
 // MaxRecord bounds the bytes of a key and its value together. A record of that
 // size fits into an entry of the log, a frame between nodes and a piece of a
 // snapshot; a larger one could be made, but never copied to another replica.
-const MaxRecord = 120 << 20
+const MaxRecord = 120<<20 - 1<<10
 
 // TooLarge reports whether something was to be written since Save that is larger
 // than MaxRecord. It was not; whoever ran the command undoes the rest of it.

@@ -57,6 +57,7 @@ func (ks *Keyspace) SlotBytes(s uint16) (int64, error) {
 
 	total := int64(0)
 	w := view.walk(appendKeyPrefix(nil, s, 0), slotEnd(s))
+	w.hidden = nil // commits count what is hidden as well
 	for w.next() {
 		total += w.rec.takes()
 	}

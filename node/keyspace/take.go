@@ -71,9 +71,9 @@ func (tx *Tx) Import(job uint64, slots *slot.Set) error {
 	return nil
 }
 
-// Take takes a piece of a job between two positions; slots are what the piece's Check has
-// said. After an error it has changed nothing.
-func (tx *Tx) Take(job uint64, from, to Position, p *Piece, slots slot.Set) error {
+// Take takes a piece of a job behind a position, of which from is the digest, up to another
+// one; slots are what the piece's Check has said. After an error it has changed nothing.
+func (tx *Tx) Take(job uint64, from [sha256.Size]byte, to Position, p *Piece, slots slot.Set) error {
 	w := tx.own
 	if !tx.begun() {
 		return tx.Err()
@@ -84,7 +84,10 @@ func (tx *Tx) Take(job uint64, from, to Position, p *Piece, slots slot.Set) erro
 		return ErrNoImport
 	case w.moves.imports[i].failed:
 		return ErrImportFailed
-	case !w.moves.imports[i].at.Equal(from), w.moves.imports[i].complete != 0:
+	case w.moves.imports[i].at.Digest() != from:
+		return ErrOutOfStep
+	case w.moves.imports[i].complete >= p.Epoch && w.moves.imports[i].complete != 0:
+		// Where it comes from, the slots were not taken up again since the seal.
 		return ErrOutOfStep
 	}
 	if slots.Subtract(&w.moves.imports[i].left); !slots.Empty() {

@@ -93,11 +93,16 @@ func valueOf(t testing.TB, r *resp.Reply) resp.Value {
 // read evaluates a command.
 func read(t testing.TB, m *Machine, cmd *command.Command, words [][]byte, now int64) (v resp.Value, behind bool) {
 	t.Helper()
+	return readAs(t, m, cmd, words, command.Reading{LocalNow: now})
+}
+
+func readAs(t testing.TB, m *Machine, cmd *command.Command, words [][]byte, by command.Reading) (v resp.Value, behind bool) {
+	t.Helper()
 	var r resp.Reply
 	var args command.Args
 	r.Init(3)
 	args.Set(cmd, words)
-	view := &command.View{Reading: command.Reading{LocalNow: now}}
+	view := &command.View{Reading: by}
 	if behind = m.Read(&args, view, &r); behind && view.View != nil {
 		t.Errorf("%s has kept the state that it must not answer from", words[0])
 	}
@@ -125,8 +130,10 @@ func parseSlots(t *testing.T, text string) slot.Set {
 // TestMachine runs testdata/machine.txt. Directives:
 //
 //	apply time=N    one entry; each line a command, or "own SLOTS EPOCH", "seal SLOTS EPOCH", "tick", "sweep",
-//	                or "( COMMAND ; COMMAND … )", a transaction; it begins with what was watched
-//	read now=N      each line a command, or a transaction of them
+//	                "mark SLOTS MARK EPOCH", "import JOB SLOTS", "endimport JOB", "drop SLOTS EPOCH LIMIT",
+//	                or "( COMMAND ; COMMAND … )", a transaction; it begins with what was watched. Each may
+//	                stand behind "asking"
+//	read now=N      each line a command, or a transaction of them, behind "asking" or not
 //	watch now=N     each line a key
 //	state           what the machine knows
 //	stats           the counters, which are reset
@@ -157,18 +164,19 @@ func TestMachine(t *testing.T) {
 				var now int64
 				d.ScanArgs(t, "now", &now)
 				for _, line := range strings.Split(d.Input, "\n") {
-					if line[0] == '(' {
+					asking := strings.HasPrefix(line, "asking ")
+					if line[0] == '(' || strings.HasPrefix(line, "asking (") {
 						v, behind := execute(t, m, payloadOf(t, line, watched), now)
 						fmt.Fprintf(&out, "%s:%s %s", line, mark(behind), resp.FormatCLI(v, true))
 						watched = nil
 						continue
 					}
-					args := words(line)
+					args := words(strings.TrimPrefix(line, "asking "))
 					cmd, err := table.Lookup(args)
 					if err != nil {
 						t.Fatal(err)
 					}
-					v, behind := read(t, m, cmd, args, now)
+					v, behind := readAs(t, m, cmd, args, command.Reading{LocalNow: now, Asking: asking})
 					fmt.Fprintf(&out, "%s:%s %s", line, mark(behind), resp.FormatCLI(v, true))
 				}
 			case "watch":
@@ -191,7 +199,11 @@ func TestMachine(t *testing.T) {
 				m.ResetStats()
 			case "slots":
 				for n := range first(parseSlots(t, d.CmdArgs[0].Key)) {
-					fmt.Fprintf(&out, "%d: %v %d\n", n, m.Owns(n), m.SlotEpoch(n))
+					fmt.Fprintf(&out, "%d: %v %d", n, m.Owns(n), m.SlotEpoch(n))
+					if mark, epoch := m.Marked(n); epoch != 0 {
+						fmt.Fprintf(&out, ", %s %d", mark, epoch)
+					}
+					out.WriteByte('\n')
 				}
 			case "reopen":
 				m = reopen(t, m, store)
@@ -223,7 +235,25 @@ func execute(t *testing.T, m *Machine, payload []byte, now int64) (v resp.Value,
 func first(s slot.Set) func(func(uint16) bool) { return s.All }
 
 func payloadOf(t *testing.T, line string, watched []command.Watched) []byte {
+	number := func(text string) uint64 {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
 	switch f := strings.Fields(line); f[0] {
+	case "asking":
+		return append(command.AppendAsking(nil), payloadOf(t, strings.TrimPrefix(line, "asking "), watched)...)
+	case "mark":
+		marks := map[string]Mark{"stable": MarkStable, "migrating": MarkMigrating, "importing": MarkImporting}
+		return AppendMark(nil, parseSlots(t, f[1]), marks[f[2]], number(f[3]))
+	case "import":
+		return AppendImport(nil, number(f[1]), parseSlots(t, f[2]))
+	case "endimport":
+		return AppendEndImport(nil, number(f[1]))
+	case "drop":
+		return AppendDrop(nil, parseSlots(t, f[1]), number(f[2]), int(number(f[3])))
 	case "(":
 		p := command.AppendTransaction(nil, watched)
 		for _, c := range strings.Split(strings.Trim(line, "() "), ";") {
@@ -231,10 +261,7 @@ func payloadOf(t *testing.T, line string, watched []command.Watched) []byte {
 		}
 		return p
 	case "own", "seal":
-		epoch, err := strconv.ParseUint(f[2], 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		epoch := number(f[2])
 		if f[0] == "own" {
 			return AppendOwn(nil, parseSlots(t, f[1]), epoch)
 		}

@@ -112,7 +112,7 @@ func (m *Machine) Pull(job uint64, at Position, maxBytes int) (Pulled, error) {
 	defer view.Close()
 	p, err := view.Pull(job, at, maxBytes)
 	if err == nil {
-		p.Sealed, err = m.sealed(view, job)
+		p.Epoch, p.Sealed, err = epochs(view, job)
 	}
 	if err != nil {
 		if m.damage != nil {
@@ -126,37 +126,32 @@ func (m *Machine) Pull(job uint64, at Position, maxBytes int) (Pulled, error) {
 	return p, nil
 }
 
-// sealed returns the epoch of the seal that covers all slots that a job watches, in the
-// state of a view. What readers are shown of slots may be ahead of that.
-func (m *Machine) sealed(view *keyspace.View, job uint64) (epoch uint64, err error) {
-	var slots slot.Set
-	for _, w := range view.Watched() {
-		if w.Job == job {
-			slots = w.Slots
-		}
-	}
-	for n := range slots.All {
-		if m.Owns(n) {
-			return 0, nil // most of the time this spares reading the table
-		}
-	}
+// epochs returns the newest epoch of the slots that a job watches, and the epoch of the
+// seal that covers all of them, 0 if there is none, in the state of a view. What readers
+// are shown of slots may be ahead of that.
+func epochs(view *keyspace.View, job uint64) (newest, sealed uint64, err error) {
 	stored, err := view.Meta(slotsName)
 	if err != nil || stored == nil {
-		return 0, err
+		return 0, 0, err
 	}
 	table, err := decodeSlotTable(stored)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	for n := range slots.All {
-		switch {
-		case table[n].owned(), epoch != 0 && table[n].epoch() != epoch:
-			return 0, nil
-		default:
-			epoch = table[n].epoch()
+	all := true
+	for _, w := range view.Watched() {
+		if w.Job != job {
+			continue
+		}
+		for n := range w.Slots.All {
+			all = all && !table[n].owned() && (newest == 0 || table[n].epoch() == newest)
+			newest = max(newest, table[n].epoch())
 		}
 	}
-	return epoch, nil
+	if all {
+		sealed = newest
+	}
+	return newest, sealed, nil
 }
 
 // Watches returns the jobs whose slots' changes are logged, as of the last applied entry.

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 
@@ -64,9 +66,18 @@ func AppendImport(dst []byte, job uint64, slots slot.Set) []byte {
 // it is answered with an error.
 func AppendPiece(dst []byte, job uint64, from, to Position, p Piece) []byte {
 	dst = appendHead(dst, kindPiece, job)
-	dst = to.Append(from.Append(dst))
-	dst = binary.AppendUvarint(dst, p.Complete)
-	dst = binary.AppendUvarint(dst, uint64(p.Now))
+	// A position may have a large key in it: neither it nor the key of the last record
+	// is written twice.
+	before := from.Digest()
+	dst = append(dst, before[:]...)
+	last := byte(0)
+	if len(to.After) > 0 && bytes.Equal(to.After, p.Last()) {
+		last, to.After = 1, nil
+	}
+	dst = to.Append(append(dst, last))
+	for _, n := range []uint64{p.Epoch, p.Complete, uint64(p.Now)} {
+		dst = binary.AppendUvarint(dst, n)
+	}
 	return append(dst, p.Records...)
 }
 
@@ -104,9 +115,11 @@ type record struct {
 	slots  slot.Set // of a piece: those that it has records of
 	limit  int      // of a drop
 	mark   Mark     // of a mark
-	// from, to and piece are those of a piece; they share the payload's memory.
-	from, to Position
-	piece    Piece
+	// from is the digest of the position before a piece, to the one behind it; to and
+	// piece share the payload's memory.
+	from  [sha256.Size]byte
+	to    Position
+	piece Piece
 }
 
 // decodeRecord reads a payload of this package, the mark included.
@@ -159,13 +172,15 @@ func (r *record) decodeRest(b []byte) (rest []byte, ok bool) {
 }
 
 func (r *record) decodePiece(b []byte) (rest []byte, ok bool) {
-	if r.from, b, ok = keyspace.TakePosition(b); !ok {
+	if len(b) <= len(r.from) || b[len(r.from)] > 1 {
 		return b, false
 	}
+	last := b[len(r.from)] == 1
+	b = b[copy(r.from[:], b)+1:]
 	if r.to, b, ok = keyspace.TakePosition(b); !ok {
 		return b, false
 	}
-	var numbers [2]uint64
+	var numbers [3]uint64
 	for i := range numbers {
 		n, size := binary.Uvarint(b)
 		if size <= 0 || n > 1<<63-1 {
@@ -173,8 +188,16 @@ func (r *record) decodePiece(b []byte) (rest []byte, ok bool) {
 		}
 		numbers[i], b = n, b[size:]
 	}
-	r.piece = Piece{Records: b, Complete: numbers[0], Now: int64(numbers[1])}
+	r.piece = Piece{Records: b, Epoch: numbers[0], Complete: numbers[1], Now: int64(numbers[2])}
 	var err error
-	r.slots, err = r.piece.Check()
-	return nil, err == nil
+	if r.slots, err = r.piece.Check(); err != nil {
+		return b, false
+	}
+	if last {
+		if r.to.After != nil || len(b) == 0 {
+			return b, false
+		}
+		r.to.After = r.piece.Last()
+	}
+	return nil, true
 }
