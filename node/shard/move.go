@@ -1,10 +1,13 @@
 package shard
 
 import (
+	"errors"
+
 	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/slot"
+	"github.com/genuineh/aikv/node/storage"
 )
 
 // What slots that move are made of: see package keyspace.
@@ -115,7 +118,7 @@ func (m *Machine) Pull(job uint64, at Position, maxBytes int) (Pulled, error) {
 		p.Epoch, p.Sealed, err = epochs(view, job)
 	}
 	if err != nil {
-		if m.damage != nil {
+		if m.damage != nil && errors.Is(err, storage.ErrCorrupt) {
 			m.damage(err)
 		}
 		return Pulled{}, err

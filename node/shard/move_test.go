@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/genuineh/aikv/node/command"
+	"github.com/genuineh/aikv/node/data"
 	"github.com/genuineh/aikv/node/resp"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -90,5 +92,19 @@ func TestMove(t *testing.T) {
 	}
 	if _, err := a.Pull(1, Position{}, 10); !errors.Is(err, ErrNotWatched) {
 		t.Errorf("pulling from what nobody watches: %v", err)
+	}
+}
+
+// A pull that has nothing to go by says nothing of the store.
+func TestPullNotWatched(t *testing.T) {
+	m, err := Open(storage.NewMemory(), command.NewTable(data.Commands()), Options{Unreadable: func(err error) bool {
+		t.Errorf("called damage: %v", err)
+		return true
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Pull(7, Position{}, 1<<20); !errors.Is(err, ErrNotWatched) {
+		t.Errorf("pull: %v", err)
 	}
 }
