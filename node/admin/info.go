@@ -50,6 +50,7 @@ func infoSections() []infoSection {
 		{name: "latencystats", write: infoLatencyStats, extra: true},
 		{name: "cluster", write: infoCluster},
 		{name: "raft", write: infoRaft},
+		{name: "migration", write: infoMigration},
 		{name: "keyspace", write: infoKeyspace},
 	}
 }

@@ -60,6 +60,8 @@ type Node interface {
 	MetaStatus(ctx context.Context) MetaStatus
 	// ShardStatuses returns the state of this node's replicas and arbiters.
 	ShardStatuses() []ShardStatus
+	// Migrating returns the state of slots that move to this node, and from it.
+	Migrating() MigrationStatus
 
 	// AwaitReplicas begins to wait until n replicas, and this node if local says so,
 	// store everything that this node's shard had appended when it was called. changed is called, by any

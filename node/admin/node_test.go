@@ -20,6 +20,7 @@ type testNode struct {
 	config   *Config
 	sessions *testSessions
 	latency  command.LatencyMonitor
+	moves    MigrationStatus
 	shards   []ShardStatus
 	info     NodeInfo
 	log      []string
@@ -181,6 +182,8 @@ func (n *testNode) MetaStatus(context.Context) MetaStatus {
 }
 
 func (n *testNode) ShardStatuses() []ShardStatus { return n.shards }
+
+func (n *testNode) Migrating() MigrationStatus { return n.moves }
 
 func (n *testNode) AwaitReplicas(local bool, want int, _ func()) ReplicaWait {
 	_ = n.note("wait for %d, the node itself: %v", want, local)

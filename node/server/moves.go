@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/genuineh/aikv/node/admin"
 	"github.com/genuineh/aikv/node/migration"
 	"github.com/genuineh/aikv/node/shard"
 	"github.com/genuineh/aikv/node/slot"
@@ -118,4 +119,15 @@ func (r reporter) GarbageGone(ctx context.Context, cluster uint64, shard topolog
 // HandBack implements replica.Topology.
 func (r reporter) HandBack(ctx context.Context, cluster uint64, id topology.MigrationID, epoch uint64) error {
 	return r.node.meta.HandBack(ctx, cluster, id, epoch)
+}
+
+// Migrating implements admin.Node.
+func (b *backend) Migrating() admin.MigrationStatus {
+	status := admin.MigrationStatus{LastPause: b.node.replicas.LastPause(), Copies: make(map[topology.MigrationID]admin.MigrationCopy)}
+	for _, p := range b.node.mover.Progress() {
+		status.Copies[p.ID] = admin.MigrationCopy{
+			Keys: p.Keys, Bytes: p.Bytes, Rest: p.Rest, Failures: p.Failures, LastFailure: p.LastFailure,
+		}
+	}
+	return status
 }
