@@ -33,7 +33,7 @@ func FuzzRecord(f *testing.F) {
 			}
 			return
 		}
-		again := newRecord(r.stored, r.meta, r.soonest, r.body)
+		again := testRecord(r.stored, r.meta, r.soonest, r.body)
 		if !bytes.Equal(again.stored, at) || !equalMeta(again.meta, r.meta) || !bytes.Equal(again.body, r.body) {
 			t.Fatalf("%+v is written as %+v", r.meta, again.meta)
 		}

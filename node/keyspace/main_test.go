@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/genuineh/aikv/node/keyspace/records"
 	"github.com/genuineh/aikv/node/keyspace/tree"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/storage"
@@ -215,5 +216,11 @@ func content(ks *Keyspace) []string {
 
 // newString makes the record of a string.
 func newString(at storedKey, value []byte, expireAt int64, version Version) *record {
-	return newRecord(at, Meta{Type: TypeString, ExpireAt: expireAt, Version: version}, 0, value)
+	return testRecord(at, Meta{Type: TypeString, ExpireAt: expireAt, Version: version}, 0, value)
+}
+
+// testRecord makes a record outside of any transaction.
+func testRecord(at storedKey, meta Meta, soonest int64, body []byte) *record {
+	tx := &Tx{View{own: &writeState{recs: new(records.Tx)}}}
+	return tx.newRecord(at, meta, soonest, body)
 }

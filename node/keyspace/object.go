@@ -171,7 +171,7 @@ func (p *pageWriter) Buffer(n uint32, content []byte, room int) []byte {
 				p.drafts = append(p.drafts, rec)
 				return memory[:len(content)]
 			}
-			room += len(content) / 8 // it grows again, likely
+			room += len(content) / 2 // it grows again, likely
 		}
 	}
 	rec := records.Draft(p.key[:], len(content)+room)

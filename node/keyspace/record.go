@@ -104,8 +104,9 @@ type record struct {
 }
 
 // newRecord makes a record of meta and a body, given in parts, in one piece of
-// memory; meta.Value and meta.Size do not matter. soonest is that of a hash.
-func newRecord(at storedKey, meta Meta, soonest int64, body ...[]byte) *record {
+// memory; meta.Value and meta.Size do not matter. soonest is that of a hash. It is good
+// until the next Save, but for what is kept.
+func (tx *Tx) newRecord(at storedKey, meta Meta, soonest int64, body ...[]byte) *record {
 	const maxHeader = 1 + 3*binary.MaxVarintLen64
 	var buf [maxHeader]byte
 	header := append(buf[:0], byte(meta.Flags)<<4|byte(meta.Type))
@@ -116,11 +117,12 @@ func newRecord(at storedKey, meta Meta, soonest int64, body ...[]byte) *record {
 	for _, part := range body {
 		size += len(part)
 	}
-	kept := append(records.Draft(at, size), header...)
+	kept := append(tx.own.recs.Draft(at, size), header...)
 	for _, part := range body {
 		kept = append(kept, part...)
 	}
-	r := &record{stored: kept.Key(), kept: kept, body: kept.Value()[len(header):], soonest: soonest, meta: meta}
+	r := tx.slab.next()
+	*r = record{stored: kept.Key(), kept: kept, body: kept.Value()[len(header):], soonest: soonest, meta: meta}
 	r.describe()
 	return r
 }

@@ -55,10 +55,12 @@ func (ks *Keyspace) keepUndo(undo []undone) {
 }
 
 // Save returns the state of the write transaction as it is now, for Undo. One
-// save is good at a time: the next one takes its place. It costs next to nothing.
+// save is good at a time: the next one takes its place. It costs next to nothing. What
+// was read before must not be used any more.
 func (tx *Tx) Save() Save {
 	w := tx.own
 	w.undo, w.large, w.refused = w.undo[:0], false, false
+	tx.slab.reset()
 	return Save{
 		w.recs.Save(), w.counts, w.total, w.expired, w.flushed,
 		w.added, w.removed, w.passed, w.hidden, w.moves, w.touched, w.dropped,

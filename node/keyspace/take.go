@@ -153,7 +153,7 @@ func (tx *Tx) takeKey(job uint64, rec *pieceRecord) {
 	}
 	meta := now.meta
 	meta.Version = tx.nextVersion()
-	tx.set(&r, old, newRecord(stored, meta, now.soonest, body))
+	tx.set(&r, old, tx.newRecord(stored, meta, now.soonest, body))
 }
 
 // EndImport forgets a job, and returns whether there was one. Slots that it has not shown

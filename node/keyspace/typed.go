@@ -119,7 +119,7 @@ func (tx *Tx) replace(r *ref, before *record, meta Meta, soonest int64, body ...
 		tx.own.large = true
 		return nil
 	}
-	now := newRecord(r.stored, meta, soonest, body...)
+	now := tx.newRecord(r.stored, meta, soonest, body...)
 	tx.abandon(before, now)
 	tx.set(r, before, now)
 	return now

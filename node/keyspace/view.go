@@ -33,7 +33,34 @@ type View struct {
 	first [64]byte
 	// looked is the record that peek returns.
 	looked record
+	slab   recordSlab
 }
+
+// recordSlab is memory for records that one command or read works with, which the next
+// one uses again. The zero value is empty.
+type recordSlab struct {
+	first record
+	more  []record
+	used  int
+}
+
+// next returns a record to be filled in.
+func (s *recordSlab) next() *record {
+	const chunk = 8
+	s.used++
+	switch at := s.used - 2; {
+	case at < 0:
+		return &s.first
+	case at < len(s.more):
+		return &s.more[at]
+	default:
+		s.more, s.used = make([]record, chunk), 2
+		return &s.more[0]
+	}
+}
+
+// reset says that no record is needed any more.
+func (s *recordSlab) reset() { s.used = 0 }
 
 // Err returns the first error of the view, or of its transaction.
 func (v *View) Err() error {
@@ -60,7 +87,10 @@ func (v *View) Behind() bool { return v.behind }
 
 // Restart makes the view ready for another read of the same state. What was read
 // before must not be used any more, but for the bytes of keys and values.
-func (v *View) Restart() { v.arena, v.behind = v.arena[:0], false }
+func (v *View) Restart() {
+	v.arena, v.behind = v.arena[:0], false
+	v.slab.reset()
+}
 
 // Close ends a view. Closing again does nothing, and so does closing the reading
 // half of a transaction, which ends with that.
@@ -69,6 +99,7 @@ func (v *View) Close() {
 		return
 	}
 	v.closed = true
+	v.slab = recordSlab{}
 	v.recs.Close()
 }
 
@@ -142,7 +173,7 @@ func (v *View) load(r *ref) *record {
 	if kept == nil {
 		return nil
 	}
-	rec := new(record)
+	rec := v.slab.next()
 	if !v.decode(rec, kept) {
 		return nil
 	}

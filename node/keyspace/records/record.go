@@ -41,9 +41,14 @@ func New(key []byte, value ...[]byte) Record {
 // Draft makes a record without a value, whose memory has room for one. Whoever
 // makes it may append up to that to it, until it is shared.
 func Draft(key []byte, room int) Record {
-	r := make(Record, recordHeader, recordHeader+len(key)+room)
-	binary.LittleEndian.PutUint32(r, uint32(len(key))<<2)
-	return append(r, key...)
+	return draftIn(make(Record, 0, recordHeader+len(key)+room), key)
+}
+
+// draftIn is Draft in memory that is large enough.
+func draftIn(memory Record, key []byte) Record {
+	memory = memory[:recordHeader]
+	binary.LittleEndian.PutUint32(memory, uint32(len(key))<<2)
+	return append(memory, key...)
 }
 
 // Memory returns the memory of the value, as long as that may grow.

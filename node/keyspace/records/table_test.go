@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand"
 	"testing"
+
+	"github.com/genuineh/aikv/node/storage"
 )
 
 func numbered(i int, value []byte) (uint64, Record) {
@@ -142,4 +144,49 @@ func FuzzFilter(f *testing.F) {
 			t.Fatalf("%v, %v", again, err)
 		}
 	})
+}
+
+// The memory of a record that was replaced within its transaction is used again once
+// nobody can go back to it, and not before.
+func TestDraftsUseMemoryAgain(t *testing.T) {
+	m := openMap(t, storage.NewMemory(), testOptions())
+	tx := m.Begin()
+	defer tx.Discard()
+	key := testKey(1, 1)
+	draft := func(value string) Record { return append(tx.Draft(key, len(value)), value...) }
+	same := func(a, b Record) bool { return &a[0] == &b[0] }
+	expect := func(value string) {
+		t.Helper()
+		if got, _ := tx.Get(key); string(got) != value {
+			t.Fatalf("%q, want %q", got, value)
+		}
+	}
+	tx.Save()
+	first := draft("one")
+	tx.PutRecord(first)
+	save := tx.Save()
+	second := draft("two")
+	tx.PutRecord(second)
+	if same(draft("xxx"), first) {
+		t.Fatal("the memory of what Undo goes back to was given away")
+	}
+	tx.Undo(save)
+	expect("one")
+	tx.Save()
+	third := draft("tri")
+	tx.PutRecord(third)
+	if same(third, first) {
+		t.Fatal("the memory of what Undo went back to was given away")
+	}
+	tx.Save()
+	expect("tri")
+	fourth := draft("for")
+	if !same(fourth, first) {
+		t.Fatal("the memory of a replaced record was not used")
+	}
+	tx.PutRecord(fourth)
+	expect("for")
+	if again := draft("fiv"); same(again, first) || same(again, fourth) {
+		t.Fatal("memory was given away twice")
+	}
 }

@@ -23,6 +23,42 @@ type Tx struct {
 	saves uint32 // counts Save and Undo
 	// before is memory of what undo has of records that were changed in place.
 	before []byte
+	// spare are records that the transaction has made and replaced: memory for others.
+	spare []Record
+}
+
+const (
+	// maxSpare is how many records Draft has to choose from, largestSpare how large they
+	// are at most.
+	maxSpare     = 4
+	largestSpare = 16 << 10
+)
+
+// recycle keeps the memory of records that were replaced since the Save before: nobody
+// knows them any more.
+func (tx *Tx) recycle() {
+	for i := range tx.undo {
+		u := &tx.undo[i]
+		if !u.copied && len(tx.spare) < maxSpare && cap(u.now) <= largestSpare {
+			tx.spare = append(tx.spare, u.now)
+		}
+	}
+}
+
+// Draft is package function Draft; the memory may be that of a record that the
+// transaction has replaced.
+func (tx *Tx) Draft(key []byte, room int) Record {
+	size := recordHeader + len(key) + room
+	for i := len(tx.spare) - 1; i >= 0; i-- {
+		if memory := tx.spare[i]; cap(memory) >= size && cap(memory) <= size+size/4 {
+			tx.spare = append(tx.spare[:i], tx.spare[i+1:]...)
+			return draftIn(memory, key)
+		}
+	}
+	if len(tx.spare) == maxSpare {
+		tx.spare = tx.spare[1:] // too small or too large for what is made now
+	}
+	return Draft(key, room)
 }
 
 // Begin begins the write transaction, waiting for the one before it to end, and
@@ -282,8 +318,10 @@ func (m *Map) keepUndo(undo []undone, before []byte) {
 }
 
 // Save returns the transaction's state as it is now, for Undo. One save is good at
-// a time: the next one takes its place. It costs next to nothing.
+// a time: the next one takes its place. It costs next to nothing. The bytes of records
+// that the transaction had made, shown, and replaced by then must not be used any more.
 func (tx *Tx) Save() Save {
+	tx.recycle()
 	tx.undo, tx.before = tx.undo[:0], tx.before[:0]
 	tx.saves++
 	return Save{tx.world, tx.outer, tx.inner, len(tx.outer.list), len(tx.inner.list)}

@@ -118,7 +118,7 @@ func (t *Tree) Flush() error {
 
 // trim gives back memory that a page does not need.
 func trim(b []byte) []byte {
-	if cap(b)-len(b) > 64+len(b)/8 {
+	if cap(b)-len(b) > 128+len(b)/2 {
 		return bytes.Clone(b)
 	}
 	return b
