@@ -221,7 +221,6 @@ func (d *draft) finishMove(in Intent) {
 	d.assign(&in.Slots.Set, in.To, in.Epoch)
 	d.clearResidue(in.To, &in.Slots.Set)
 	d.endIntent(in, "")
-	d.deriveMarks()
 	if !in.Stay {
 		d.retire(from, in.To)
 	}

@@ -202,6 +202,9 @@ func (r *Replica) takeoverStep(view *topology.View, s *topology.Shard) func(cont
 // write tells.
 func (r *Replica) residueStep(view *topology.View, s *topology.Shard) func(context.Context) error {
 	recorded, ok := view.Residue[s.ID]
+	for _, m := range view.MarksOf(s.ID) {
+		recorded.Remove(m.Slot) // more keys may come, and what is logged would close it
+	}
 	if empty := r.emptied(recorded); !ok || empty.Empty() {
 		return nil
 	}
