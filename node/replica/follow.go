@@ -68,7 +68,8 @@ func (r *Replica) follow(ctx context.Context, view *topology.View, s *topology.S
 		return
 	}
 	due := r.due(view, s)
-	r.unfinished.Store(len(due) > 0)
+	_, residue := view.Residue[s.ID] // nothing tells when its last key goes
+	r.unfinished.Store(len(due) > 0 || residue)
 	for _, e := range due {
 		r.start(ctx, e)
 	}

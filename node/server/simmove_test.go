@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/metaraft"
+	"github.com/genuineh/aikv/node/replica"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
 	"github.com/genuineh/aikv/node/topology"
@@ -58,4 +60,49 @@ func (c *simCluster) mustMove(to *simNode, slots slot.Set) {
 		return m != nil && m.State == topology.Completed
 	})
 	c.note("moved %v to node %d, clients have waited %d ms", slots, to.index, to.node.meta.Current().Migration(ids[0]).Paused)
+}
+
+// A slot that was closed with keys, and opened again, stays open when these are gone.
+func TestSimulationSlotIsOpenedAgain(t *testing.T) {
+	scripted(t, 4, 0, func(c *simCluster) {
+		key := c.keys[0]
+		own := slot.Of([]byte(key))
+		at := min(own, slot.Count-2)
+		set := func(n uint16, action metaraft.SlotAction, peer topology.NodeID) {
+			c.must(c.nodes[1], fmt.Sprintf("SETSLOT %d %s", n, action), func(ctx context.Context, o *node) error {
+				_, err := o.meta.SetSlot(ctx, n, action, peer)
+				return err
+			})
+		}
+		source := c.nodes[0].node.meta.Current().Self
+		set(own, metaraft.SetImporting, source)
+		target := func() *replica.Replica {
+			return c.nodes[1].node.replicas.Data(c.nodes[1].node.meta.Current().Me().Shard.ID)
+		}
+		asking := func(args ...string) {
+			var words [][]byte
+			for _, arg := range args {
+				words = append(words, []byte(arg))
+			}
+			c.must(c.nodes[1], args[0], func(ctx context.Context, _ *node) error {
+				return target().Write(ctx, command.AppendArgs(command.AppendAsking(nil), words))
+			})
+		}
+		c.await("an open slot", func() bool { r := target(); return r != nil && r.Takes(own, true) })
+		asking("set", key, "stray")
+		set(own, metaraft.SetStable, 0)
+		for n := at; n < at+2; n++ {
+			set(n, metaraft.SetImporting, source)
+		}
+		c.await("open slots", func() bool { return target().Takes(at, true) && target().Takes(at+1, true) })
+		asking("del", key)
+		sched.Sleep(context.Background(), c.outside, 2*time.Second)
+		for n := at; n < at+2; n++ {
+			if !target().Takes(n, true) {
+				c.fail("slot %d is not open at its target", n)
+			}
+			set(n, metaraft.SetStable, 0)
+		}
+		c.await("the end of the residue", func() bool { return len(c.nodes[1].node.meta.Current().Residue) == 0 })
+	})
 }
