@@ -76,8 +76,12 @@ func (tx *Tx) logChanges() {
 	}
 	slices.SortFunc(w.touched, bytes.Compare)
 	w.touched = slices.CompactFunc(w.touched, bytes.Equal)
-	for i := range w.moves.watches {
-		job, number := &w.moves.watches[i], uint32(0)
+	var watches []watching
+	if w.moves != nil { // the last watch may have ended with the same entry
+		watches = w.moves.watches
+	}
+	for i := range watches {
+		job, number := &watches[i], uint32(0)
 		if job.lost {
 			continue
 		}

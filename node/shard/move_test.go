@@ -108,3 +108,15 @@ func TestPullNotWatched(t *testing.T) {
 		t.Errorf("pull: %v", err)
 	}
 }
+
+// TestUnwatchBehindWrites: an entry may change what is watched, and then end the last watch.
+func TestUnwatchBehindWrites(t *testing.T) {
+	m := open(t, storage.NewMemory())
+	apply(t, m, 1, AppendOwn(nil, slot.Full(), 1), AppendWatch(nil, 1, slot.Full()))
+	for _, v := range apply(t, m, 1, payload("set k v"), AppendUnwatch(nil, 1), payload("set l v")) {
+		mustOK(t, v)
+	}
+	if len(m.Watches()) != 0 {
+		t.Error("the watch has not ended")
+	}
+}
