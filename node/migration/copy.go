@@ -25,7 +25,9 @@ type pull struct {
 func (j *job) pull(ctx context.Context, st *state, at shard.Position) *pull {
 	o := &j.m.opts
 	r := Request{Shard: st.mig.From, Job: j.id, At: at, MaxBytes: pieceBytes}
-	if st.mig.State == topology.HandingOver || at.Equal(shard.Position{}) { // for the seal, or the watch
+	// For the seal, or the watch. Behind a hand-over that was undone a piece without records
+	// is news, too.
+	if st.in.Complete == 0 && (st.mig.State == topology.HandingOver || at.Equal(shard.Position{})) {
 		r.Wait = min(pullWait, o.PauseLimit())
 	}
 	p := &pull{at: at, begun: o.Sched.Now(), ended: make(chan struct{})}
@@ -96,7 +98,8 @@ func (j *job) copy(ctx context.Context, st *state) (moved bool, err error) {
 
 // take has the target log a piece. Behind one of many it leaves some time to others.
 func (j *job) take(ctx context.Context, st *state, at shard.Position, piece shard.Pulled) error {
-	if len(piece.Records) == 0 && piece.Complete == 0 && piece.Next.Equal(at) {
+	resumed := st.in.Complete != 0 && piece.Epoch > st.in.Complete // the slots were taken up again since
+	if len(piece.Records) == 0 && piece.Complete == 0 && piece.Next.Equal(at) && !resumed {
 		return nil // there was nothing
 	}
 	o := &j.m.opts
@@ -177,7 +180,8 @@ func (j *job) complete(ctx context.Context, st *state) error {
 		return fmt.Errorf("complete: %w", err)
 	}
 	// gofail: var completed struct{}
+	done := j.progress()
 	o.Logger.Info("slots were moved here", "migration", j.id, "slots", st.mig.Slots.Len(), "from", st.mig.From, "to", st.mig.To,
-		"keys", st.in.Keys, "bytes", st.in.Bytes, "took", o.Sched.Now().Sub(j.progress().Begun), "paused", paused, "retries", st.mig.Retries)
+		"keys", done.Keys, "bytes", done.Bytes, "took", o.Sched.Now().Sub(done.Begun), "paused", paused, "retries", st.mig.Retries)
 	return nil
 }

@@ -124,6 +124,8 @@ func (j *job) step(ctx context.Context) (moved bool, err error) {
 	}
 	j.note(&st)
 	switch {
+	case st.taken():
+		return true, j.complete(ctx, &st)
 	case st.in == nil:
 		return true, j.begin(ctx, &st)
 	case st.in.Failed:
@@ -135,6 +137,20 @@ func (j *job) step(ctx context.Context) (moved bool, err error) {
 	default:
 		return j.copy(ctx, &st)
 	}
+}
+
+// taken reports whether the target owns the slots already, by the hand-over that is under
+// way: MetaRaft has completed it, and has lost that since.
+func (st *state) taken() bool {
+	if st.mig.State != topology.HandingOver {
+		return false
+	}
+	for n := range st.mig.Slots.All {
+		if !st.target.Owns(n, st.mig.Epoch) {
+			return false
+		}
+	}
+	return true
 }
 
 // begin has the target log the beginning of the import.

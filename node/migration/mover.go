@@ -33,6 +33,8 @@ type Target interface {
 	// have acknowledged.
 	Leads() bool
 	Imports() []shard.ImportState
+	// Owns reports whether the shard owns the slot since the change of hands of that epoch.
+	Owns(slot uint16, epoch uint64) bool
 	// Write has the shard apply a payload; an error may be the shard's answer.
 	Write(ctx context.Context, payload []byte) error
 }

@@ -359,6 +359,11 @@ func (r *Replica) Group() *multiraft.Group { return r.group }
 // Imports returns the jobs that import slots: see shard.Machine.
 func (r *Replica) Imports() []shard.ImportState { return r.machine.Imports() }
 
+// Owns reports whether the shard owns the slot since the change of hands of that epoch.
+func (r *Replica) Owns(n uint16, epoch uint64) bool {
+	return r.machine.Owns(n) && r.machine.SlotEpoch(n) == epoch
+}
+
 // Write has the shard apply a payload of package shard; an error may be the shard's answer.
 func (r *Replica) Write(ctx context.Context, payload []byte) error { return r.write(ctx, payload) }
 
