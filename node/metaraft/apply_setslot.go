@@ -190,10 +190,9 @@ func (c *SetSlot) move(d *draft, slots *slot.Set, from topology.GroupID, to *Sha
 	}
 	d.s.Node(c.Peer).Follows = 0
 	if from == 0 {
-		epoch := d.freshSlotEpoch()
-		d.assign(slots, to.ID, epoch)
+		d.assign(slots, to.ID, d.freshSlotEpoch())
 		d.clearResidue(to.ID, slots)
-		return Outcome{Epoch: epoch}
+		return Outcome{}
 	}
 	d.s.Intent++
 	in := Intent{
@@ -201,7 +200,7 @@ func (c *SetSlot) move(d *draft, slots *slot.Set, from topology.GroupID, to *Sha
 		Slots: Slots{*slots}, Pending: []topology.GroupID{from}, To: to.ID, Stay: c.Stay,
 	}
 	d.s.Intents = append(d.s.Intents, in)
-	return Outcome{Intent: in.ID, Epoch: in.Epoch}
+	return Outcome{Intent: in.ID}
 }
 
 // finishMove ends an intent that gives slots to a shard, once their owner has sealed

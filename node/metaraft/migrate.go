@@ -88,8 +88,8 @@ func (n *Node) GarbageGone(ctx context.Context, cluster uint64, group topology.G
 
 // SetSlot does what CLUSTER SETSLOT asks this node for. Peer is the node that is named,
 // 0 for SetStable. It returns when that is decided: for SetNode, when the owner has
-// sealed the slot; if it does not answer, nothing is changed. Epoch is that of the slot's
-// mark, or of its removal; 0 if no mark has changed.
+// sealed the slot, and this node has taken it up if it is to have it; if the owner does not
+// answer, nothing is changed. Epoch is that of the slot's mark, or of its removal; 0 if no mark has changed.
 func (n *Node) SetSlot(ctx context.Context, number uint16, action SlotAction, peer topology.NodeID) (epoch uint64, err error) {
 	ctx, cancel := n.within(ctx, n.opts.CommandTimeout)
 	defer cancel()
@@ -103,8 +103,14 @@ func (n *Node) SetSlot(ctx context.Context, number uint16, action SlotAction, pe
 	}
 	change.Slots.Add(number)
 	outcome, err := n.patientlyIn(ctx, a, change, refusalOf(change))
-	if err != nil || outcome.Intent == 0 {
+	if err == nil && outcome.Intent != 0 {
+		err = n.seeThrough(ctx, a, outcome)
+	}
+	if err != nil || action != SetNode || peer != a.id.Node {
 		return outcome.Epoch, err
 	}
-	return 0, n.seeThrough(ctx, a, outcome)
+	if err := n.awaitTaken(ctx, a, change.Slots.Set, a.view().SlotEpoch[number]); err != nil {
+		return 0, Error("UNCERTAIN the slot is assigned to this node, but its shard has not taken it up yet: " + oneLine(err))
+	}
+	return outcome.Epoch, nil
 }

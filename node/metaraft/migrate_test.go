@@ -208,6 +208,26 @@ func TestSetSlot(t *testing.T) {
 	}
 }
 
+// TestSetSlotOfNobody: a slot without an owner is given at once, and who takes it for
+// itself answers when it has taken it up. No mark has changed by that.
+func TestSetSlotOfNobody(t *testing.T) {
+	w := newWorld(t, 26)
+	nodes := w.owners(2, 1)
+	self := nodes[1].Identity().Node
+	if epoch, err := nodes[1].running().SetSlot(t.Context(), 20, SetNode, self); err != nil || epoch != 0 {
+		t.Errorf("SETSLOT NODE: %d, %v", epoch, err)
+	}
+	if v := nodes[0].view(); v.Owner[20] != v.Node(self).Shard {
+		t.Errorf("the slot belongs to %v", v.Owner[20])
+	}
+	nodes[1].set(func(n *simNode) { n.idle = true })
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := nodes[1].running().SetSlot(short, 21, SetNode, self); err == nil || !strings.HasPrefix(err.Error(), "UNCERTAIN the slot is assigned to this node") {
+		t.Errorf("SETSLOT NODE where the shard does not take up slots: %v", err)
+	}
+}
+
 // TestLastSlotMakesReplica: a master follows whom it gave its last slot.
 func TestLastSlotMakesReplica(t *testing.T) {
 	w := newWorld(t, 24)
