@@ -38,6 +38,14 @@ ROOT=${SCRIPTS%/*}
 . "$SCRIPTS/lib/checklist.sh"
 # shellcheck source=lib/dryrun.sh
 . "$SCRIPTS/lib/dryrun.sh"
+# shellcheck source=lib/cluster.sh
+. "$SCRIPTS/lib/cluster.sh"
+# shellcheck source=lib/members.sh
+. "$SCRIPTS/lib/members.sh"
+# shellcheck source=lib/moves.sh
+. "$SCRIPTS/lib/moves.sh"
+# shellcheck source=lib/reshape.sh
+. "$SCRIPTS/lib/reshape.sh"
 # shellcheck source=lib/init.sh
 . "$SCRIPTS/lib/init.sh"
 

@@ -8,12 +8,12 @@ load helpers
 # The suite runs on a copy of docker/ with an .env of its own. What the caller's
 # shell has set would go before that.
 unset COMPOSE_PROJECT_NAME COMPOSE_FILE AIKV_IMAGE AIKV_PORT AIKV_PORT_1 AIKV_PORT_2 AIKV_PORT_3 AIKV_PORT_4 \
-  AIKV_PORT_5 AIKV_PORT_6 AIKV_REQUIREPASS AIKV_RAFT_TOKEN AIKV_CORES AIKV_LOG_LEVEL
+  AIKV_PORT_5 AIKV_PORT_6 AIKV_PORT_7 AIKV_PORT_8 AIKV_REQUIREPASS AIKV_RAFT_TOKEN AIKV_CORES AIKV_LOG_LEVEL
 
 setup_file() {
   export WHY_NOT=""
   find_docker || return 0
-  free_block 8
+  free_block 10
   export PROJECT="aikvbats$$"
   export IMAGE="aikv:$PROJECT" NETWORK="${PROJECT}_default" DOCKER="$BATS_FILE_TMPDIR/docker"
   export ADDRS="127.0.0.1:$BASE,127.0.0.1:$((BASE + 1)),127.0.0.1:$((BASE + 2)),127.0.0.1:$((BASE + 3))"
@@ -27,9 +27,9 @@ setup_file() {
   sed -e "s/^COMPOSE_PROJECT_NAME=.*/COMPOSE_PROJECT_NAME=$PROJECT/" -e "s/^AIKV_IMAGE=.*/AIKV_IMAGE=$IMAGE/" \
     "$ROOT/docker/.env.example" >"$DOCKER/.env"
   sed -e "s/^COMPOSE_PROJECT_NAME=.*/COMPOSE_PROJECT_NAME=${PROJECT}b/" -e "s/^AIKV_IMAGE=.*/AIKV_IMAGE=$IMAGE/" \
-    -e "s/^AIKV_PORT=.*/AIKV_PORT=$((BASE + 6))/" "$ROOT/docker/single/.env.example" >"$DOCKER/single/.env"
+    -e "s/^AIKV_PORT=.*/AIKV_PORT=$((BASE + 8))/" "$ROOT/docker/single/.env.example" >"$DOCKER/single/.env"
   local node
-  for node in 1 2 3 4 5 6; do
+  for node in 1 2 3 4 5 6 7 8; do
     sed "s/^AIKV_PORT_$node=.*/AIKV_PORT_$node=$((BASE + node - 1))/" "$DOCKER/.env" >"$DOCKER/.env.new"
     mv "$DOCKER/.env.new" "$DOCKER/.env"
   done

@@ -26,11 +26,11 @@ awks() {
 }
 
 # judged CASE: what the programs make of it. shape holds MASTERS, REPLICAS, LOOSE,
-# STATES (up if empty), HOST if the nodes were named otherwise, and NUMS, BASE_PORT
-# and CONF_SPARES for a cluster that add or remove has changed.
+# STATES (up if empty), HOST if the nodes were named otherwise, and NUMS, BASE_PORT,
+# CONF_SPARES and CONF_MASTERS for a cluster that add or remove has changed.
 judged() {
   # shellcheck disable=SC2034 # the scripts read them
-  local SCRIPTS=$ROOT/scripts WORK=$ROOT/testbed/golden/$1 ADDRS=() STATES=() NUMS=() LOOSE=0 HOST=127.0.0.1 file program
+  local SCRIPTS=$ROOT/scripts WORK=$ROOT/testbed/golden/$1 ADDRS=() STATES=() NUMS=() LOOSE=0 HOST=127.0.0.1 file program want CONF_SPARES="" CONF_MASTERS=""
   # shellcheck source=../scripts/lib/state.sh
   source "$ROOT/scripts/lib/state.sh"
   # shellcheck source=../scripts/lib/table.sh
@@ -38,11 +38,15 @@ judged() {
   # shellcheck disable=SC1091 # MASTERS, REPLICAS and the others
   source "$WORK/shape"
   for file in "$WORK"/ans.*; do ADDRS+=("$HOST:$((7000 + ${file##*.}))"); done
-  for program in plan check diagnosis nodes json; do
+  for program in plan check diagnosis nodes json moves; do
     printf '== %s\n' "$program"
     case $program in
       nodes) nodes_awk ;;
       json) printf '{%s}\n%s\n' "$(nodes_awk json=2)" "$(nodes_json | sed 's/},{.*/}/')" ;;
+      moves) for want in rebalance open owners "leaving left=1"; do
+        # shellcheck disable=SC2086 # words
+        state_run moves want=$want "numbers=${NUMS[*]-}" chunk=4096
+      done ;;
       diagnosis) state_run diagnosis "client=redis-cli" "states=${STATES[*]-}" 'setup=aikv-tool cluster setup' 'start=aikv-tool cluster start' "down=$(printf '%s\n' "${STATES[@]-}" | grep -c -e down)" ;;
       *) state_run "$program" ;;
     esac

@@ -36,7 +36,7 @@ verb_stop() {
   if ((${#WORDS[@]} > 0)); then node_words stop; else stop_everything; fi
   act_begin
   step_begin
-  stop_nodes "${WORDS[@]}"
+  halt_nodes "${WORDS[@]}"
   many "$STOPPED" node
   step_done stop "$MANY stopped, data kept in $DIR"
   result_done
@@ -52,8 +52,8 @@ stop_everything() {
   done
 }
 
-# stop_nodes NODE…: when it returns, none of them runs.
-stop_nodes() {
+# halt_nodes NODE…: when it returns, none of them runs.
+halt_nodes() {
   local list="$*"
   interrupted_says "nodes $list are stopped, or about to; their data is kept" "start $list"
   nodes_stop 15 "$@"
@@ -75,7 +75,7 @@ verb_restart() {
   aikv_build
   check_config
   step_begin
-  stop_nodes "${WORDS[@]}"
+  halt_nodes "${WORDS[@]}"
   many "$STOPPED" node
   step_done stop "$MANY stopped"
   find_nodes
@@ -113,7 +113,7 @@ verb_clean() {
   act_begin
   step_begin
   stop_everything
-  stop_nodes "${WORDS[@]}"
+  halt_nodes "${WORDS[@]}"
   interrupted_says "the nodes in $DIR are stopped, and part of their data is removed" "clean --yes"
   local node
   for node in "${WORDS[@]}"; do node_erase "$node"; done

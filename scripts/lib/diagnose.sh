@@ -4,8 +4,8 @@
 #
 # A finding is a line "FIX|WHAT|WHY|DO…". DO is a command to paste, or ends in one
 # after a colon; a further DO, after another bar, is an alternative. FIX says what "doctor --fix" can do about
-# it: start, resume, heal, repair (what cluster_init.sh does), forget ID, wait (it may
-# pass by itself), or nothing.
+# it: start, resume, heal, repair (what cluster_init.sh does), forget ID, close SLOT OWNER
+# TO and cancel ID AT (stuck.sh), wait (it may pass by itself), or nothing.
 
 FINDINGS=()
 MOVED=()        # of each node that lives at another address, which
@@ -33,6 +33,8 @@ diagnose() {
       *) FINDINGS+=("$line") ;;
     esac
   done <"$WORK/findings"
+  if ((FROM_HERE == 1)); then diagnose_moves; fi
+  diagnose_leaving
   if ((${#FINDINGS[@]} == 0)) && ! check_once; then
     for line in "${CHECK_LINES[@]}"; do
       case $line in *" bad "*)

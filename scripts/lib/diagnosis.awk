@@ -66,7 +66,7 @@ function missing_slots(   s, text, ranges) { # guide: issue 5
 function concentrated(   s, seen, owners) {
   for (s in owner) if (!(owner[s] in seen)) { seen[owner[s]]; owners++ }
   if (lacking || loose || owners >= masters) return
-  find("", many(owners, "master") (owners == 1 ? " has" : " have") " all slots, not " masters, "those of a master that is gone were given to another one", "clients miss nothing; to split them anew, with all keys erased: " setup " --reset")
+  find("", many(owners, "master") (owners == 1 ? " has" : " have") " all slots, not " masters, "those of a master that is gone were given to another one", "clients miss nothing; to spread them again, with their keys: " setup " --yes")
 }
 function wrong_roles(   j, m, has, few, left) { # guide: issue 3
   if (lacking) return

@@ -84,7 +84,7 @@ only_unfixable() {
 # fix_all does each kind of repair once, in the order in which they help.
 fix_all() {
   local kind line numbers=() node
-  for kind in resume start heal repair forget; do
+  for kind in resume start heal repair close cancel forget; do
     case " ${FINDINGS[*]}" in *" $kind|"* | *" $kind "*"|"*) ;; *) continue ;; esac
     case $kind in
       resume)
@@ -94,6 +94,7 @@ fix_all() {
       start) confirmed "start the nodes that are down" && fix_start ;;
       heal) confirmed "end the partition" && fix_heal ;;
       repair) confirmed "do what is missing: MEET, ADDSLOTS and REPLICATE" && fix_repair ;;
+      close | cancel) fix_moves "$kind" ;;
       forget)
         for line in "${FINDINGS[@]}"; do
           case $line in "forget "*)

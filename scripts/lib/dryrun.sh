@@ -17,6 +17,8 @@ would() {
 init_dry_run() {
   local node fresh=1
   if ((GIVEN == 0)); then lock_free; fi
+  reshape_confirmed
+  if [[ $RESHAPE == grown ]]; then reshape_nodes; fi
   probe
   if ((GIVEN == 0 && COUNT_FREE > 0)); then raft_conflicts; fi
   die_conflicts
@@ -25,7 +27,7 @@ init_dry_run() {
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     if [[ ${KINDS[node]} == aikv ]]; then
       would use "${ADDRS[node]}"
-    elif ((GIVEN == 1)) || [[ ${KINDS[node]} != free ]] || ! is_ours "$node"; then
+    elif [[ $RESHAPE != grown ]] && { ((GIVEN == 1)) || [[ ${KINDS[node]} != free ]] || ! is_ours "$node"; }; then
       would wait "${ADDRS[node]}"
     else
       need_programs nohup
@@ -38,7 +40,10 @@ init_dry_run() {
     reset_asks
     would reset "FLUSHALL and CLUSTER RESET on ${#ADDRS[@]} nodes${RESET_LINE:+, after asking: $RESET_LINE}"
     dry_run_all
-  elif ((COUNT_AIKV == ${#ADDRS[@]})); then
+  elif [[ $RESHAPE == shrunk ]] && ((COUNT_AIKV > 0)); then
+    dry_run_shrink
+  elif ((COUNT_AIKV == ${#ADDRS[@]} || COUNT_AIKV == RESHAPE_FROM)); then
+    dry_run_new
     make_plan
     dry_run_plan
   elif ((COUNT_AIKV == 0 && fresh == 1)); then
@@ -62,13 +67,42 @@ dry_run_all() {
 
 # dry_run_plan says what make_plan has found missing.
 dry_run_plan() {
-  local line verb a b c
+  local line verb a b c followers=""
   for line in ${PLAN[@]+"${PLAN[@]}"}; do
     read -r verb a b c <<<"$line"
     case $verb in
       meet) would meet "every node meets every other" ;;
       slots) would slots "${ADDRS[a]} CLUSTER ADDSLOTSRANGE $b $c" ;;
-      replicate) would follow "${ADDRS[a]} CLUSTER REPLICATE ${ADDRS[b]}" ;;
+      replicate)
+        would follow "${ADDRS[a]} CLUSTER REPLICATE ${ADDRS[b]}"
+        followers="$followers $a"
+        ;;
+      spread)
+        moves_plan want=rebalance "followers=$followers"
+        moves_would
+        ;;
     esac
+  done
+}
+
+# dry_run_new: the nodes that would be added, as if they were there and empty.
+dry_run_new() {
+  local node
+  for ((node = 0; node < ${#ADDRS[@]}; node++)); do
+    if [[ ${KINDS[node]} == aikv ]]; then continue; fi
+    printf '@@nodes\nnode%d %s@0 myself,master - 0 0 0 connected\n@@end\n' "$node" "${ADDRS[node]}" >"$WORK/ans.$node"
+  done
+}
+
+dry_run_shrink() {
+  local number
+  reshape_leaving
+  # shellcheck disable=SC2086 # words
+  drain_weights $CONF_LEAVING
+  moves_plan want=rebalance "weights=$WEIGHTS"
+  moves_would
+  for number in $CONF_LEAVING; do
+    index_of_node "$number"
+    would remove "node $number (${ADDRS[INDEX]}) is forgotten, stopped, and its data removed"
   done
 }

@@ -9,7 +9,7 @@ DIR_DEFAULT=0 # 1: DIR is the project's own .aikv
 LOCKED=0      # 1: this run has the lock of DIR
 LOCK_MADE=0   # 1: it has made DIR for that
 NUMBER=0
-CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS=""
+CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS="" CONF_MASTERS="" CONF_LEAVING=""
 
 # whole VALUE MIN MAX sets NUMBER, in decimal and without leading zeros; false if
 # VALUE is no whole number, or another one.
@@ -69,10 +69,12 @@ bad_line() {
 # conf_read loads DIR/cluster.conf; false if there is none. CONF_NODES is empty if
 # the nodes are those of the shape; CONF_SPARES are those of them that are meant
 # to be masters without slots; CONF_ADDING is the node that an interrupted "add"
-# has left, CONF_FOLLOWS the one it was to follow.
+# has left, CONF_FOLLOWS the one it was to follow. CONF_MASTERS is which nodes are the
+# planned masters, if not the first of them; CONF_LEAVING is those that an interrupted
+# "--shards" with fewer shards was about to remove.
 conf_read() {
   local line file="$DIR/cluster.conf"
-  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS=""
+  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS="" CONF_MASTERS="" CONF_LEAVING=""
   [[ -f $file ]] || return 1
   while IFS= read -r line || [[ -n $line ]]; do
     conf_line "${line%%=*}" "${line#*=}" || bad_line "$file" "$line"
@@ -92,6 +94,8 @@ conf_line() {
     raft_offset) whole "$2" 10000 10000 && CONF_RAFT_OFFSET=$NUMBER ;; # see raft_port
     nodes) node_list "$2" && CONF_NODES=$NODE_LIST ;;
     spares) node_list "$2" && CONF_SPARES=$NODE_LIST ;;
+    masters) node_list "$2" && CONF_MASTERS=$NODE_LIST ;;
+    leaving) node_list "$2" && CONF_LEAVING=$NODE_LIST ;;
     adding) whole "$2" 1 100000 && CONF_ADDING=$NUMBER ;;
     follows) [[ -z $2 ]] || { whole "$2" 1 100000 && CONF_FOLLOWS=$NUMBER; } ;;
     *) return 1 ;;
@@ -117,6 +121,8 @@ conf_write() {
   printf -v text 'shards=%d\nreplicas_per_shard=%d\nbase_port=%d' "$CONF_SHARDS" "$CONF_REPLICAS" "$CONF_BASE_PORT"
   if [[ -n $CONF_RAFT_OFFSET ]]; then text="$text"$'\n'"raft_offset=$CONF_RAFT_OFFSET"; fi
   if [[ -n $CONF_NODES ]]; then text="$text"$'\n'"nodes=$CONF_NODES"$'\n'"spares=$CONF_SPARES"; fi
+  if [[ -n $CONF_MASTERS ]]; then text="$text"$'\n'"masters=$CONF_MASTERS"; fi
+  if [[ -n $CONF_LEAVING ]]; then text="$text"$'\n'"leaving=$CONF_LEAVING"; fi
   if [[ -n $CONF_ADDING ]]; then text="$text"$'\n'"adding=$CONF_ADDING"$'\n'"follows=$CONF_FOLLOWS"; fi
   write_file "$DIR/cluster.conf" "$text" ||
     die "$EXIT_INTERNAL" "cannot write $DIR/cluster.conf" "Is the disk full, or the folder not yours?"

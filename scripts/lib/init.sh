@@ -493,7 +493,7 @@ reset_nodes() {
   done
   refresh
   if ((GIVEN == 0)) && conf_read; then
-    CONF_SHARDS=$MASTERS CONF_REPLICAS=$REPLICAS
+    CONF_SHARDS=$MASTERS CONF_REPLICAS=$REPLICAS CONF_MASTERS=""
     conf_write
   fi
   step_done reset "$n of $n flushed and reset"
@@ -502,7 +502,7 @@ reset_nodes() {
 # finish ACTION prints the result.
 finish() {
   ui_now
-  local ms=$((NOW_MS - UI_START)) connect
+  local action=$1 ms=$((NOW_MS - UI_START)) connect
   split_addr "${ADDRS[0]}"
   connect="$(client) -c -h $NODE_HOST -p $NODE_PORT"
   if ((${#CLI[@]} == 0)); then connect="$connect PING"; fi
@@ -520,6 +520,7 @@ finish() {
   case $1 in
     unchanged) text="The cluster is already initialised and healthy: nothing was changed." ;;
     checked) text="The cluster is healthy." ;;
+    grown | shrunk) text="The cluster has $action to $masters, $MANY, in $SECONDS_TEXT." ;;
     *) text="The cluster is ready: $masters, $MANY, in $SECONDS_TEXT." ;;
   esac
   printf '%s Connect: %s\n' "$text" "$connect"
@@ -579,7 +580,7 @@ init_main() {
   ui_init
   init_parse "$@"
   init_targets
-  if ((GIVEN == 0)); then check_shape; fi
+  if ((GIVEN == 0)); then shape_wanted; fi
   init_begin
   if ((OPT_DRY_RUN == 1)); then
     init_dry_run
@@ -589,9 +590,12 @@ init_main() {
     init_check_only
     return 0
   fi
+  reshape_confirmed
   lock_take
+  reshape_begin
   find_nodes
   if ((OPT_RESET == 1)); then reset_nodes; fi
+  reshape_shrink
   make_plan
   local action=created
   case $VERDICT in
@@ -599,11 +603,16 @@ init_main() {
     complete) action=unchanged ;;
   esac
   if ((${#STARTED[@]} > 0)) && [[ $action == unchanged ]]; then action=restarted; fi
-  if [[ $action == finished ]]; then say "  part of this cluster exists already: doing what is missing"; fi
+  if [[ -n $RESHAPE ]]; then
+    action=$RESHAPE
+  elif [[ $action == finished ]]; then
+    say "  part of this cluster exists already: doing what is missing"
+  fi
   if ((${#PLAN[@]} > 0)); then
     converge
     refresh
   fi
+  spread
   checklist 0 || init_failed_checks
   finish "$action"
 }

@@ -1,14 +1,17 @@
 # shellcheck shell=bash
 # "add" and "remove": the nodes of a running cluster, one at a time.
 
+LAST_REPLICA=false # see last_replica
+
 # verb_add starts one more node and lets it join. Which one is written down before
 # it starts, so that the next call finishes what an interrupted one began.
 verb_add() {
   verb_parse add "$@"
   no_words
   need_dir
+  if ((OPT_REBALANCE == 1)) && [[ -n $OPT_REPLICA_OF ]]; then usage_error "add: a replica has no slots, so --rebalance and --replica-of exclude each other"; fi
   init_begin
-  lock_take
+  if ((OPT_DRY_RUN == 1)); then lock_free; else lock_take; fi
   local number follows=$OPT_REPLICA_OF follows_id="" seed text
   if [[ -n $CONF_ADDING ]]; then
     number=$CONF_ADDING
@@ -29,6 +32,10 @@ verb_add() {
     master_id "$follows"
     follows_id=$MASTER_ID
   fi
+  if ((OPT_DRY_RUN == 1)); then
+    add_would "$number" "$follows"
+    return 0
+  fi
   aikv_build
   ui_deadline "$UI_TIMEOUT"
   add_start "$number" "$follows" "$seed"
@@ -39,7 +46,45 @@ verb_add() {
   text="node $number ($NODE_HOST:$NODE_PORT) is a master without slots"
   if [[ -n $follows ]]; then text="node $number ($NODE_HOST:$NODE_PORT) follows node $follows"; fi
   step_done add "$text"
-  result_done ",\"node\":$number,\"address\":\"$NODE_HOST:$NODE_PORT\""
+  text=",\"node\":$number,\"address\":\"$NODE_HOST:$NODE_PORT\""
+  if ((OPT_REBALANCE == 0)); then
+    result_done "$text"
+    return 0
+  fi
+  init_nodes
+  moves_begin
+  MOVE_VERB=rebalance
+  interrupted_says "node $number is part of the cluster, its share of the slots has not moved yet" rebalance
+  moves_run want=rebalance
+  conf_follow
+  moves_result "there was nothing to move" "$text"
+}
+
+# add_would NUMBER FOLLOWS: what "add" would do.
+add_would() {
+  local node=${#ADDRS[@]}
+  aikv_find
+  node_addr "$1"
+  AIKV=${AIKV:-$ROOT/bin/aikv}
+  share_cores
+  serve_command "$1"
+  would start "${SERVE[*]}"
+  would meet "node $1 joins the cluster"
+  if [[ -n $2 ]]; then would follow "node $1 follows node $2"; fi
+  if ((OPT_REBALANCE == 1)); then
+    NUMS[node]=$1
+    pretend_node "$NODE_HOST:$NODE_PORT"
+    moves_plan want=rebalance
+    moves_would
+  fi
+  dry_result
+}
+
+# pretend_node ADDRESS: one more node, as if it were there and empty.
+pretend_node() {
+  local node=${#ADDRS[@]}
+  ADDRS+=("$1")
+  printf '@@nodes\nnode%d %s@0 myself,master - 0 0 0 connected\n@@end\n' "$node" "$1" >"$WORK/ans.$node"
 }
 
 # without NUMBER LIST sets LEFT to the list less the number.
@@ -177,41 +222,76 @@ last_replica() {
   warn "node $1 is the last replica of ${line%% *}: when that node fails, its slots are not served until it returns"
 }
 
-# verb_remove N: forget, stop, erase. What owns slots stays.
+# verb_remove N: forget, stop, erase. What owns slots stays, or is drained first.
 verb_remove() {
   verb_parse remove "$@"
   need_dir
   if ((${#WORDS[@]} > 1)); then usage_error "remove takes one node at a time"; fi
   node_words remove
   init_begin
-  local number=${WORDS[0]} all=("${NUMS[@]}") addr victim slots seed node id heir=""
-  LAST_REPLICA=false
-  victim=$INDEX
-  addr=${ADDRS[INDEX]}
+  local number=${WORDS[0]} all=("${NUMS[@]}") slots node
   for node in "${all[@]}"; do if node_paused "$node"; then
     index_of_node "$node" && PAUSED[INDEX]=1
   fi; done
   probe
-  slots=$(nodes_awk json=slots "wanted=$addr")
-  if [[ -n $slots ]]; then
-    die "$EXIT_MISMATCH" "node $number ($addr) owns the slots $slots" "A node that owns slots cannot be removed: they, and their keys, have to move first."
+  index_of_node "$number"
+  slots=$(nodes_awk json=slots "wanted=${ADDRS[INDEX]}")
+  if [[ -n $slots ]] && ((OPT_DRAIN == 0)); then
+    die "$EXIT_MISMATCH" "node $number (${ADDRS[INDEX]}) owns the slots $slots" "They, and their keys, have to move first: $(tool "remove $number --drain")"
   fi
+  if ((OPT_DRY_RUN == 1)); then
+    if [[ -n $slots ]]; then
+      drain_weights "$number"
+      moves_plan want=rebalance "weights=$WEIGHTS"
+      moves_would
+    fi
+    would remove "node $number (${ADDRS[INDEX]}) is forgotten, stopped, and its data removed"
+    dry_result
+    return 0
+  fi
+  lock_take
+  if [[ -n $slots ]]; then
+    moves_begin
+    drain "$number"
+    conf_follow
+  fi
+  remove_node "$number"
+  result_done ",\"node\":$number,\"last_replica\":$LAST_REPLICA,\"moved_slots\":$MOVED_SLOTS"
+}
+
+# drain NUMBER…: the slots of these of the nodes that are masters move to the others,
+# evenly.
+drain() {
+  drain_weights "$@"
+  MOVE_VERB=${MOVE_VERB:-"remove $1 --drain"}
+  moves_run want=rebalance "weights=$WEIGHTS"
+}
+
+drain_weights() {
+  local number
+  WEIGHTS=""
+  for number in "$@"; do if index_of_node "$number"; then weight_of "$INDEX" 0 || true; fi; done
+}
+
+# remove_node NUMBER: the cluster forgets it, it is stopped and its data removed.
+remove_node() {
+  local number=$1 all=("${NUMS[@]}") victim addr seed id heir=""
+  index_of_node "$number"
+  victim=$INDEX
+  addr=${ADDRS[victim]}
+  probe
   KINDS[victim]=victim
   need_running
   seed=$SEED
-  lock_take
   id=$(nodes_awk json=id "wanted=$addr")
   step_begin
   if [[ -n $id ]] && node_line "$seed" "$id"; then
     spare_heir "$number" "$seed"
     last_replica "$number" "$seed" "$id"
-    ask "$seed" forget "CLUSTER FORGET $id"
-    interrupted_says "node $number may be no member any more; its data is kept" "remove $number"
-    act || die "$EXIT_UNREACHABLE" "the cluster does not forget node $number" "$ACT_ERROR" "Nothing was stopped or removed."
-    step_done forget "node $number ($addr) is no member any more"
+    forget_node "$number" "$seed" "$id"
     step_begin
   fi
-  stop_nodes "$number"
+  halt_nodes "$number"
   interrupted_says "node $number is no member any more, and stopped" "remove $number"
   without "$number" "${all[*]}"
   CONF_NODES=$LEFT
@@ -222,5 +302,13 @@ verb_remove() {
   conf_write
   node_erase "$number"
   step_done remove "node $number ($addr) is stopped, its data removed"
-  result_done ",\"node\":$number,\"last_replica\":$LAST_REPLICA"
+}
+
+# forget_node NUMBER SEED ID
+forget_node() {
+  index_of_node "$1"
+  ask "$2" forget "CLUSTER FORGET $3"
+  interrupted_says "node $1 may be no member any more; its data is kept" "remove $1"
+  act || die "$EXIT_UNREACHABLE" "the cluster does not forget node $1" "$ACT_ERROR" "Nothing was stopped or removed."
+  step_done forget "node $1 (${ADDRS[INDEX]}) is no member any more"
 }

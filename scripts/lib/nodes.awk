@@ -12,12 +12,6 @@ function arbiters(i,   c, text) {
   return text
 }
 function dash(x) { return x == "" ? "-" : x }
-# The node whose view counts: the one that sees most of the cluster.
-function best_view(   i, b) {
-  b = -1
-  for (i = 0; i < n; i++) if (id[i] != "" && (b < 0 || known[i] > known[b] || (known[i] == known[b] && count[same[i]] > count[same[b]]))) b = i
-  return b
-}
 function seen_by(who,   j) { # a node that knows it, best of all itself
   if (who == "") return -1
   for (j = 0; j < n; j++) if (id[j] == who) return j
@@ -115,14 +109,38 @@ function print_table(   i) {
     printf "%-4s %-21s %-21s %-8s %-14s %-9s %-9s %-18s %8s %5s %7s %7s\n", dash(number[i]), addr[i], role (was == "" ? "" : " (was " was ")"),
       state[i], dash(slots), dash(short(gid)), dash(raft), dash(arbiters(i)), dash(applied), dash(lag), dash(age(raw[i, "uptime_in_seconds"])), dash(mb(memory(i)))
   }
+  print_under_way()
+}
+# What moves, below the table: nothing is wrong with that.
+function print_under_way(   c, k, i, e, t) {
+  c = under_way()
+  for (k = 1; k <= c; k++) print "→ " many(slots_in(move_says(k, "slots")), "slot") " (" move_says(k, "slots") ") on the way from " place_of(move_says(k, "source")) " to " place_of(move_says(k, "dest")) ": " move_says(k, "state") ", " move_age(k) " s" (move_says(k, "last_error") == "" ? "" : ", " move_says(k, "last_error"))
+  for (i = 0; i < n; i++) for (e = 1; e <= opens[i]; e++) {
+    split(open[i, e], t, " ")
+    if (view[i, id[i]] != "slave") print "→ slot " t[1] " is open on " place_of(id[i]) ": it " (t[2] == "<" ? "comes from " : "goes to ") place_of(t[3])
+  }
+}
+function place_of(who,   i) { i = index_of(who); return i < 0 ? who_at(who) : number[i] == "" ? addr[i] : "node " number[i] }
+function who_at(who) { return best >= 0 && (best, who) in view ? vaddr[best, who] : who }
+function moves_json(   c, k, out) {
+  c = under_way()
+  for (k = 1; k <= c; k++) out = out (k > 1 ? "," : "") sprintf("{\"id\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"slots\":%d,\"ranges\":\"%s\",\"state\":\"%s\",\"seconds\":%d}", move_says(k, "id"), who_at(move_says(k, "source")), who_at(move_says(k, "dest")), slots_in(move_says(k, "slots")), move_says(k, "slots"), move_says(k, "state"), move_age(k))
+  return "[" out "]"
+}
+function open_json(   i, e, t, out) {
+  for (i = 0; i < n; i++) for (e = 1; e <= opens[i]; e++) {
+    split(open[i, e], t, " ")
+    if (view[i, id[i]] != "slave") out = out (out == "" ? "" : ",") sprintf("{\"slot\":%d,\"on\":\"%s\",\"%s\":\"%s\"}", t[1], addr[i], t[2] == "<" ? "from" : "to", who_at(t[3]))
+  }
+  return "[" out "]"
 }
 function print_json(   i) {
   if (json == 1) {
     for (i = 0; i < n; i++) { row(i); printf "%s%s", i ? "," : "", node_json(i) }
     return
   }
-  printf "\"state\":\"%s\",\"slots_assigned\":%d,\"epoch\":%d,\"metaraft\":{\"leader\":\"%s\",\"term\":%d,\"voters\":%d,\"learners\":%d}",
-    cluster_health(), (best < 0 ? 0 : count[same[best]]), (best < 0 ? 0 : raw[best, "cluster_current_epoch"]), leader, term, voters, learners
+  printf "\"state\":\"%s\",\"slots_assigned\":%d,\"epoch\":%d,\"metaraft\":{\"leader\":\"%s\",\"term\":%d,\"voters\":%d,\"learners\":%d},\"moves\":%s,\"open_slots\":%s",
+    cluster_health(), (best < 0 ? 0 : count[same[best]]), (best < 0 ? 0 : raw[best, "cluster_current_epoch"]), leader, term, voters, learners, moves_json(), open_json()
 }
 END {
   read_words()

@@ -18,13 +18,14 @@ are missing are built and started under .aikv/. Running it again is safe.
 Which nodes:
   -m, --masters HOST:PORT,…    initialise these running nodes as masters
   -r, --replicas HOST:PORT,…   and these as their replicas (IPv6 in brackets)
-      --shards N               number of masters (3)
+      --shards N               number of masters (3); another one than the cluster has grows or
+                               shrinks it, while clients work
       --replicas-per-shard R   replicas of each (1)
       --base-port P            first client port (6379); a Raft port is the client port + 10000
       --dir D                  folder for data, logs and pids (.aikv in the project)
 What to do:
       --reset                  FLUSHALL and CLUSTER RESET on every node first
-  -y, --yes                    do not ask before --reset erases keys
+  -y, --yes                    do not ask before --reset erases keys, or slots move
       --check-only             only run the checklist: once, or with --timeout until it holds
       --dry-run                only say what would be done
       --timeout S              one deadline for everything after the build (60)

@@ -4,7 +4,8 @@
 #   refuse TEXT|HINT
 #   unsettled TEXT (ask again: one of the nodes has not heard of a change yet)
 # and, unless refused, the actions that are missing:
-#   meet | slots NODE FIRST LAST | replicate NODE MASTER-NODE
+#   meet | slots NODE FIRST LAST | replicate NODE MASTER-NODE | spread (all slots have
+#   owners, and fewer than there are to be)
 
 function refuse(text, hint) { print "refuse " text "|" hint; refused = 1 }
 function check_members(   i, k, who, hint) {
@@ -69,7 +70,7 @@ function choose_masters(   j, s, left, nleft) {
     s = range_of(owns[id[j]])
     if (s in mast) left[++nleft] = j; else place(s, j)
   }
-  for (s = 0; s < masters; s++) if (!(s in mast) && !(s in is_mast) && !(s in spare) && slave_of(s) < 0) place(s, s)
+  for (s = 0; s < masters; s++) if (!(s in mast) && !(s in is_mast) && !(s in spare) && !(id[s] in owns) && slave_of(s) < 0) place(s, s)
   for (s = 0; s < masters; s++) if (!(s in mast) && nleft > 0) place(s, left[nleft--])
   for (s = 0; s < masters; s++) {
     if (s in mast) continue
@@ -82,7 +83,7 @@ function plan_slots(   s, slot, from, last) {
     from = -1; last = first_slot(s + 1) - 1
     for (slot = first_slot(s); slot <= last + 1; slot++) {
       if (slot <= last && !(slot in owner)) { if (from < 0) from = slot; continue }
-      if (from >= 0) { act("slots " mast[s] " " from " " slot - 1); from = -1 }
+      if (from >= 0) { act("slots " mast[s] " " from " " slot - 1); from = -1; lacking++ }
     }
   }
 }
@@ -127,7 +128,7 @@ END {
   if (!refused) check_settled()
   if (!refused) merge_slots()
   if (!refused) choose_masters()
-  if (!refused) { plan_meet(); plan_slots(); plan_replicas() }
+  if (!refused) { plan_meet(); plan_slots(); plan_replicas(); if (!lacking && owners < masters) act("spread") }
   if (refused) exit
   print "verdict " (fresh ? "fresh" : nact > 0 ? "partial" : "complete")
   for (i = 1; i <= nact; i++) print actions[i]

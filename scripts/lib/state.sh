@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the nodes say about the cluster, and what that means. topology.awk reads
-# every node's answers; plan.awk, check.awk, nodes.awk and diagnosis.awk, one of
-# them at a time, print what follows from them.
+# every node's answers; plan.awk, check.awk, nodes.awk, diagnosis.awk and moves.awk, one
+# of them at a time, print what follows from them.
 
 MASTERS=3  # shards asked for
 REPLICAS=1 # replicas per shard asked for
@@ -15,6 +15,7 @@ collect() {
     ask "$node" info "INFO server memory keyspace raft"
     ask "$node" cluster "CLUSTER INFO"
     ask "$node" nodes "CLUSTER NODES"
+    ask "$node" moves "CLUSTER MIGRATION STATUS ALL"
   done
   ask_all 0 "$1"
 }
@@ -53,7 +54,7 @@ id_known() {
   read -r ID_KNOWN 2>/dev/null <"$DIR/pids/node${NUMS[$1]}.id" || ID_KNOWN=-
 }
 
-# state_run PROGRAM [VAR=VALUE]…: runs plan, check, nodes or diagnosis over the answers.
+# state_run PROGRAM [VAR=VALUE]…: runs plan, check, nodes, diagnosis or moves over the answers.
 state_run() {
   local program=$1 text node spares="" ids="" files=() vars=()
   shift

@@ -9,7 +9,11 @@ nodes_awk() {
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     states="$states ${STATES[node]:-up}"
     role=replica
-    if ((${NUMS[node]:-$((node + 1))} <= MASTERS)); then role=master; fi
+    if [[ -n ${CONF_MASTERS:-} && -n ${NUMS[node]:-} ]]; then
+      case " $CONF_MASTERS " in *" ${NUMS[node]} "*) role=master ;; esac
+    elif ((${NUMS[node]:-$((node + 1))} <= MASTERS)); then
+      role=master
+    fi
     case " ${CONF_SPARES:-} " in *" ${NUMS[node]:--} "*) role=master ;; esac
     planned="$planned $role"
   done

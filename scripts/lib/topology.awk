@@ -1,7 +1,9 @@
 # Reads what every node has answered to "collect" (state.sh). Before END of the
 # programs that stand on this one: n nodes 0..n-1; id[i]; raw[i,key]; for every node i and
 # known id: view[i,id] = its role, vmaster[i,id], vflags[i,id], vlink[i,id],
-# vaddr[i,id], vslots[i,id]; known[i], and list[i,1..known[i]] = the ids.
+# vaddr[i,id], vslots[i,id]; known[i], and list[i,1..known[i]] = the ids; opens[i], and
+# open[i,1..opens[i]] = "SLOT > ID" or "SLOT < ID", the slots that i has open by SETSLOT;
+# nmoves[i], and mv[i,1..nmoves[i],field] = what i says of CLUSTER MIGRATION.
 
 function trim_cr() { sub(/\r$/, "") }
 # plain_addr drops "@cport,hostname" and puts an IPv6 address in brackets.
@@ -23,6 +25,21 @@ function read_node(i,   who, k) {
   vlink[i, who] = $8
   for (k = 9; k <= NF; k++)
     if ($k !~ /^\[/) vslots[i, who] = vslots[i, who] (vslots[i, who] == "" ? "" : " ") $k
+    else if (id[i] == who) read_open(i, $k)
+}
+function read_open(i, token,   side) { # [93->-ID] or [93-<-ID]
+  token = substr(token, 2, length(token) - 2)
+  side = token ~ /->-/ ? " > " : " < "
+  sub(/-[<>]-/, side, token)
+  open[i, ++opens[i]] = token
+}
+# A map of CLUSTER MIGRATION STATUS, a name or a value a line; an empty value is none.
+function read_move(i) {
+  if (!(1 in mfield)) split("id slots source dest operation state last_error retries create_time start_time end_time write_pause_ms", mfield, " ")
+  if ($0 == "id" && (!nmoves[i] || mat_field == 12)) { nmoves[i]++; mat_field = 1 }
+  else if (!nmoves[i]) return
+  else if (mat_field < 12 && $0 == mfield[mat_field + 1]) mat_field++
+  else if (mv[i, nmoves[i], mfield[mat_field]] == "") mv[i, nmoves[i], mfield[mat_field]] = $0
 }
 function read_raft(i,   name, k, parts, kv, c) {
   name = $0; sub(/:.*/, "", name)
@@ -32,11 +49,12 @@ function read_raft(i,   name, k, parts, kv, c) {
   split($0, parts, ",")
   for (k in parts) { split(parts[k], kv, "="); g[i, c, kv[1]] = kv[2] }
 }
-FNR == 1 { i = FILENAME; sub(/.*\./, "", i); i += 0; if (i >= n) n = i + 1 }
+FNR == 1 { i = FILENAME; sub(/.*\./, "", i); i += 0; if (i >= n) n = i + 1; mat_field = 0 }
 { trim_cr() }
 /^@@/ { part = substr($0, 3); next }
 /^$/ || /^#/ { next }
 part == "nodes" && NF >= 8 { read_node(i); next }
+part == "moves" { read_move(i); next }
 part == "info" && /^(group_[0-9]+|metaraft):/ { read_raft(i); next }
 part == "info" && /^db0:/ { keys[i] = $0; sub(/^db0:keys=/, "", keys[i]); sub(/,.*/, "", keys[i]); next }
 part == "info" || part == "cluster" { k = $0; sub(/:.*/, "", k); raw[i, k] = substr($0, length(k) + 2) }
@@ -67,6 +85,34 @@ function expand(i, who,   t, ab, c, k, s, last) {
       else { own[i, s] = who; count[i]++ }
     }
   }
+}
+# best_view: the node whose view counts, the one that sees most of the cluster.
+function best_view(   i, b) {
+  b = -1
+  for (i = 0; i < n; i++) if (id[i] != "" && (b < 0 || known[i] > known[b] || (known[i] == known[b] && count[same[i]] > count[same[b]]))) b = i
+  return b
+}
+# under_way: how many moves of slots are; the k-th is shown by the node move_at[k], in its
+# row move_row[k]: where it goes to, or else where it comes from.
+function under_way(   i, m, who, c, place) {
+  for (i = 0; i < n; i++) for (m = 1; m <= nmoves[i]; m++) {
+    who = mv[i, m, "id"]
+    if (who == "" || mv[i, m, "state"] ~ /^(completed|failed|canceled)$/) continue
+    if (!(who in place)) { place[who] = ++c; move_at[c] = i; move_row[c] = m }
+    else if (mv[i, m, "operation"] == "import" && id[i] == mv[i, m, "dest"]) { move_at[place[who]] = i; move_row[place[who]] = m }
+  }
+  return c + 0
+}
+function move_says(k, field) { return mv[move_at[k], move_row[k], field] }
+# move_age: for how many seconds the k-th has run, by the clock of the node that shows it.
+function move_age(k,   t) {
+  t = move_says(k, "start_time") + 0 > 0 ? move_says(k, "start_time") : move_says(k, "create_time")
+  return t + 0 > 0 && raw[move_at[k], "server_time_usec"] + 0 > 0 ? int((raw[move_at[k], "server_time_usec"] / 1000 - t) / 1000) : 0
+}
+function slots_in(ranges,   t, ab, c, k, sum) { # how many slots "0-5 7" has
+  c = split(ranges, t, " ")
+  for (k = 1; k <= c; k++) sum += split(t[k], ab, "-") == 2 ? ab[2] - ab[1] + 1 : 1
+  return sum + 0
 }
 function host(a,  h) { h = a; sub(/:[0-9]+$/, "", h); gsub(/[\[\]]/, "", h); return h }
 function port(a,  p) { p = a; sub(/.*:/, "", p); return p }

@@ -22,8 +22,10 @@ pause|verb_pause|N...|--json|stop the process of nodes by SIGSTOP: they hang|pau
 resume|verb_resume|N...|--json|let paused nodes go on|resume 2
 partition|verb_partition|N[,M...]|@shape --json|cut a group of nodes off from all others, until heal; processes or containers|partition 2;partition 2,5;partition 1 --base-port 7379
 heal|verb_heal||@shape --json|end the partition|heal;heal --dir /tmp/small
-add|verb_add||--replica-of --timeout --json|start one more node and let it join, as a master without slots or as a replica|add;add --replica-of 1
-remove|verb_remove|N|--timeout --json|let a node without slots leave, stop it and remove its data|remove 7
+add|verb_add||--replica-of --rebalance --dry-run --timeout --json|start one more node and let it join, as a master without slots or as a replica|add;add --rebalance;add --replica-of 1
+remove|verb_remove|N|--drain --dry-run --timeout --json|let a node without slots leave, stop it and remove its data; with --drain, its slots move to the other masters first|remove 7;remove 3 --drain
+rebalance|verb_rebalance||@nodes --weights --dry-run --timeout --json|move slots until each master has its share, while clients work|rebalance;rebalance --weights 1=2,4=0;rebalance --dry-run
+move|verb_move|SLOTS FROM TO|@nodes --dry-run --timeout --json|move slots, with their keys, from one node to another, while clients work|move 0-99,200 1 2
 env|verb_env||@nodes --json|export lines that describe the cluster, for eval|env;eval "$(aikv-tool cluster env)"
 '
 
@@ -40,6 +42,10 @@ OPTIONS='
 --watch|||show it again every second, until Ctrl-C
 --fix|||do what helps, after asking
 --replica-of||N|follow node N
+--rebalance|||then move slots until each master, the new one too, has its share
+--drain|||first move its slots to the other masters, evenly
+--weights||N=W,...|how much node N gets, where others get 1; 0 empties it
+--dry-run|||only say what would be done
 --base-port||P|the first client port (6379)
 --shards||N|the number of masters (3)
 --replicas-per-shard||R|the replicas of each (1)
@@ -95,7 +101,7 @@ verb_usage() {
     esac
   done <<<"$OPTIONS"
   case $VERB_OPTIONS in *@init*) printf '      and the others of cluster_init.sh: see cluster_init.sh --help\n' ;; esac
-  case $VERB_ARGS in *N*) printf '\nN is the number of a node, from 1, as "aikv-tool cluster status" shows it.\n' ;; esac
+  case $VERB_ARGS in *SLOTS*) printf '\nSLOTS are slots and ranges of them, 0-16383; FROM and TO the numbers of nodes, from 1, as\n"aikv-tool cluster status" shows them.\n' ;; *N*) printf '\nN is the number of a node, from 1, as "aikv-tool cluster status" shows it.\n' ;; esac
   printf '\nExamples:\n'
   rest="$VERB_EXAMPLES;"
   while [[ -n $rest ]]; do
@@ -109,7 +115,7 @@ tool_usage() {
   printf 'Usage: aikv-tool cluster VERB [options]\n       aikv-tool completion bash|zsh\n\n'
   local name function args options text examples
   while IFS='|' read -r name function args options text examples; do
-    if [[ -n $name ]]; then printf '  %-9s %-11s %s\n' "$name" "$args" "$text"; fi
+    if [[ -n $name ]]; then printf '  %-9s %-13s %s\n' "$name" "$args" "$text"; fi
     : "$function" "$options" "$examples"
   done <<<"$VERBS"
   cat <<'USAGE'
@@ -129,7 +135,7 @@ verb_parse() {
   local verb=$1 arg value keep=()
   shift
   verb_row "$verb"
-  WORDS=() OPT_FOLLOW=0 OPT_LINES=20 OPT_WATCH=0 OPT_FIX=0 OPT_REPLICA_OF=""
+  WORDS=() OPT_FOLLOW=0 OPT_LINES=20 OPT_WATCH=0 OPT_FIX=0 OPT_REPLICA_OF="" OPT_REBALANCE=0 OPT_DRAIN=0 OPT_WEIGHTS=""
   while (($# > 0)); do
     arg=$1
     shift
@@ -168,6 +174,12 @@ verb_parse() {
       --follow) OPT_FOLLOW=1 ;;
       --watch) OPT_WATCH=1 ;;
       --fix) OPT_FIX=1 ;;
+      --rebalance) OPT_REBALANCE=1 ;;
+      --drain) OPT_DRAIN=1 ;;
+      --weights)
+        OPT_WEIGHTS=$value
+        if [[ -z $value ]]; then usage_error "--weights wants N=W,…, not ''"; fi
+        ;;
       --lines) need_number "$arg" "$value" 0 999999 && OPT_LINES=$NUMBER ;;
       --replica-of) need_number "$arg" "$value" 1 100000 && OPT_REPLICA_OF=$NUMBER ;;
       *)
