@@ -17,6 +17,7 @@ func Commands(node Node) []*command.Command {
 	a := &admin{node}
 	return slices.Concat(
 		a.connectionCommands(), multiCommands(), a.serverCommands(), a.clusterCommands(), a.debugCommands(),
+		a.saveCommands(), a.memoryCommands(),
 		migrateCommands(),
 	)
 }

@@ -258,6 +258,14 @@ func latencyAdvice(event string) string {
 	case command.EventLogSync:
 		return command.EventLogSync + ": the disk takes long to sync the Raft log, and every write waits for it. A faster disk for " +
 			"storage.data_dir helps, or one that other programs use less."
+	case command.EventApply:
+		return command.EventApply + ": committed entries took long to run, and writes behind them waited: see what " + command.EventCommand + " says. " +
+			"MEMORY DOCTOR tells whether they waited for checkpoints."
+	case command.EventCheckpoint:
+		return command.EventCheckpoint + ": much has changed, or the disk is slow. Writes go on meanwhile, unless INFO persistence counts store_stalls."
+	case command.EventElection:
+		return command.EventElection + ": a group had no leader for so long, and its writes waited. Nodes or the network were away, " +
+			"or a node got no processor for an election timeout: see raft.tick and raft.election_ticks."
 	default:
 		return ""
 	}

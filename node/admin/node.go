@@ -73,6 +73,13 @@ type Node interface {
 	SlotKeys(s uint16) int64
 	SlotBytes(s uint16) (int64, error)
 
+	// Save makes a checkpoint of the node's shard, SaveInBackground has one made: another
+	// one, with schedule, if one is under way.
+	Save() error
+	SaveInBackground(schedule bool) Saving
+	// Shutdown has the node stop; false if it does already.
+	Shutdown(ctx context.Context, how Shutdown) bool
+
 	// Faults reports whether tests may use Partition, which loses everything from
 	// and to other nodes; nil for both ends that.
 	Faults() bool

@@ -202,6 +202,22 @@ func (n *testNode) SlotKeys(s uint16) int64 { return max(3-int64(s), 0) }
 
 func (n *testNode) SlotBytes(s uint16) (int64, error) { return 100 * n.SlotKeys(s), nil }
 
+func (n *testNode) Save() error { return n.note("checkpoint") }
+
+func (n *testNode) SaveInBackground(schedule bool) Saving {
+	if n.note("checkpoint behind, schedule %v", schedule) == nil {
+		return SavingStarted
+	}
+	if schedule {
+		return SavingScheduled
+	}
+	return SavingAlready
+}
+
+func (n *testNode) Shutdown(_ context.Context, how Shutdown) bool {
+	return n.note("shutdown %+v", how) == nil
+}
+
 func (n *testNode) Faults() bool { return n.refuse == nil }
 
 func (n *testNode) Partition(from, to []topology.NodeID) { _ = n.note("partition %d %d", from, to) }

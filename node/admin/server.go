@@ -44,12 +44,6 @@ func (a *admin) serverCommands() []*command.Command {
 			Local: a.lolwut,
 		},
 		{
-			Name: "lastsave", Arity: 1, Flags: command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatAdmin | command.CatDangerous,
-			Tips:  []string{"nondeterministic_output"},
-			Doc:   command.Doc{Summary: "Returns the current time: every acknowledged write is saved.", Since: "1.0.0", Group: "server", Complexity: "O(1)"},
-			Local: a.lastSave,
-		},
-		{
 			Name: "role", Arity: 1, Flags: command.FlagNoScript | command.FlagLoading | command.FlagStale | command.FlagFast, ACL: command.CatAdmin | command.CatDangerous,
 			Doc:   command.Doc{Summary: "Returns the node's role in its shard.", Since: "2.8.12", Group: "server", Complexity: "O(1)"},
 			Local: a.role,
@@ -141,11 +135,6 @@ func (a *admin) lolwut(_ context.Context, _ *command.Env, _ *command.Args, r *re
 }
 
 // lastSave answers now: a write is on disk before it is acknowledged.
-func (a *admin) lastSave(_ context.Context, _ *command.Env, _ *command.Args, r *resp.Reply) error {
-	r.Int(time.Now().Unix())
-	return nil
-}
-
 // wait is WAIT numreplicas timeout.
 func (a *admin) wait(_ context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
 	if localRole(a.node) == "replica" {

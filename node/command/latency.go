@@ -19,12 +19,16 @@ type LatencyMonitor struct {
 	events map[string]*latencyEvent
 }
 
-// The events that the monitor hears of: commands by whether they have FlagFast, and
-// syncs of the Raft log. Those of commands have Redis's names.
+// The events that the monitor hears of: commands by whether they have FlagFast, syncs of
+// the Raft log, the application of committed entries, checkpoints of shards, and how long
+// a group was without a leader. Those of commands have Redis's names.
 const (
 	EventCommand     = "command"
 	EventFastCommand = "fast-command"
 	EventLogSync     = "raft-log-fsync"
+	EventApply       = "raft-apply"
+	EventCheckpoint  = "checkpoint"
+	EventElection    = "raft-election"
 )
 
 // latencyHistory is how many samples are kept of an event.
@@ -81,6 +85,13 @@ func (m *LatencyMonitor) Sample(event string, at time.Time, took time.Duration) 
 		e.samples = slices.Delete(e.samples, 0, 1)
 	}
 	e.samples = append(e.samples, LatencySample{at, took})
+}
+
+// Took is Sample for an event that ends now.
+func (m *LatencyMonitor) Took(event string, took time.Duration) {
+	if m != nil && m.threshold.Load() > 0 {
+		m.Sample(event, time.Now(), took)
+	}
 }
 
 // Summaries returns one summary for each kind of event, by name.

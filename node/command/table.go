@@ -24,12 +24,17 @@ const maxName = 32
 // NewTable builds the table of the families' commands. It panics on rows that
 // contradict the rules of Command: that is a mistake of the program. The rows belong
 // to the table then. Names that begin with a byte 0 are those of internal commands.
+// Several families may have subcommands of one container; the first describes it.
 func NewTable(families ...[]*Command) *Table {
 	t := &Table{byName: make(map[string]*Command), internal: make(map[string]*Command)}
 	for _, family := range append(families, internalCommands()) {
 		for _, c := range family {
 			if c.internal() {
 				t.add(t.internal, c)
+				continue
+			}
+			if first := t.byName[c.Name]; first != nil && first.Subcommands != nil && c.Subcommands != nil {
+				t.extend(first, c)
 				continue
 			}
 			t.add(t.byName, c)
@@ -48,6 +53,16 @@ func NewTable(families ...[]*Command) *Table {
 
 // internal reports whether clients cannot name the command: the node itself does.
 func (c *Command) internal() bool { return c.Name[0] == 0 }
+
+// extend adds the subcommands of more to a container that another family has as well.
+func (t *Table) extend(c, more *Command) {
+	for _, sub := range more.Subcommands {
+		sub.parent = c
+		t.add(c.subs, sub)
+	}
+	c.Subcommands = slices.Concat(c.Subcommands, more.Subcommands)
+	slices.SortFunc(c.Subcommands, func(a, b *Command) int { return strings.Compare(a.Name, b.Name) })
+}
 
 func (t *Table) add(into map[string]*Command, c *Command) {
 	if into[c.Name] != nil {

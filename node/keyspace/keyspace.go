@@ -35,6 +35,8 @@ type Options struct {
 	// Failed is told when a checkpoint has failed in the background: every transaction
 	// and Sync from then on has the same error. It must not wait. nil: nobody is told.
 	Failed func(error)
+	// Written is told how long a checkpoint took. It must not wait. nil: nobody is told.
+	Written func(took time.Duration)
 
 	pageSize, inlineLimit, sweepPiece int // of tests; 0: the usual ones
 }
@@ -88,7 +90,7 @@ func Open(store storage.Store, opts Options) (*Keyspace, error) {
 	var err error
 	ks.recs, err = records.Open(store, records.Options{
 		Dirty: opts.DirtyBytes, Cache: opts.CacheBytes, Interval: opts.CheckpointInterval,
-		Sched: opts.Sched, Logger: opts.Logger, Failed: opts.Failed, SweepPiece: opts.sweepPiece,
+		Sched: opts.Sched, Logger: opts.Logger, Failed: opts.Failed, Written: opts.Written, SweepPiece: opts.sweepPiece,
 		Parts: slot.Count, Part: filterPart, PartRange: filterRange, PartKeys: ks.slotKeys, Check: checkStored,
 		Ended: remainsOf, EndedRange: remainsRange,
 	})

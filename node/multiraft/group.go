@@ -55,7 +55,9 @@ type Group struct {
 	contact map[uint64]time.Time // last message by Raft id
 	quiet   int                  // ticks since a leader was heard
 	silent  bool                 // see noteSilence
-	spare   []uint64             // arbiters whose appends may wait: see noteSpare
+	// leaderless is since when the group has lost its leader; zero: it has one, or never had.
+	leaderless time.Time
+	spare      []uint64 // arbiters whose appends may wait: see noteSpare
 
 	storedWaits []*StoredWait // the loop's
 

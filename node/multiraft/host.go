@@ -130,6 +130,9 @@ type Options struct {
 	// Notify is called from the loop when leadership or membership of a group
 	// changed. It must not block and may be nil.
 	Notify func(GroupID)
+	// Elected is called from the loop when a group has a leader again, with how long it
+	// had none as far as this member knows. It must not block and may be nil.
+	Elected func(without time.Duration)
 
 	// manual hosts start no goroutines: their owner calls the step functions,
 	// one at a time.

@@ -1,6 +1,8 @@
 package multiraft
 
 import (
+	"time"
+
 	"go.etcd.io/raft/v3"
 )
 
@@ -44,9 +46,11 @@ func (g *Group) noteState() {
 	if g.silent {
 		next.leader = raft.None
 	}
-	if *g.lead.Load() == next {
+	was := g.lead.Load()
+	if *was == next {
 		return
 	}
+	g.noteElection(was.leader, next.leader)
 	g.lead.Store(&next)
 	g.trimmer.heldToServe = 0 // what a leader says counts while it leads
 	g.reader.dropLease()
@@ -61,6 +65,20 @@ func (g *Group) noteState() {
 	g.members.expectProof()
 	g.notified = g.Leads()
 	g.host.notify(g.id)
+}
+
+// noteElection tells how long there was no leader.
+func (g *Group) noteElection(was, next uint64) {
+	now := g.host.opts.Now()
+	switch {
+	case next == raft.None && was != raft.None:
+		g.leaderless = now
+	case next != raft.None && !g.leaderless.IsZero():
+		if told := g.host.opts.Elected; told != nil {
+			told(now.Sub(g.leaderless))
+		}
+		g.leaderless = time.Time{}
+	}
 }
 
 // noteSilence finds out whether the leader that raft names has fallen silent. A

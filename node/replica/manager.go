@@ -372,10 +372,20 @@ func (m *Manager) Reset(ctx context.Context, change multiraft.Change) ([]*multir
 }
 
 // Close closes the state of all replicas. The host has been closed before.
-func (m *Manager) Close() error {
+func (m *Manager) Close() error { return m.closeAll((*shard.Machine).Close) }
+
+// Abandon is Close that leaves what is newer than the stores to the log.
+func (m *Manager) Abandon() error {
+	return m.closeAll(func(s *shard.Machine) error {
+		s.Abandon()
+		return nil
+	})
+}
+
+func (m *Manager) closeAll(end func(*shard.Machine) error) error {
 	var errs []error
 	for _, r := range m.All() {
-		errs = append(errs, r.closeMachine())
+		errs = append(errs, r.closeMachineBy(end))
 	}
 	return errors.Join(errs...)
 }

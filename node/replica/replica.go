@@ -139,12 +139,14 @@ func (r *Replica) adopt(store storage.Store) error {
 
 // closeMachine closes the state, all of which is in the store then, and drops one
 // that was to take its place.
-func (r *Replica) closeMachine() error {
+func (r *Replica) closeMachine() error { return r.closeMachineBy((*shard.Machine).Close) }
+
+func (r *Replica) closeMachineBy(end func(*shard.Machine) error) error {
 	err := r.inflow.stop(r.manager.opts.Sched)
 	if r.store == nil {
 		return err
 	}
-	return errors.Join(err, r.machine.Close(), r.store.Close())
+	return errors.Join(err, end(r.machine), r.store.Close())
 }
 
 // destroy deletes the replica's data; its group has stopped.

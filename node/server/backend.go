@@ -26,6 +26,7 @@ type backend struct {
 	config *admin.Config
 	front  atomic.Pointer[frontend.Server]
 	info   processInfo
+	saves  saves
 	// As CONFIG SET left them:
 	limits    frontend.Limits
 	announced announcement

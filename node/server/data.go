@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/genuineh/aikv/node/command"
 	"github.com/genuineh/aikv/node/config"
 	"github.com/genuineh/aikv/node/keyspace"
 	"github.com/genuineh/aikv/node/replica"
@@ -46,6 +47,8 @@ type dataDir struct {
 	bulk func() (done func())
 	// recovered is shard.Options' Recovered.
 	recovered func(command string, reason any, stack []byte)
+	// latency is told of checkpoints and applied entries; nil: nobody is.
+	latency *command.LatencyMonitor
 }
 
 // dataFormat is the version of the layout that this program writes.
@@ -191,8 +194,10 @@ func (d *dataDir) shardOptions() shard.Options {
 	return shard.Options{
 		Keyspace: keyspace.Options{
 			CacheBytes: int64(orNone(int(s.CacheSize))), DirtyBytes: int64(s.DirtySize), CheckpointInterval: time.Duration(s.CheckpointInterval),
+			Written: func(took time.Duration) { d.latency.Took(command.EventCheckpoint, took) },
 		},
 		Recovered: d.recovered,
+		Applied:   func(took time.Duration) { d.latency.Took(command.EventApply, took) },
 	}
 }
 

@@ -59,6 +59,9 @@ func (b *backend) Info() admin.NodeInfo {
 			Writing: stats.Store.Writing,
 			Stalls:  stats.Store.Stalls, Stalled: stats.Store.Stalled, Waiting: stats.Store.Waiting,
 		}
+		if last, running := b.lastSave(); last.After(info.Store.Last) || running {
+			info.Store.Last, info.Store.Writing = last, running || info.Store.Writing
+		}
 		info.KeyspaceHits, info.KeyspaceMisses, info.ExpiredKeys = stats.Hits, stats.Misses, stats.Expired
 		info.InternalErrors += stats.Panics
 	}

@@ -70,9 +70,12 @@ type node struct {
 	latency   command.LatencyMonitor
 	maxString atomic.Int64 // command.MaxString of the present proto-max-bulk-len
 
-	// fatal receives the error that ends the node.
+	// fatal receives the error that ends the node, quit how a client wants it to.
 	fatal chan error
-	work  *sched.Group
+	quit  chan admin.Shutdown
+	// unsaved leaves what is newer than the stores to the log when the node stops.
+	unsaved bool
+	work    *sched.Group
 
 	processors lender
 }
@@ -118,6 +121,12 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.L
 	case <-ctx.Done():
 		log.Info("node is stopping")
 		n.handOff()
+	case how := <-n.quit:
+		n.unsaved = how.Unsaved
+		log.Info("node is stopping: a client has sent SHUTDOWN", "now", how.Abrupt, "nosave", how.Unsaved)
+		if !how.Abrupt {
+			n.handOff()
+		}
 	case failure = <-n.fatal:
 	}
 	return errors.Join(failure, n.stop(stop, failure))
@@ -125,7 +134,7 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger, level *slog.L
 
 func newNode(cfg config.Config, log *slog.Logger, s sched.Sched) *node {
 	n := &node{
-		cfg: cfg, log: log, sched: s, fatal: make(chan error, 1), work: sched.NewGroup(s),
+		cfg: cfg, log: log, sched: s, fatal: make(chan error, 1), quit: make(chan admin.Shutdown, 1), work: sched.NewGroup(s),
 		hearsay: newHearsay(), beatNow: make(chan struct{}, 1),
 	}
 	n.clients, n.pauseLimit = clientPort{n}, n.configuredPause
@@ -173,7 +182,7 @@ func (n *node) open() error {
 	if n.promise, err = openPromise(n.cfg.Storage.DataDir, time.Duration(r.ElectionTicks)*time.Duration(r.Tick)); err != nil {
 		return fmt.Errorf("cannot use the data folder: %w", err)
 	}
-	n.data.recovered, n.data.bulk = n.handlerPanicked, n.processors.lend
+	n.data.recovered, n.data.bulk, n.data.latency = n.handlerPanicked, n.processors.lend, &n.latency
 	n.handler = newPeerHandler(n)
 	n.home = newHome(n)
 	if err := n.home.load(); err != nil {
@@ -224,6 +233,7 @@ func (n *node) hostOptions() multiraft.Options {
 		RequestTimeout: time.Duration(r.RequestTimeout), CommitDelay: time.Duration(r.CommitDelay),
 		LogEntries: n.cfg.WAL.GroupEntries, LogBytes: int64(n.cfg.WAL.GroupSize),
 		Now: n.sched.Now, Sched: n.sched, Logger: n.log, Fatal: n.fail,
+		Elected: func(without time.Duration) { n.latency.Took(command.EventElection, without) },
 		Notify: func(id multiraft.GroupID) {
 			if id == n.home.current.Load().metaGroup() {
 				n.home.wake()
@@ -387,7 +397,11 @@ func (n *node) stop(cancel context.CancelFunc, failure error) error {
 		n.data.release()
 		return nil
 	}
-	return errors.Join(err, n.replicas.Close(), n.home.close(), n.data.close())
+	closeReplicas := n.replicas.Close
+	if n.unsaved {
+		closeReplicas = n.replicas.Abandon
+	}
+	return errors.Join(err, closeReplicas(), n.home.close(), n.data.close())
 }
 
 // abandon gives up a node that could not start.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"github.com/genuineh/aikv/node/blocking"
 	"github.com/genuineh/aikv/node/command"
@@ -22,6 +23,8 @@ type Options struct {
 	// command is answered with an error, and the machine goes on. Without it the
 	// panic goes on, as it should in tests.
 	Recovered func(command string, reason any, stack []byte)
+	// Applied is told how long it took to apply entries; nil: nobody is.
+	Applied func(took time.Duration)
 	// Unreadable is told when a read meets damage in the store. It reports whether
 	// another copy of the data takes this one's place: then the read is answered
 	// TRYAGAIN, and an error otherwise.
@@ -35,6 +38,7 @@ type Machine struct {
 	table     *command.Table
 	recovered func(string, any, []byte) // Options.Recovered
 	damage    func(error) bool          // Options.Unreadable
+	told      func(time.Duration)       // Options.Applied
 
 	slots slotTable // as of the applier's last entry
 	marks marks     // the same
@@ -99,7 +103,7 @@ func Open(store storage.Store, table *command.Table, opts Options) (*Machine, er
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{keys: keys, table: table, recovered: opts.Recovered, damage: opts.Unreadable}
+	m := &Machine{keys: keys, table: table, recovered: opts.Recovered, damage: opts.Unreadable, told: opts.Applied}
 	if err := m.readSlots(); err != nil {
 		return nil, fmt.Errorf("shard: reading the slot table: %w", err)
 	}
@@ -250,6 +254,10 @@ func (m *Machine) Residue() slot.Set {
 // replies are in place when it returns. An error means that the replica can go on no
 // more: the node stops.
 func (m *Machine) Apply(entries []Entry) error {
+	if m.told != nil {
+		begun := time.Now()
+		defer func() { m.told(time.Since(begun)) }()
+	}
 	for len(entries) > 0 {
 		n, err := m.applyTogether(entries)
 		if err != nil {

@@ -115,11 +115,15 @@ func (m *Map) Checkpoint() error {
 	if f == nil {
 		return nil
 	}
+	begun := m.opts.Sched.Now()
 	filters, err := m.write(f)
 	if err != nil {
 		return c.fail(err)
 	}
 	m.settle(f, filters)
+	if m.opts.Written != nil {
+		m.opts.Written(m.opts.Sched.Now().Sub(begun))
+	}
 	return nil
 }
 

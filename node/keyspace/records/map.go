@@ -43,6 +43,8 @@ type Options struct {
 	// transaction and Sync from then on has the same error. It must not wait. nil:
 	// nobody is told.
 	Failed func(error)
+	// Written is told how long a checkpoint took. It must not wait. nil: nobody is told.
+	Written func(took time.Duration)
 	// SweepPiece bounds the records that one transaction of a sweep removes.
 	// 0: 16384.
 	SweepPiece int
