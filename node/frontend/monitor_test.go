@@ -183,3 +183,16 @@ func TestCommandsAreLogged(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A second MONITOR of a connection is not answered, as in Redis.
+func TestMonitorTwice(t *testing.T) {
+	m := start(t, nil).dial()
+	m.want([]string{"MONITOR"}, "OK")
+	m.send("MONITOR\r\nECHO a\r\n")
+	if line := m.reply(); !strings.HasSuffix(line, `"ECHO" "a"`) {
+		t.Error(line)
+	}
+	if line := m.reply(); line != "a" {
+		t.Error(line)
+	}
+}
