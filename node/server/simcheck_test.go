@@ -65,6 +65,8 @@ type simStats struct {
 	// What blocked clients have met: they were served after they had waited, or sent
 	// elsewhere, and served there.
 	blockedServed, blockedMoved, blockedServedElsewhere int
+	// How migrations have ended, and how often one was handed back.
+	migrated, notMigrated, handedBack int
 }
 
 func (s *simStats) add(o simStats) {
@@ -86,13 +88,17 @@ func (s *simStats) add(o simStats) {
 	s.blockedServed += o.blockedServed
 	s.blockedMoved += o.blockedMoved
 	s.blockedServedElsewhere += o.blockedServedElsewhere
+	s.migrated += o.migrated
+	s.notMigrated += o.notMigrated
+	s.handedBack += o.handedBack
 }
 
 // sometimes fails the test if something has never happened in many runs.
 func (s *simStats) sometimes(t *testing.T) {
 	for what, n := range map[string]int{
 		"a takeover during EXEC": s.takeovers, "a watched key that had changed": s.swapsFailed,
-		"a watched key that had not changed": s.swaps,
+		"a watched key that had not changed": s.swaps, "a migration that was completed": s.migrated,
+		"a migration that was not completed": s.notMigrated, "a hand-over that was handed back": s.handedBack,
 	} {
 		if n == 0 {
 			t.Errorf("this never happened: %s", what)
@@ -125,7 +131,8 @@ func (c *simCluster) watch(p *seeded.Process, name string) {
 		c.checkLeaders(n)
 	case "applier":
 		c.checkState(n)
-	case "persister", "client", "serve", "beats", "keep time":
+	case "persister", "client", "serve", "beats", "keep time", "mover", "migration", "pull",
+		"report", "seal", "own", "takeover", "residue", "done", "watch", "unwatch", "end import", "drop", "mark", "hand back":
 	default:
 		c.checkReplicas(n)
 	}
@@ -275,6 +282,7 @@ func (c *simCluster) recover() {
 	c.quiet = true
 	c.await("the end of the clients", func() bool { return c.clients+c.queue.clients == 0 })
 	c.await("an owner for every slot", c.reassigned)
+	c.await("the end of all migrations", c.settled)
 	cl := &simClient{c: c, id: -1, known: make(map[string]int)}
 	for _, key := range c.keys {
 		get := simOp{key, []string{"get", key}}
@@ -332,6 +340,45 @@ func (c *simCluster) reassigned() bool {
 		}
 	}
 	return false
+}
+
+// settled reports whether no slot moves, and nothing is left of those that did.
+func (c *simCluster) settled() bool {
+	for _, n := range c.nodes {
+		if !n.up() || n.node.home.Identity().Cluster != c.cluster {
+			continue
+		}
+		view := n.node.meta.Current()
+		if len(view.Garbage) > 0 || slices.ContainsFunc(view.Migrations, (*topology.Migration).Active) {
+			return false
+		}
+		for _, r := range n.node.replicas.All() {
+			if m := r.Machine(); m != nil && r.Leads() && len(m.Watches())+len(m.Imports()) > 0 {
+				return false
+			}
+		}
+	}
+	c.countMigrations()
+	return true
+}
+
+// countMigrations adds up how the migrations have ended that MetaRaft remembers.
+func (c *simCluster) countMigrations() {
+	for _, n := range c.nodes {
+		if !n.up() || n.node.home.Identity().Cluster != c.cluster {
+			continue
+		}
+		for _, m := range n.node.meta.Current().Migrations {
+			switch {
+			case m.State != topology.Completed:
+				c.stats.notMigrated++
+			default:
+				c.stats.migrated++
+			}
+			c.stats.handedBack += m.Retries
+		}
+		return
+	}
 }
 
 // finish judges the run as a whole.

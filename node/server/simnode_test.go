@@ -96,6 +96,7 @@ func (n *simNode) start(proc *seeded.Process) error {
 	}
 	node := newNode(n.c.config(), n.c.logger.With("node", n.index), proc)
 	node.address, node.clients = n.addr, noClientPorts{}
+	node.pauseLimit = func() time.Duration { return 100 * time.Millisecond }
 	node.uptime = func() time.Duration { return proc.Now().Sub(simStart) }
 	node.data = &dataDir{
 		cfg: node.cfg, logger: node.log, log: log,

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/genuineh/aikv/node/metaraft"
 	"github.com/genuineh/aikv/node/multiraft"
 	"github.com/genuineh/aikv/node/sched"
 	"github.com/genuineh/aikv/node/slot"
@@ -24,7 +25,7 @@ func (c *simCluster) makeTrouble() {
 		troubles := []func(*simNode){
 			c.powerCut, c.powerCut, c.blackout, c.killed, c.badDisk, c.slowDisk, c.badNetwork,
 			c.partition, c.partition, c.isolateLeader, c.cutPair, c.heal, c.pauseLeader,
-			c.handOff, c.failover, c.moveSlot, c.moveSlot, c.moveSlot, c.follow, c.follow, c.forget, c.forget, c.reset, c.loseQuorum, c.copyFolder,
+			c.handOff, c.failover, c.moveSlot, c.moveSlot, c.moveSlot, c.migrate, c.migrate, c.migrate, c.migrate, c.cancel, c.follow, c.follow, c.forget, c.forget, c.reset, c.loseQuorum, c.copyFolder,
 		}
 		if !c.lost { // it takes a moment at which nothing else is amiss
 			troubles = append(troubles, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk, c.loseDisk)
@@ -264,6 +265,36 @@ func (c *simCluster) moveSlot(n *simNode) {
 
 func (c *simCluster) addSlots(n *simNode, set slot.Set) error {
 	return c.order(n, "ADDSLOTS "+set.String(), func(ctx context.Context, o *node) error { return o.meta.AddSlots(ctx, set) })
+}
+
+// migrate has a shard import slots that clients use, with what is in them.
+func (c *simCluster) migrate(n *simNode) {
+	if !n.up() {
+		return
+	}
+	view := n.node.meta.Current()
+	s := slot.Of([]byte(c.keys[c.rng.Intn(len(c.keys))]))
+	if view.Owner[s] == nil {
+		return
+	}
+	var set slot.Set
+	for i := range slot.Count {
+		if next := (int(s) + i) % slot.Count; view.Owner[next] == view.Owner[s] && set.Len() < 1<<c.rng.Intn(14) {
+			set.Add(uint16(next))
+		}
+	}
+	c.later(n, fmt.Sprintf("IMPORT of %d slots from %d on", set.Len(), s), func(ctx context.Context, o *node) error {
+		_, err := o.meta.StartMigration(ctx, topology.Import, metaraft.MigrationRequest{Slots: set})
+		return err
+	})
+}
+
+// cancel ends the migrations of a node's shard.
+func (c *simCluster) cancel(n *simNode) {
+	c.later(n, "CANCEL", func(ctx context.Context, o *node) error {
+		_, err := o.meta.EndMigration(ctx, 0, "", topology.Canceled, "")
+		return err
+	})
 }
 
 // follow makes a node without slots a replica of some master.
