@@ -26,7 +26,11 @@
 //   - The clock is the largest entry time applied. In writes it alone decides
 //     what has expired.
 //   - No two states of a key have the same version: every change gives it a new
-//     one.
+//     one, and so does its arrival from another keyspace.
+//   - Keys of slots that are hidden (under import, or being dropped) are seen, counted
+//     and swept by nobody.
+//   - A job's change log has each stored key that has changed since the job watches its
+//     slots, once, at the last entry that changed it.
 //   - A view changes nothing. A transaction deletes the expired keys that it
 //     looks up; its reading half only does not see them.
 //   - A view sees one committed state, the newest when it began; it never sees
@@ -39,7 +43,7 @@
 // they sort.
 //
 //	00                                        records' own: format, applied index, clock, …
-//	01 name                                   a named record of the state machine
+//	01 name                                   a named record of the state machine, or "moves"
 //	10 slot:2                                 numbers of keys of the slot, and of those that
 //	                                          have a time of expiry, as uvarints
 //	20 slot:2 fingerprint:4 key               a key's metadata
@@ -76,6 +80,8 @@
 //
 //	40 slot:2 object:20 page:4    a page of a big value
 //	50 slot:2 object:20           remains of one that is gone
+//	50 slot:2 job:8               the same, of all that a canceled job has brought
+//	60 …, 50 ffff log:12          change logs, and the remains of one: see changes.go
 //
 // An object's number (objectID) is unique in the cluster and outlives renaming.
 // That makes deleting a big value O(1), by DEL, by being overwritten, or because it
@@ -88,6 +94,23 @@
 // Where fields of a big hash expire, a command that changes it removes a few of
 // them, and the sweep of expired keys the rest; until then they are stored, and
 // looked past.
+//
+// # Slots that move
+//
+// A job watches slots here (Tx.BeginLog), or brings them here (Tx.Import, Take, Show,
+// EndImport, and Drop for what is not wanted any more). View.Pull is between the two: it
+// returns records of keys and pages as they are stored, all of them in order and then
+// those in the change log. What a record has become meanwhile does not matter: whatever
+// is changed after it was sent is sent again, as it is then. Counts and the expiry index
+// do not travel; they follow from the records.
+//
+// Pages of objects that are gone are left out, as any replica may sweep them at any time.
+// That an object is gone is told by its remains, which the log has; they make the other
+// side sweep what it has been sent.
+//
+// An object's number is the target's own (take.go): a slot that returns meets nothing of
+// what was there before. And a canceled job leaves one record of remains for each slot,
+// though it may have brought pages without a key.
 //
 // # In memory, over a store
 //

@@ -79,6 +79,7 @@ type puller struct {
 	piece  []byte
 	passed int
 	next   Position
+	last   []byte // memory of next.After
 }
 
 // full reports whether a record is to be left to the next piece. A large one has a piece
@@ -140,7 +141,8 @@ func (p *puller) goOverRange(class byte, lower, upper []byte) bool {
 			return false
 		}
 		p.passed++
-		p.next.After = append(p.next.After[:0:0], w.Key()...)
+		p.last = append(p.last[:0], w.Key()...)
+		p.next.After = p.last
 		if gone == nil || !gone.has(w.Key()) {
 			p.add(w.Key(), w.Value(), true)
 		}
@@ -228,7 +230,7 @@ func (p *puller) rest() (n int64) {
 	if !p.next.Changes {
 		for s := range p.watch.slots.All {
 			if len(p.next.After) < 1+2 || p.next.After[0] == classKey && s > slotOfRecord(p.next.After) {
-				n += p.view.stored(s).keys
+				n += p.view.ks.LenSlot(s)
 			}
 		}
 		return n + 1

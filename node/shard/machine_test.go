@@ -346,6 +346,8 @@ func randomLog(rnd *rand.Rand, n int) []Entry {
 			switch line := lines[rnd.IntN(len(lines))]; {
 			case rnd.IntN(6) == 0:
 				e.Commands = append(e.Commands, randomTransaction(rnd, key, uint64(index)))
+			case rnd.IntN(8) == 0:
+				e.Commands = append(e.Commands, randomMove(rnd, key, uint64(index)))
 			case line == "getless":
 				var s slot.Set
 				s.Add(slot.Of([]byte(key)))
@@ -369,6 +371,31 @@ func randomLog(rnd *rand.Rand, n int) []Entry {
 		log = append(log, e)
 	}
 	return log
+}
+
+// randomMove is a payload of slots that move.
+func randomMove(rnd *rand.Rand, key string, index uint64) []byte {
+	s := slot.Of([]byte(key))
+	slots := slot.FromRanges([]slot.Range{{Start: s, End: s}})
+	job, epoch := 1+rnd.Uint64N(2), rnd.Uint64N(index+2)
+	switch rnd.IntN(8) {
+	case 0:
+		return AppendWatch(nil, job, slots)
+	case 1:
+		return AppendUnwatch(nil, job)
+	case 2:
+		return AppendImport(nil, job, slots)
+	case 3:
+		return AppendEndImport(nil, job)
+	case 4:
+		return AppendDrop(nil, slots, epoch, 1+rnd.IntN(2))
+	case 5:
+		return AppendMark(nil, slots, Mark(rnd.IntN(3)), epoch)
+	case 6:
+		return append(command.AppendAsking(nil), payload("set "+key+" asked")...)
+	default:
+		return append(command.AppendAsking(nil), randomTransaction(rnd, key, index)...)
+	}
 }
 
 // randomTransaction is one on a key, which may watch it.
