@@ -13,17 +13,25 @@ func (a *admin) debugCommands() []*command.Command {
 	return []*command.Command{{
 		Name: "debug", Arity: -2, Flags: command.FlagAdmin | command.FlagNoScript | command.FlagLoading | command.FlagStale,
 		Doc: command.Doc{
-			Usage:   "(PARTITION (IN|OUT|BOTH) <node-id> [<node-id> ...]|HEAL)",
-			Summary: "Cuts the node off from others, for tests.", Since: "1.0.0", Group: "server",
+			Usage:   "(DIGEST-VALUE key [key ...]|PARTITION (IN|OUT|BOTH) <node-id> [<node-id> ...]|HEAL)",
+			Summary: "Digests values, as Redis does; cuts the node off from others, for tests.", Since: "1.0.0", Group: "server",
 			Complexity: "Depends on subcommand.",
 		},
 		Local: a.debug,
 	}}
 }
 
-// debug: PARTITION loses what other nodes send (IN), what is sent to them (OUT),
+// debug: DIGEST-VALUE answers with digests of values, wherever they belong or are being
+// imported: redis-cli's fix compares them. PARTITION loses what other nodes send (IN), what is sent to them (OUT),
 // or both; it replaces an earlier one. HEAL ends it.
-func (a *admin) debug(ctx context.Context, _ *command.Env, args *command.Args, r *resp.Reply) error {
+func (a *admin) debug(ctx context.Context, e *command.Env, args *command.Args, r *resp.Reply) error {
+	if args.IsWith("digest-value", 1) {
+		digests, err := e.OnData(command.Digest(args.Rest()))
+		if err == nil {
+			r.Value(digests)
+		}
+		return err
+	}
 	if !a.node.Faults() {
 		return command.Errorf("DEBUG command not allowed. It needs debug.faults = true in the configuration, which is for tests.")
 	}

@@ -70,3 +70,10 @@ func CopyOut(names [][]byte) [][]byte { return append([][]byte{[]byte(CopyOutNam
 // copied: keys are the name, index and number of each. Its reply has for each of them 1,
 // if the key is gone now, and 0 if it has changed since.
 func Drop(keys [][]byte) [][]byte { return append([][]byte{[]byte(DropName)}, keys...) }
+
+// DigestName names the internal read of DEBUG DIGEST-VALUE: for each key the digest of its
+// value that Redis gives, as hex digits; zeros if it is not there.
+const DigestName = "\x00digest"
+
+// Digest returns that command.
+func Digest(names [][]byte) [][]byte { return append([][]byte{[]byte(DigestName)}, names...) }

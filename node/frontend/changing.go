@@ -113,7 +113,8 @@ func arriving(v *topology.View, keySlot uint16) bool {
 }
 
 // errArriving says that a slot is about to come to this node: whoever has it yet would send
-// the client here.
+// the client here. So it is said of a slot that nobody has to whoever asks: tools give it to
+// a node by way of another one, whose MIGRATE may be here before that is known.
 var errArriving = errors.New("frontend: the slot is about to arrive")
 
 // route is Server.routeTo for this client, and waits where a slot is about to arrive.

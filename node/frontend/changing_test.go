@@ -180,3 +180,30 @@ func TestArrivingSlot(t *testing.T) {
 		t.Errorf("it waits for long: got %s, want %s", got, want)
 	}
 }
+
+// Keys that are sent for a slot may come before the node knows that it has been given the
+// slot, which nobody had.
+func TestAskingEarly(t *testing.T) {
+	m := startMover(t)
+	unassigned := m.view(10, 0)
+	unassigned.Owner[slot.Of([]byte("k"))] = nil
+	m.node.show(unassigned)
+	c, plain := m.dial(), m.dial()
+	c.send("ASKING\r\nSET k 1\r\n")
+	plain.want([]string{"SET k 1"}, "-CLUSTERDOWN Hash slot not served")
+	m.node.show(m.view(10, 0))
+	for _, want := range []string{"OK", "OK"} {
+		if got := c.reply(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	m.node.show(unassigned)
+	c.send("ASKING\r\nSET k 1\r\n")
+	m.late.Add(int64(changeTime))
+	m.node.show(unassigned)
+	for _, want := range []string{"OK", "-CLUSTERDOWN Hash slot not served"} {
+		if got := c.reply(); got != want {
+			t.Errorf("for long: got %s, want %s", got, want)
+		}
+	}
+}

@@ -104,6 +104,8 @@ func (s *Server) routeTo(session *command.Session, d demand) (route, error) {
 	}
 	shard := v.Owner[keySlot]
 	switch {
+	case shard == nil && d.asking:
+		return route{}, errArriving // somebody has given it to a node, and sends keys: see changing.go
 	case shard == nil:
 		return route{}, errNotServed
 	case d.cross:

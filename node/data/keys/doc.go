@@ -10,5 +10,5 @@ import (
 
 // Commands returns the rows.
 func Commands() []*command.Command {
-	return slices.Concat(keyCommands(), expiryCommands(), scanCommands(), shardCommands(), dumpCommands(), moveCommands())
+	return slices.Concat(keyCommands(), expiryCommands(), scanCommands(), shardCommands(), dumpCommands(), moveCommands(), digestCommands())
 }
