@@ -177,14 +177,17 @@ func (c *conn) retry(ops []op, until *time.Time) (again bool) {
 	if !again {
 		return false
 	}
-	keepOrder(ops)
 	again = false
 	for i := range ops {
 		o := &ops[i]
 		if !o.due {
 			continue
 		}
-		if err := c.awaitFor(o, until, isAsk(o.reply.Bytes())); err != nil {
+		err := c.awaitFor(o, until, isAsk(o.reply.Bytes()))
+		if err == nil && overtaken(ops[i:]) {
+			err = command.ErrChanging
+		}
+		if err != nil {
 			o.due = false
 			o.reply.Fail(err)
 		}
@@ -197,19 +200,15 @@ func (c *conn) retry(ops []op, until *time.Time) (again bool) {
 // of where its slot is.
 func elsewhere(encoded []byte) bool { return isChanging(encoded) || isAsk(encoded) }
 
-// keepOrder takes back that writes are due behind which one of the same slot has run.
-func keepOrder(ops []op) {
-	ran := make(map[uint16]bool)
-	for i := len(ops) - 1; i >= 0; i-- {
-		switch o := &ops[i]; {
-		case o.cmd == nil || !o.keyed:
-		case !o.due:
-			ran[o.slot] = true
-		case ran[o.slot]:
-			o.due = false
-			o.reply.Fail(command.ErrChanging)
+// overtaken reports whether a write of the same slot as the first one stands behind it, and
+// has run, perhaps.
+func overtaken(ops []op) bool {
+	for i := range ops {
+		if o := &ops[i]; o.cmd != nil && !o.due && o.keyed && o.slot == ops[0].slot {
+			return true
 		}
 	}
+	return false
 }
 
 // settled returns the first of the reads given that its shard has not evaluated because of

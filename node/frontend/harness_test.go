@@ -83,7 +83,10 @@ func (r *testReplica) Age() (time.Duration, bool) {
 
 func (r *testReplica) Complete() bool { return !r.empty.Load() }
 
-func (r *testReplica) Takes(s uint16, _ bool) bool { return r.machine.Owns(s) }
+func (r *testReplica) Takes(s uint16, asking bool) bool {
+	mark, _ := r.machine.Marked(s)
+	return r.machine.Owns(s) || asking && mark == shard.MarkImporting
+}
 
 // log applies a payload of package shard's.
 func (r *testReplica) log(payload []byte) {
@@ -157,6 +160,7 @@ func (r *testReplica) Submit(calls ...*multiraft.Call) {
 
 // nameOf tells what a payload is.
 func nameOf(payload []byte) string {
+	payload, _ = command.CutAsking(payload)
 	if command.IsTransaction(payload) {
 		t, err := command.DecodeTransaction(payload)
 		if err != nil || t.SkipWatched() != nil {

@@ -11,6 +11,9 @@
 // EXEC is one write of a run, or one read, so transactions and what is around them are
 // submitted together: see transaction.
 //
+// What a shard refuses because the slot is changing hands waits for what comes of that: see
+// changing.go. Writes to keys that MIGRATE is copying wait until they are gone: see hold.go.
+//
 // There is one way to wait for something that may never come, as WAIT, BLPOP and what
 // CLIENT PAUSE holds back do: conn.park. It polls nothing and ends when the client
 // hangs up, with CLIENT KILL and UNBLOCK, and when the server drains. See package
