@@ -69,8 +69,10 @@ func TestConfigRewrite(t *testing.T) {
 func TestFileSettings(t *testing.T) {
 	settings := fileSettings()
 	homeless := []string{
-		"cluster-announce-bus-port", "cluster-announce-human-nodename", "latency-monitor-threshold", "latency-tracking",
-		"latency-tracking-info-percentiles",
+		"cluster-allow-replica-migration", "cluster-announce-bus-port", "cluster-announce-human-nodename",
+		"cluster-slot-migration-write-pause-timeout", "cluster-slot-stats-enabled", "commandlog-large-reply-max-len",
+		"commandlog-large-request-max-len", "commandlog-reply-larger-than", "commandlog-request-larger-than",
+		"latency-monitor-threshold", "latency-tracking", "latency-tracking-info-percentiles", "slowlog-log-slower-than", "slowlog-max-len",
 	}
 	for _, name := range admin.NewConfig(admin.ConfigOptions{}).Acting() {
 		if _, ok := settings[name]; ok == slices.Contains(homeless, name) {
