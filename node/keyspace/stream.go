@@ -162,6 +162,9 @@ func (s *Stream) change() bool {
 		return false
 	}
 	if s.changed {
+		if s.writer == nil && s.packed() > 2*s.tx.ks.inlineList() {
+			s.movePages() // a change of many is not to cost their square
+		}
 		return true
 	}
 	s.changed = true
@@ -195,8 +198,7 @@ func (s *Stream) End() {
 		defer func() { own.put = put }()
 	}
 	s.noticed = false
-	packed := len(s.entries.packed.items) + len(s.nodes.packed.items) + len(s.groups.packed.items)
-	if s.writer == nil && packed > s.tx.ks.inlineList() {
+	if s.writer == nil && s.packed() > s.tx.ks.inlineList() {
 		s.movePages()
 	}
 	meta, head := s.meta(), appendStreamHead(nil, s.head, s.numbers)
@@ -211,6 +213,11 @@ func (s *Stream) End() {
 		s.rec = rec
 	}
 	s.parse()
+}
+
+// packed returns how many bytes are packed of a stream that is.
+func (s *Stream) packed() int {
+	return len(s.entries.packed.items) + len(s.nodes.packed.items) + len(s.groups.packed.items)
 }
 
 // store writes the record of a stream that is packed.

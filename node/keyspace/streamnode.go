@@ -276,6 +276,9 @@ func (s *Stream) FillNode(node StreamNode, fields [][]byte, entry func(i int) (i
 	}
 	s.putNode(&n)
 	for i := range int(node.Live) {
+		if !s.change() {
+			return
+		}
 		id, texts := entry(i)
 		s.entries.put(id.appendKey(make([]byte, 0, streamIDSize)), appendEntry(s.tx.own.scratch[:0], texts))
 	}
