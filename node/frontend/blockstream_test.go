@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,6 +157,26 @@ func TestBlockedUntilItMayClaim(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	b.want([]string{"XPENDING s g"}, "[:1 1-1 1-1 [[alive 1]]]")
+}
+
+// A replica's clients wait for what it is sent, if they said READONLY.
+func TestBlockedOnAReplica(t *testing.T) {
+	f := start(t, nil)
+	own := f.node.own
+	own.leads.Store(false)
+	c := f.dial()
+	c.want([]string{"READONLY"}, "OK")
+	c.send("XREAD BLOCK 0 STREAMS s $\r\n")
+	f.blocked(1)
+	own.mu.Lock()
+	own.do("XADD s 1-1 a b")
+	own.mu.Unlock()
+	if got := c.reply(); got != "[[s [[1-1 [a b]]]]]" {
+		t.Error(got)
+	}
+	if events := own.takeEvents(); slices.Contains(events, "barrier") {
+		t.Errorf("events: %q", events)
+	}
 }
 
 // While nothing is there, nothing goes to the log but that a consumer asks, and what does

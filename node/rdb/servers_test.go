@@ -46,19 +46,10 @@ func shapes() []shape {
 	pairs := strings.Fields("a 1 b 2 c 300000 d -4 e " + noise)
 	hash := "HSET k " + strings.Join(pairs, " ") + ` "" "" 12 "\x00\xff\r\n"`
 	scores := "ZADD k 1 a -1.5 b inf c -inf d 1e300 e 0.1 f 3 12 3 13 -0 g 9007199254740993 h 5e-324 i 123456789012 j"
-	var stream, claims []string
-	for i := range 12 {
-		stream = append(stream, fmt.Sprintf("XADD k 1526919030474-%d temperature %d place p%d", i, i*i*i*100-200, i%3))
-	}
-	for i := range 6 {
-		claims = append(claims, fmt.Sprintf("XCLAIM k g c%d 0 1526919030474-%d TIME %d RETRYCOUNT %d FORCE", i%2, i, 1000+i, i))
-	}
-	groups := append(slices.Clone(stream), "XGROUP CREATE k g 1526919030474-5", `XGROUP CREATE k "" 0 ENTRIESREAD 0`, "XGROUP CREATECONSUMER k g idle")
-	groups = append(groups, claims...)
 	few := func(kind string) []string {
 		return []string{kind + "-max-listpack-entries 2", kind + "-max-listpack-value 64"}
 	}
-	return []shape{
+	return append(streamShapes(noise, long), []shape{
 		{"string/empty", nil, []string{`SET k ""`}},
 		{"string/text", nil, []string{"SET k hello"}},
 		{"string/binary", nil, []string{`SET k "\x00\xff\r\n"`}},
@@ -88,6 +79,22 @@ func shapes() []shape {
 		{"hash/expiringtable", few("hash"), []string{hash, "HPEXPIREAT k " + far + " FIELDS 2 a b", "HPEXPIREAT k 4102444900000 FIELDS 1 c"}},
 		{"hash/persisted", nil, []string{hash, "HPEXPIREAT k " + far + " FIELDS 1 a", "HPERSIST k FIELDS 1 a"}},
 		{"hash/persistedtable", few("hash"), []string{hash, "HPEXPIREAT k " + far + " FIELDS 1 a", "HPERSIST k FIELDS 1 a"}},
+		{"hash/alwaysexpiring", few("hash"), []string{"HSET k a 1 b 2 c 3", "HPEXPIREAT k " + far + " FIELDS 3 a b c"}},
+	}...)
+}
+
+// streamShapes are streams.
+func streamShapes(noise, long string) []shape {
+	var stream, claims []string
+	for i := range 12 {
+		stream = append(stream, fmt.Sprintf("XADD k 1526919030474-%d temperature %d place p%d", i, i*i*i*100-200, i%3))
+	}
+	for i := range 6 {
+		claims = append(claims, fmt.Sprintf("XCLAIM k g c%d 0 1526919030474-%d TIME %d RETRYCOUNT %d FORCE", i%2, i, 1000+i, i))
+	}
+	groups := append(slices.Clone(stream), "XGROUP CREATE k g 1526919030474-5", `XGROUP CREATE k "" 0 ENTRIESREAD 0`, "XGROUP CREATECONSUMER k g idle")
+	groups = append(groups, claims...)
+	return []shape{
 		{"stream/empty", nil, []string{"XGROUP CREATE k g $ MKSTREAM"}},
 		{"stream/one", nil, []string{"XADD k 18446744073709551615-1 f v"}},
 		{"stream/same", nil, stream},
@@ -99,7 +106,6 @@ func shapes() []shape {
 		{"stream/emptied", nil, append(slices.Clone(stream), "XTRIM k MAXLEN 0", "XSETID k 1526919030474-99 ENTRIESADDED 77 MAXDELETEDID 1526919030474-9")},
 		{"stream/groups", nil, groups},
 		{"stream/readgroup", nil, append(slices.Clone(stream), "XGROUP CREATE k g 0", "XREADGROUP GROUP g c COUNT 5 STREAMS k >", "XACK k g 1526919030474-1", "XDEL k 1526919030474-2")},
-		{"hash/alwaysexpiring", few("hash"), []string{"HSET k a 1 b 2 c 3", "HPEXPIREAT k " + far + " FIELDS 3 a b c"}},
 	}
 }
 

@@ -87,7 +87,7 @@ func readCommands() []*command.Command {
 			Doc:    command.Doc{Usage: "GROUP group consumer [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]", Summary: "Returns entries of streams that a group has not delivered yet, or what is pending with a consumer; waits for them if it is to.", Since: "5.0.0", Group: group, Complexity: "O(M*log(N)) for each stream, with M entries returned"},
 			Blocks: &command.Blocks{For: keyspace.TypeStream, Waits: waits, Lane: lane, AtOnce: true},
 			Read:   lookForNew,
-			Write:  xreadgroup, Returns: returnsRead,
+			Write:  xreadgroup, Returns: returnsRead, Weight: weightOfRead,
 		},
 	}
 }
@@ -237,7 +237,7 @@ func pendingCommands() []*command.Command {
 			Name: "xclaim", Arity: -6, Flags: write, ACL: command.CatStream, Tips: []string{"nondeterministic_output"},
 			Keys:  keyOf(command.KeyRW | command.KeyUpdate),
 			Doc:   command.Doc{Usage: "key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]", Summary: "Makes pending entries those of another consumer.", Since: "5.0.0", Group: group, Complexity: "O(log(N)) for each entry"},
-			Write: xclaim, Returns: returnsClaimed,
+			Write: xclaim, Returns: returnsClaimed, Weight: weightOfClaim,
 		},
 		{
 			Name: "xautoclaim", Arity: -6, Flags: write, ACL: command.CatStream, Tips: []string{"nondeterministic_output"},
