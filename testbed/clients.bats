@@ -5,7 +5,7 @@ load helpers
 
 LANGUAGES="c go php python ruby"
 # What the clients use: all families.
-FAMILIES="strings hashes sortedsets lists sets geo hyperloglogs transactions blocking"
+FAMILIES="strings hashes sortedsets lists streams sets geo hyperloglogs transactions blocking"
 
 setup_file() {
   free_block 12

@@ -3,7 +3,7 @@
 # command in a pipeline.
 
 # shellcheck disable=SC2034 # read by bench.sh
-CLUSTER_ROWS="SET-P1 SET-P16 GET-P1 GET-P16 HSET-P16 HGET-P1 HGET-P16 ZADD-P16 ZRANGE-P1 INCR-P16 MSET-P16 LPUSH-P16 LPOP-P16 LRANGE_100-P16 LRANGE_600-P16 SADD-P16 SPOP-P16 MIX-P1 MIX-P16 SET-1M-P16"
+CLUSTER_ROWS="SET-P1 SET-P16 GET-P1 GET-P16 HSET-P16 HGET-P1 HGET-P16 ZADD-P16 ZRANGE-P1 INCR-P16 MSET-P16 LPUSH-P16 LPOP-P16 LRANGE_100-P16 LRANGE_600-P16 SADD-P16 SPOP-P16 XADD-P16 MIX-P1 MIX-P16 SET-1M-P16"
 
 # redis-benchmark takes one hash tag for each master and keeps to it: what it calls a
 # key is one key of each master, and a random number makes so many of each.
@@ -118,6 +118,7 @@ load() {
     HSET-*) benchmark "$pipeline" "$FIELDS" "$2" -t hset ;;
     HGET-*) benchmark "$pipeline" "$FIELDS" "$2" HGET 'myhash:{tag}' 'element:__rand_int__' ;;
     ZADD-*) benchmark "$pipeline" "$MEMBERS" "$2" ZADD 'z:{tag}' __rand_int__ 'm:__rand_int__' ;;
+    XADD-*) benchmark "$pipeline" 1 "$2" XADD 'x:{tag}' '*' field "$(printf "%0${SIZE}d" 0)" ;;
     INCR-* | MSET-* | LPUSH-* | LPOP-* | SADD-* | SPOP-*)
       benchmark "$pipeline" "$KEYS" "$2" -t "$(command_of "$1" | tr '[:upper:]' '[:lower:]')"
       ;;

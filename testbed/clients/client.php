@@ -100,6 +100,22 @@ function families(): array
             fn (RedisCluster $r, string $k, int $n) => $r->rPush($k, (string)$n),
             fn (RedisCluster $r, string $k, int $n) => in_array((string)$n, $r->lRange($k, 0, -1), true),
         ],
+        'streams' => [
+            function (RedisCluster $r, string $k): void {
+                expect($r->xAdd($k, '1-1', ['a' => '1']), '1-1');
+                expect($r->xAdd($k, '1-2', ['b' => '2']), '1-2');
+                expect($r->xRange($k, '-', '+'), ['1-1' => ['a' => '1'], '1-2' => ['b' => '2']]);
+                expect($r->xGroup('CREATE', $k, 'g', '0'), true);
+                expect($r->xReadGroup('g', 'c', [$k => '>'], 1), [$k => ['1-1' => ['a' => '1']]]);
+                expect($r->xPending($k, 'g')[0], 1);
+                expect($r->xAck($k, 'g', ['1-1']), 1);
+                expect($r->xRead([$k => '1-1']), [$k => ['1-2' => ['b' => '2']]]);
+                expect($r->xTrim($k, 1), 1);
+                expect($r->xLen($k), 1);
+            },
+            fn (RedisCluster $r, string $k, int $n) => $r->xAdd($k, '*', ['n' => (string)$n]),
+            fn (RedisCluster $r, string $k, int $n) => in_array(['n' => (string)$n], $r->xRange($k, '-', '+'), true),
+        ],
         'sets' => [
             function (RedisCluster $r, string $k): void {
                 expect($r->sAdd($k, 'a', 'b', 'c'), 3);

@@ -120,6 +120,27 @@ class Lists:
         return r.lpos(k, n) is not None
 
 
+class Streams:
+    def use(self, r, k):
+        expect(r.xadd(k, {"a": 1}, id="1-1"), "1-1")
+        expect(r.xadd(k, {"b": 2}, id="1-2"), "1-2")
+        expect(r.xrange(k), [("1-1", {"a": "1"}), ("1-2", {"b": "2"})])
+        expect(r.xgroup_create(k, "g", "0"), True)
+        expect(r.xreadgroup("g", "c", {k: ">"}, count=1), [[k, [("1-1", {"a": "1"})]]])
+        expect(r.xpending(k, "g")["pending"], 1)
+        expect(r.xack(k, "g", "1-1"), 1)
+        expect(r.xreadgroup("g", "d", {k: ">"}, block=1000), [[k, [("1-2", {"b": "2"})]]])
+        expect(r.xread({k: "1-1"}), [[k, [("1-2", {"b": "2"})]]])
+        expect(r.xtrim(k, maxlen=1, approximate=False), 1)
+        expect(r.xlen(k), 1)
+
+    def write(self, r, k, n):
+        r.xadd(k, {"n": n})  # twice, if the library has to ask again
+
+    def held(self, r, k, n):
+        return any(entry == {"n": str(n)} for _, entry in r.xrange(k))
+
+
 class Sets:
     def use(self, r, k):
         expect(r.sadd(k, "a", "b", "c"), 3)
@@ -224,6 +245,7 @@ FAMILIES = {
     "hashes": Hashes(),
     "sortedsets": SortedSets(),
     "lists": Lists(),
+    "streams": Streams(),
     "sets": Sets(),
     "geo": Geo(),
     "hyperloglogs": HyperLogLogs(),

@@ -64,7 +64,24 @@ HASHES = Family.new(
   ->(r, k, n) { r.hget(k, "f#{n}") == n.to_s }
 )
 
-SORTED_SETS = Family.new(
+SORTED_STREAMS = Family.new(
+  lambda do |r, k|
+    expect r.xadd(k, { a: 1 }, id: '1-1'), '1-1'
+    expect r.xadd(k, { b: 2 }, id: '1-2'), '1-2'
+    expect r.xrange(k), [['1-1', { 'a' => '1' }], ['1-2', { 'b' => '2' }]]
+    expect r.xgroup(:create, k, 'g', '0'), 'OK'
+    expect r.xreadgroup('g', 'c', k, '>', count: 1), { k => [['1-1', { 'a' => '1' }]] }
+    expect r.xpending(k, 'g')['size'], 1
+    expect r.xack(k, 'g', '1-1'), 1
+    expect r.xread(k, '1-1'), { k => [['1-2', { 'b' => '2' }]] }
+    expect r.xtrim(k, 1), 1
+    expect r.xlen(k), 1
+  end,
+  ->(r, k, n) { r.xadd(k, { n: n }) },
+  ->(r, k, n) { r.xrange(k).any? { |_, entry| entry == { 'n' => n.to_s } } }
+)
+
+SETS = Family.new(
   lambda do |r, k|
     expect r.zadd(k, [[1, 'a'], [2, 'b'], [3, 'c']]), 3
     expect r.zincrby(k, 5, 'a'), 6.0
@@ -173,8 +190,8 @@ BLOCKING = Family.new(
 )
 
 FAMILIES = {
-  'strings' => STRINGS, 'hashes' => HASHES, 'sortedsets' => SORTED_SETS, 'lists' => LISTS, 'sets' => SETS, 'geo' => GEO,
-  'hyperloglogs' => HYPERLOGLOGS, 'transactions' => TRANSACTIONS, 'blocking' => BLOCKING
+  'strings' => STRINGS, 'hashes' => HASHES, 'sortedsets' => SORTED_SETS, 'lists' => LISTS, 'streams' => STREAMS, 'sets' => SETS,
+  'geo' => GEO, 'hyperloglogs' => HYPERLOGLOGS, 'transactions' => TRANSACTIONS, 'blocking' => BLOCKING
 }.freeze
 
 # The block, until the cluster has a new master. It may run more than once.

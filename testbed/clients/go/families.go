@@ -29,6 +29,7 @@ func choose(names []string) ([]family, error) {
 		{"hashes", useHashes, writeHash, heldHash},
 		{"sortedsets", useSortedSets, writeSortedSet, heldSortedSet},
 		{"lists", useLists, writeList, heldList},
+		{"streams", useStreams, writeStream, heldStream},
 		{"sets", useSets, writeSet, heldSet},
 		{"geo", useGeo, writeGeo, heldGeo},
 		{"hyperloglogs", useHyperLogLogs, writeHyperLogLog, heldHyperLogLog},
@@ -144,6 +145,33 @@ func writeList(ctx context.Context, r *redis.ClusterClient, k string, n int) err
 func heldList(ctx context.Context, r *redis.ClusterClient, k string, n int) (bool, error) {
 	all, err := r.LRange(ctx, k, 0, -1).Result()
 	return slices.Contains(all, strconv.Itoa(n)), err
+}
+
+func useStreams(ctx context.Context, r *redis.ClusterClient, k string, c *checks) {
+	entry := func(id, field, value string) redis.XMessage {
+		return redis.XMessage{ID: id, Values: map[string]any{field: value}}
+	}
+	check(c, "1-1", r.XAdd(ctx, &redis.XAddArgs{Stream: k, ID: "1-1", Values: []string{"a", "1"}}).Result)
+	check(c, "1-2", r.XAdd(ctx, &redis.XAddArgs{Stream: k, ID: "1-2", Values: []string{"b", "2"}}).Result)
+	check(c, []redis.XMessage{entry("1-1", "a", "1"), entry("1-2", "b", "2")}, r.XRange(ctx, k, "-", "+").Result)
+	check(c, "OK", r.XGroupCreate(ctx, k, "g", "0").Result)
+	read := &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{k, ">"}, Count: 1, Block: time.Second}
+	check(c, []redis.XStream{{Stream: k, Messages: []redis.XMessage{entry("1-1", "a", "1")}}}, r.XReadGroup(ctx, read).Result)
+	check(c, 1, r.XAck(ctx, k, "g", "1-1").Result)
+	time.AfterFunc(50*time.Millisecond, func() { r.XAdd(ctx, &redis.XAddArgs{Stream: k, ID: "1-3", Values: []string{"c", "3"}}) })
+	wait := &redis.XReadArgs{Streams: []string{k, "1-2"}, Block: patience}
+	check(c, []redis.XStream{{Stream: k, Messages: []redis.XMessage{entry("1-3", "c", "3")}}}, r.XRead(ctx, wait).Result)
+	check(c, 2, r.XTrimMaxLen(ctx, k, 1).Result)
+	check(c, 1, r.XLen(ctx, k).Result)
+}
+
+func writeStream(ctx context.Context, r *redis.ClusterClient, k string, n int) error {
+	return r.XAdd(ctx, &redis.XAddArgs{Stream: k, Values: []any{"n", n}}).Err()
+}
+
+func heldStream(ctx context.Context, r *redis.ClusterClient, k string, n int) (bool, error) {
+	all, err := r.XRange(ctx, k, "-", "+").Result()
+	return slices.ContainsFunc(all, func(m redis.XMessage) bool { return m.Values["n"] == strconv.Itoa(n) }), err
 }
 
 func useSets(ctx context.Context, r *redis.ClusterClient, k string, c *checks) {
