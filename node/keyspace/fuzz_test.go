@@ -228,3 +228,33 @@ func FuzzPulled(f *testing.F) {
 		})
 	})
 }
+
+// FuzzStreamItem: whatever an item of a page of a stream is, it is read as what was written,
+// or refused.
+func FuzzStreamItem(f *testing.F) {
+	id := StreamID{1, 2}.appendKey(nil)
+	node := newStreamNode(StreamID{1, 2}, appendElement(nil, []byte("field")))
+	node.add(StreamID{1, 2}, [][]byte{[]byte("field"), []byte("value")}, node.fields)
+	f.Add(id, node.appendValue(nil))
+	f.Add(id, appendEntry(nil, [][]byte{[]byte("field"), []byte("value")}))
+	f.Add(append([]byte{groupClass}, "group"...), []byte{1, 2, 3, 4})
+	f.Add(append(groupPrefix(consumerClass, 1), "consumer"...), []byte{1, 2, 3})
+	f.Add(pendingKey(1, StreamID{1, 2}), []byte{1, 2, 3})
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		if n, ok := decodeNode(key, value); ok && !n.full(0) {
+			if again, ok := decodeNode(key, n.appendValue(nil)); !ok || !reflect.DeepEqual(again, n) {
+				t.Fatalf("%+v became %+v", n, again)
+			}
+		}
+		if e, ok := decodeEntry(StreamID{}, value); ok {
+			var texts [][]byte
+			for text := range e.Texts {
+				texts = append(texts, text)
+			}
+			if again, ok := decodeEntry(StreamID{}, appendEntry(nil, texts)); !ok || again.Len() != e.Len() || len(texts) != 2*e.Len() {
+				t.Fatalf("%q became %+v", texts, again)
+			}
+		}
+		soundGroupItem(key, value)
+	})
+}
