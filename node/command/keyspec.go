@@ -184,19 +184,23 @@ func (c *Command) KeyArgs(args [][]byte) (keys [][]byte, ok bool) {
 }
 
 // Slot returns the slot that all the command's keys hash to. keyed is false if
-// the command has none; cross is true if they hash to several slots. It does
-// not allocate.
+// the command has none, which is so too if the arguments contradict a specification, as in
+// Redis: the command will say what is wrong with them. cross is true if the keys hash to
+// several slots. It does not allocate.
 func (c *Command) Slot(args [][]byte) (s uint16, keyed, cross bool) {
 	for i := range c.Keys {
 		spec := &c.Keys[i]
-		first, last, _ := spec.bounds(args)
+		first, last, ok := spec.bounds(args)
+		if !ok {
+			return 0, false, false
+		}
 		for i := first; i <= last; i += spec.step() {
 			n := slot.Of(args[i])
-			if keyed && n != s {
-				return s, true, true
+			cross = cross || keyed && n != s
+			if !keyed {
+				s, keyed = n, true
 			}
-			s, keyed = n, true
 		}
 	}
-	return s, keyed, false
+	return s, keyed, cross
 }
