@@ -46,7 +46,7 @@ func (g *generator) command() []string {
 	args := families[g.rnd.IntN(len(families))]()
 	switch g.rnd.IntN(40) {
 	case 0:
-		if args[0] != "PFCOUNT" { // see hyperloglog
+		if args[0] != "PFCOUNT" && args[0] != "SPOP" { // see hyperloglog and sremove
 			args = args[:1+g.rnd.IntN(len(args))] // too few
 		}
 	case 1:
