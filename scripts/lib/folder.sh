@@ -9,7 +9,7 @@ DIR_DEFAULT=0 # 1: DIR is the project's own .aikv
 LOCKED=0      # 1: this run has the lock of DIR
 LOCK_MADE=0   # 1: it has made DIR for that
 NUMBER=0
-CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS="" CONF_MASTERS="" CONF_LEAVING=""
+CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS="" CONF_MASTERS="" CONF_LEAVING="" CONF_GROWING=""
 
 # whole VALUE MIN MAX sets NUMBER, in decimal and without leading zeros; false if
 # VALUE is no whole number, or another one.
@@ -71,10 +71,11 @@ bad_line() {
 # to be masters without slots; CONF_ADDING is the node that an interrupted "add"
 # has left, CONF_FOLLOWS the one it was to follow. CONF_MASTERS is which nodes are the
 # planned masters, if not the first of them; CONF_LEAVING is those that an interrupted
-# "--shards" with fewer shards was about to remove.
+# "--shards" with fewer shards was about to remove; CONF_GROWING is 1 until one with more
+# has spread the slots.
 conf_read() {
   local line file="$DIR/cluster.conf"
-  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS="" CONF_MASTERS="" CONF_LEAVING=""
+  CONF_SHARDS="" CONF_REPLICAS="" CONF_BASE_PORT="" CONF_RAFT_OFFSET="" CONF_NODES="" CONF_SPARES="" CONF_ADDING="" CONF_FOLLOWS="" CONF_MASTERS="" CONF_LEAVING="" CONF_GROWING=""
   [[ -f $file ]] || return 1
   while IFS= read -r line || [[ -n $line ]]; do
     conf_line "${line%%=*}" "${line#*=}" || bad_line "$file" "$line"
@@ -95,6 +96,7 @@ conf_line() {
     nodes) node_list "$2" && CONF_NODES=$NODE_LIST ;;
     spares) node_list "$2" && CONF_SPARES=$NODE_LIST ;;
     masters) node_list "$2" && CONF_MASTERS=$NODE_LIST ;;
+    growing) whole "$2" 1 1 && CONF_GROWING=1 ;;
     leaving) node_list "$2" && CONF_LEAVING=$NODE_LIST ;;
     adding) whole "$2" 1 100000 && CONF_ADDING=$NUMBER ;;
     follows) [[ -z $2 ]] || { whole "$2" 1 100000 && CONF_FOLLOWS=$NUMBER; } ;;
@@ -122,6 +124,7 @@ conf_write() {
   if [[ -n $CONF_RAFT_OFFSET ]]; then text="$text"$'\n'"raft_offset=$CONF_RAFT_OFFSET"; fi
   if [[ -n $CONF_NODES ]]; then text="$text"$'\n'"nodes=$CONF_NODES"$'\n'"spares=$CONF_SPARES"; fi
   if [[ -n $CONF_MASTERS ]]; then text="$text"$'\n'"masters=$CONF_MASTERS"; fi
+  if [[ -n $CONF_GROWING ]]; then text="$text"$'\n'"growing=1"; fi
   if [[ -n $CONF_LEAVING ]]; then text="$text"$'\n'"leaving=$CONF_LEAVING"; fi
   if [[ -n $CONF_ADDING ]]; then text="$text"$'\n'"adding=$CONF_ADDING"$'\n'"follows=$CONF_FOLLOWS"; fi
   write_file "$DIR/cluster.conf" "$text" ||

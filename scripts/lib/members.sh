@@ -297,6 +297,7 @@ remove_node() {
   CONF_NODES=$LEFT
   without "$number" "$CONF_SPARES"
   CONF_SPARES="$LEFT${heir:+${LEFT:+ }$heir}"
+  case " $CONF_MASTERS " in *" $number "*) CONF_MASTERS="" ;; esac # the first ones, then
   if [[ $CONF_ADDING == "$number" ]]; then CONF_ADDING="" CONF_FOLLOWS=""; fi
   if original_nodes; then CONF_NODES=""; fi
   conf_write

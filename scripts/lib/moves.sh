@@ -155,7 +155,7 @@ move_one() {
     if ((NOW_MS > next)); then
       next=$((NOW_MS + 5000))
       ui_seconds $((NOW_MS - begin))
-      say "  $text: $MOVE_STATE, $SECONDS_TEXT"
+      say "  $text: $MOVE_STATE, $SECONDS_TEXT$MOVE_FAR"
     fi
     sleep 0.1
   done
@@ -182,6 +182,7 @@ move_refused() {
 move_ended() {
   local node
   ask "$MOVE_TO" status "CLUSTER MIGRATION STATUS ID $MOVE_ID"
+  ask "$MOVE_TO" progress "INFO migration"
   ask_all 0 5
   move_read "$MOVE_TO"
   if [[ $MOVE_STATE == unknown ]]; then
@@ -195,14 +196,19 @@ move_ended() {
   return 1
 }
 
-# move_read NODE sets MOVE_STATE and MOVE_WHY from the map that it has answered.
+# move_read NODE sets MOVE_STATE and MOVE_WHY from the map that it has answered, and
+# MOVE_FAR, how far the copy is, if it is made there.
 move_read() {
-  local line field=""
-  MOVE_STATE=unknown MOVE_WHY=""
+  local line field="" keys bytes
+  MOVE_STATE=unknown MOVE_WHY="" MOVE_FAR=""
   while IFS= read -r line; do
     line=${line%$'\r'}
     case $line in
       state | last_error | retries) field=$line ;;
+      migration_*"id=$MOVE_ID,"*)
+        keys=${line#*,keys=} bytes=${line#*,bytes=}
+        if whole "${bytes%%,*}" 0 9999999999; then MOVE_FAR=", ${keys%%,*} keys and $((NUMBER / 1000000)) MB are there"; fi
+        ;;
       *)
         if [[ $field == state ]]; then MOVE_STATE=$line; fi
         if [[ $field == last_error ]]; then MOVE_WHY=$line; fi
@@ -378,7 +384,13 @@ conf_follow() {
   while read -r word index places; do
     node=${NUMS[index]}
     owners="$owners $node"
-    for place in $places; do case " $planned " in *" ${NUMS[place]} "*) node=${NUMS[place]} ;; esac done
+    for place in $index $places; do
+      case " $planned " in *" ${NUMS[place]} "*)
+        node=${NUMS[place]}
+        break
+        ;;
+      esac
+    done
     masters="${masters:+$masters }$node"
     count=$((count + 1))
   done < <(moves_awk want=owners)

@@ -97,7 +97,7 @@ reshape_begin() {
     node_erase "$node" # left by a "remove" that was interrupted
     mkdir -p "$DIR/data/node$node"
   done
-  CONF_SHARDS=$MASTERS
+  CONF_GROWING=1
   conf_shape "$MASTERS" "$masters" "${NUMS[*]}" ""
   init_nodes
 }
@@ -210,8 +210,8 @@ spread() {
   local node
   make_plan
   plan_lines spread
-  if ((${#LINES_OF[@]} == 0)); then return 0; fi
-  if ((OPT_YES == 0)) && [[ -z $RESHAPE ]]; then
+  if ((${#LINES_OF[@]} == 0)) && [[ -z $CONF_GROWING ]]; then return 0; fi
+  if ((OPT_YES == 0)) && [[ -z $RESHAPE$CONF_GROWING ]]; then
     local text="fewer masters have slots than the $MASTERS that are asked for: a share of all slots would move to the others, with the keys"
     if [[ ! -t 0 ]]; then die "$EXIT_MISMATCH" "$text" "Add --yes if that is meant."; fi
     ui_confirm "$text. Go on?" || die "$EXIT_MISMATCH" "not changed: you said no"
@@ -223,5 +223,9 @@ spread() {
   MOVE_VERB="setup --yes"
   moves_run want=rebalance "weights=$WEIGHTS"
   moves_end
+  if [[ -n $CONF_GROWING ]]; then
+    CONF_GROWING=""
+    conf_write
+  fi
   refresh
 }

@@ -12,7 +12,7 @@ collect() {
   local node
   for ((node = 0; node < ${#ADDRS[@]}; node++)); do
     if [[ -n ${PAUSED[node]:-} ]]; then continue; fi
-    ask "$node" info "INFO server memory keyspace raft"
+    ask "$node" info "INFO server memory keyspace raft migration"
     ask "$node" cluster "CLUSTER INFO"
     ask "$node" nodes "CLUSTER NODES"
     ask "$node" moves "CLUSTER MIGRATION STATUS ALL"

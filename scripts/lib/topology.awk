@@ -57,6 +57,7 @@ part == "nodes" && NF >= 8 { read_node(i); next }
 part == "moves" { read_move(i); next }
 part == "info" && /^(group_[0-9]+|metaraft):/ { read_raft(i); next }
 part == "info" && /^db0:/ { keys[i] = $0; sub(/^db0:keys=/, "", keys[i]); sub(/,.*/, "", keys[i]); next }
+part == "info" && /^migration_[0-9]+:/ { sub(/,age_ms=[0-9]*/, ""); raw[i, "migration_progress"] = raw[i, "migration_progress"] " " $0; next }
 part == "info" || part == "cluster" { k = $0; sub(/:.*/, "", k); raw[i, k] = substr($0, length(k) + 2) }
 # Slots are expanded once for each distinct map: same[i] is the first node whose
 # map equals that of node i; own[same[i],slot], count and overlap belong to it.
