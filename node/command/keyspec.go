@@ -101,6 +101,8 @@ func (k *KeySpec) bounds(args [][]byte) (first, last int, ok bool) {
 		return k.counted(args, first)
 	case k.Last >= 0:
 		last = first + k.Last
+	case k.Last == -1 && k.Limit > 1 && (n-first)%k.Limit != 0:
+		return 1, 0, false
 	case k.Last == -1 && k.Limit > 1:
 		last = first + (n-first)/k.Limit - 1
 	default:

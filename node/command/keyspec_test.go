@@ -46,7 +46,7 @@ func TestKeySpecs(t *testing.T) {
 		"eval script 2 a b arg":                   "a b",
 		"eval script":                             "!",
 		"xread count 5 streams a b 0 0":           "a b",
-		"xread count 5 STREAMS a b 0":             "a",
+		"xread count 5 STREAMS a b 0":             "!",
 		"xread count 5":                           "",
 		"migrate h 1 k 0 5":                       "k",
 		"migrate h 1 empty 0 5 keys a b":          "empty a b",

@@ -264,6 +264,9 @@ func (op fieldOp) store(value []byte, n int64) {
 func (op fieldOp) fit(a, b int64) (n int64, ok bool) {
 	lowest, highest := op.limits()
 	above := a > highest || !op.signed && a < 0
+	if op.signed && op.bits < 64 && a < highest-math.MaxInt64 {
+		above = true // Redis's distance to the highest number wraps around there
+	}
 	below := !above && a < lowest
 	if !above && !below { // the distances to the limits fit into 64 bits
 		above = b > 0 && uint64(b) > uint64(highest)-uint64(a)
