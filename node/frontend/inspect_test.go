@@ -13,11 +13,27 @@ import (
 // slotScripts are pipelines that cost the slot of k something, or nothing.
 func slotScripts() [][]string {
 	return [][]string{
-		{"SET k v"}, {"GET k"}, {"GET {k}none"}, {"LPUSH k x"}, {"INCRBY k x"}, {"GET k x"}, {"MSET {k}1 a {k}2 b"},
-		{"MSET a 1 k 2"}, {"SET k v", "GET k", "GET k"}, {"MULTI", "SET k v", "DISCARD"}, {"MULTI", "SET k v", "EXEC"},
-		{"MULTI", "GET k", "EXEC"}, {"MULTI", "SET k v", "DBSIZE", "EXEC"}, {"WATCH k", "UNWATCH"}, {"WATCH k", "SET k 2", "MULTI", "GET k", "EXEC"},
-		{"RPUSH l{k} a b", "LRANGE l{k} 0 -1", "DEL l{k}"}, {"RPUSH l{k} a", "BLPOP l{k} 0"}, {"BLPOP l{k} 0.01"},
-		{"OBJECT ENCODING k"}, {"STRLEN k", "DBSIZE", "SCAN 0", "CLUSTER KEYSLOT k"}, {"SET a 1", "SET b 2"},
+		{"SET k v"},
+		{"GET k"},
+		{"GET {k}none"},
+		{"LPUSH k x"},
+		{"INCRBY k x"},
+		{"GET k x"},
+		{"MSET {k}1 a {k}2 b"},
+		{"MSET a 1 k 2"},
+		{"SET k v", "GET k", "GET k"},
+		{"MULTI", "SET k v", "DISCARD"},
+		{"MULTI", "SET k v", "EXEC"},
+		{"MULTI", "GET k", "EXEC"},
+		{"MULTI", "SET k v", "DBSIZE", "EXEC"},
+		{"WATCH k", "UNWATCH"},
+		{"WATCH k", "SET k 2", "MULTI", "GET k", "EXEC"},
+		{"RPUSH l{k} a b", "LRANGE l{k} 0 -1", "DEL l{k}"},
+		{"RPUSH l{k} a", "BLPOP l{k} 0"},
+		{"BLPOP l{k} 0.01"},
+		{"OBJECT ENCODING k"},
+		{"STRLEN k", "DBSIZE", "SCAN 0", "CLUSTER KEYSLOT k"},
+		{"SET a 1", "SET b 2"},
 		{"MULTI", "SET k v", "GET", "EXEC"},
 	}
 }

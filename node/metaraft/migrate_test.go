@@ -182,7 +182,7 @@ func TestSetSlot(t *testing.T) {
 	_, err = set(to, 3, SetNode, to)
 	wantError(t, err, "ERR Can't assign hashslot 3 to a different node while I still hold keys for this hash slot.")
 	from.set(func(n *simNode) { n.late, n.mute = slot.Set{}, true })
-	short, cancel := context.WithTimeout(ctx, time.Second)
+	short, cancel := context.WithTimeout(ctx, time.Second) // deadline: the owner is mute, so nothing comes before it
 	defer cancel()
 	_, err = to.running().SetSlot(short, 3, SetNode, to.Identity().Node)
 	wantError(t, err, "ERR the slots' owner did not answer; nothing was changed")

@@ -92,7 +92,7 @@ func TestSaveAndShutdown(t *testing.T) {
 func dialNode(t *testing.T, port int) (c *resp.Client) {
 	t.Helper()
 	eventually(t, "a node that answers", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // deadline: a try, and there are others
 		defer cancel()
 		var err error
 		c, err = resp.Dial(ctx, "127.0.0.1:"+strconv.Itoa(port))

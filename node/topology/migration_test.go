@@ -23,8 +23,10 @@ func TestParseMigrationID(t *testing.T) {
 func TestMarks(t *testing.T) {
 	const last = GroupID(1<<64 - 1)
 	v := &View{Marks: []Mark{
-		{Group: 5, Slot: 7, Kind: Migrating, Peer: 2}, {Group: 6, Slot: 0, Kind: Importing, Peer: 3},
-		{Group: 6, Slot: 16383, Kind: Migrating, Peer: 4}, {Group: last, Slot: 7, Kind: Importing, Peer: 5},
+		{Group: 5, Slot: 7, Kind: Migrating, Peer: 2},
+		{Group: 6, Slot: 0, Kind: Importing, Peer: 3},
+		{Group: 6, Slot: 16383, Kind: Migrating, Peer: 4},
+		{Group: last, Slot: 7, Kind: Importing, Peer: 5},
 	}}
 	for _, want := range v.Marks {
 		if kind, peer := v.Marked(want.Group, want.Slot); kind != want.Kind || peer != want.Peer {
