@@ -64,7 +64,7 @@ HASHES = Family.new(
   ->(r, k, n) { r.hget(k, "f#{n}") == n.to_s }
 )
 
-SORTED_STREAMS = Family.new(
+STREAMS = Family.new(
   lambda do |r, k|
     expect r.xadd(k, { a: 1 }, id: '1-1'), '1-1'
     expect r.xadd(k, { b: 2 }, id: '1-2'), '1-2'
@@ -81,7 +81,7 @@ SORTED_STREAMS = Family.new(
   ->(r, k, n) { r.xrange(k).any? { |_, entry| entry == { 'n' => n.to_s } } }
 )
 
-SETS = Family.new(
+SORTED_SETS = Family.new(
   lambda do |r, k|
     expect r.zadd(k, [[1, 'a'], [2, 'b'], [3, 'c']]), 3
     expect r.zincrby(k, 5, 'a'), 6.0
