@@ -92,20 +92,31 @@ func (c *StartMigration) opened(importing bool) Outcome {
 	return refuse("Slots are being manually migrated")
 }
 
-// checkImport returns where the slots are that the node asks for.
-func (c *StartMigration) checkImport(d *draft, job *MigrationJob) (from topology.GroupID, dest topology.NodeID, refusal *Outcome) {
-	fail := func(o Outcome) (topology.GroupID, topology.NodeID, *Outcome) { return 0, 0, &o }
+// soleOwner returns the shard that owns all of a job's slots, 0 if there are none; unowned,
+// with the slot's number, and several refuse it where a slot has no owner, or another one.
+func (d *draft) soleOwner(job *MigrationJob, unowned, several string) (owner topology.GroupID, refusal *Outcome) {
 	for n := range job.Slots.All {
 		if d.s.Slots[n].Group == 0 {
-			return fail(refuse("slot has no owner: %d", n))
+			o := refuse(unowned, n)
+			return 0, &o
 		}
 	}
 	for n := range job.Slots.All {
-		owner := d.s.Slots[n].Group
-		if from != 0 && from != owner {
-			return fail(refuse("slots belong to different source nodes"))
+		group := d.s.Slots[n].Group
+		if owner != 0 && owner != group {
+			o := refuse("%s", several)
+			return 0, &o
 		}
-		from = owner
+		owner = group
+	}
+	return owner, nil
+}
+
+// checkImport returns where the slots are that the node asks for.
+func (c *StartMigration) checkImport(d *draft, job *MigrationJob) (from topology.GroupID, dest topology.NodeID, refusal *Outcome) {
+	fail := func(o Outcome) (topology.GroupID, topology.NodeID, *Outcome) { return 0, 0, &o }
+	if from, refusal = d.soleOwner(job, "slot has no owner: %d", "slots belong to different source nodes"); refusal != nil {
+		return fail(*refusal)
 	}
 	own := d.s.ShardOf(c.Node)
 	if own != nil && own.ID == from {
@@ -136,17 +147,8 @@ func rangeOf(slots *slot.Set, n uint16) slot.Range {
 // checkExport returns the shard of the node, which is to have all of the slots.
 func (c *StartMigration) checkExport(d *draft, job *MigrationJob) (from topology.GroupID, dest topology.NodeID, refusal *Outcome) {
 	fail := func(o Outcome) (topology.GroupID, topology.NodeID, *Outcome) { return 0, 0, &o }
-	for n := range job.Slots.All {
-		if d.s.Slots[n].Group == 0 {
-			return fail(refuse("Slot %d has no node served.", n))
-		}
-	}
-	for n := range job.Slots.All {
-		owner := d.s.Slots[n].Group
-		if from != 0 && from != owner {
-			return fail(refuse("Requested slots span multiple shards"))
-		}
-		from = owner
+	if from, refusal = d.soleOwner(job, "Slot %d has no node served.", "Requested slots span multiple shards"); refusal != nil {
+		return fail(*refusal)
 	}
 	own := d.s.ShardOf(c.Node)
 	if own == nil || from != own.ID && from != 0 {
